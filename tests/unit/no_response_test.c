@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* No-Response: answers that the client is not interested in are not sent (RFC 7967). */
+/* no_response_test: responses that the client is not interested in are not sent (RFC 7967). */
 #include "../scenario/raw.h"
 
 static pair world;
 
-/* RFC 7967 2.1: each bit silences one class, and no other; an ACK is sent all the same, and duplicates get it again. */
+/* RFC 7967 2.1: each bit suppresses one class, and no other; an ACK is still sent, and duplicates get it again. */
 static void each_bit_suppresses_one_response_class(void **state)
 {
     (void)state;
@@ -19,7 +19,7 @@ static void each_bit_suppresses_one_response_class(void **state)
         { 8, NACRE_CHANGED, false },        { 8, NACRE_SERVER_ERROR, false },  { 16, NACRE_SERVER_ERROR, true },
         { 16, NACRE_CHANGED, false },       { 16, NACRE_BAD_REQUEST, false },  { 26, NACRE_CHANGED, true },
         { 26, NACRE_BAD_REQUEST, true },    { 26, NACRE_SERVER_ERROR, true },  { 4, NACRE_CHANGED, false },
-        { 0xe5, NACRE_BAD_REQUEST, false }, { 256, NACRE_CHANGED, false }, /* too long for the option: as if not there */
+        { 0xe5, NACRE_BAD_REQUEST, false }, { 256, NACRE_CHANGED, false }, /* too long: as if absent */
         { 0x102, NACRE_CHANGED, false },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -47,7 +47,7 @@ static void each_bit_suppresses_one_response_class(void **state)
         }
 }
 
-/* RFC 8613 4.1.3.6: it means something inside only. */
+/* RFC 8613 4.1.3.6: only the inner option counts. */
 static void outside_it_is_ignored(void **state)
 {
     (void)state;
@@ -77,7 +77,7 @@ static void outside_it_is_ignored(void **state)
     }
 }
 
-/* Later, too: nothing follows the ACK, and the push comes back. */
+/* A suppressed separate response sends nothing after the ACK, and its transmission is freed. */
 static void suppressed_deferred_response_frees_its_transmission(void **state)
 {
     (void)state;
@@ -97,7 +97,7 @@ static void suppressed_deferred_response_frees_its_transmission(void **state)
     }
 }
 
-/* A registration is answered: its client waits to hear whether it was taken. */
+/* A registration always gets a response, because its client waits to learn whether it succeeded. */
 static void not_for_observers(void **state)
 {
     (void)state;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* notification_limit_test: how many CON notifications are on their way to one peer (RFC 7252 4.7), and who waits for them. */
+/* notification_limit_test: how many CON notifications are in flight to one peer (RFC 7252 4.7), and which observers
+ * wait for them. */
 #include "../scenario/raw.h"
 
 enum { OBSERVERS = 4, TRANSMISSIONS = 10 };
@@ -8,7 +9,7 @@ static pair world;
 static nacre_observer observers[OBSERVERS];
 static const uint8_t tokens[OBSERVERS] = { 1, 2, 3, 4 };
 
-/* All but the last observe for one address, under tokens of their own. */
+/* All but the last observe from one address, under different tokens. */
 static raw client(int i, bool is_protected)
 {
     raw r = raw_open(&world, is_protected ? world.ours : NULL);
@@ -50,7 +51,7 @@ static void expect_none(void)
     assert_false(nacre_endpoint_next_event(world.server.ep, &event));
 }
 
-/* The notification of observer `i`, answered by its program and on its way. */
+/* The notification of observer `i`, provided by the application and sent. */
 static nacre_message notified(int i, uint64_t now)
 {
     datagram d;
@@ -70,7 +71,7 @@ static void as_many_as_nstart(void **state)
             const raw near = client(0, is_protected);
             all_change();
             for (int i = 0; i < OBSERVERS; i++)
-                if (i < limits[row] || i == OBSERVERS - 1) expect_notify(i); /* another's are another's */
+                if (i < limits[row] || i == OBSERVERS - 1) expect_notify(i); /* another peer has its own limit */
             expect_none();
             for (int i = 0; i < OBSERVERS; i++) {
                 if (i >= limits[row] && i != OBSERVERS - 1) continue;
@@ -78,7 +79,7 @@ static void as_many_as_nstart(void **state)
                 assert_int_equal(m.type, NACRE_CON);
                 message_ids[i] = m.mid;
             }
-            for (int i = limits[row]; i < OBSERVERS - 1; i++) { /* in order, each behind one that is done */
+            for (int i = limits[row]; i < OBSERVERS - 1; i++) { /* in order, each after one that has ended */
                 raw r = near;
                 expect_none();
                 raw_empty(&r, NACRE_ACK, message_ids[i - limits[row]], 0);
@@ -90,7 +91,7 @@ static void as_many_as_nstart(void **state)
         }
 }
 
-/* However the one in front ends, the next one's turn comes. */
+/* However a notification in flight ends, the next one is sent. */
 static void each_end_lets_the_next_go(void **state)
 {
     (void)state;
@@ -116,7 +117,7 @@ static void each_end_lets_the_next_go(void **state)
         if (how == DROPPED) nacre_endpoint_drop_observer(ep, observers[0]);
         if (how == DEFERRED)
             assert_int_equal(nacre_endpoint_defer_response(ep, notification_of(observers[0])), NACRE_OK);
-        if (how == BURST) raw_empty(&r, NACRE_ACK, 0x7777, 0); /* whatever comes: it was not answered */
+        if (how == BURST) raw_empty(&r, NACRE_ACK, 0x7777, 0); /* every message but one that responds to it */
         if (how == REMOVED) {
             nacre_endpoint_remove_context(ep, world.theirs);
             for (int i = 0; i < OBSERVERS; i++) (void)expect_event(&world.server, NACRE_EVENT_OBSERVER_REMOVED);
@@ -131,7 +132,7 @@ static void each_end_lets_the_next_go(void **state)
     }
 }
 
-/* Whoever waits may leave, be told later what has changed since, or hear of the end. */
+/* A waiting observer may be removed, notified later of its newest state, or sent the final response. */
 static void what_waits_may_end(void **state)
 {
     (void)state;

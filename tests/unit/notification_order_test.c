@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* notification_order_test: the answer to our own newest registration is the present state; the order of notifications (RFC
- * 7641 3.4) starts again there. */
+/* notification_order_test: the response to the newest registration is the present state; the order of notifications
+ * (RFC 7641 3.4) starts again there. */
 #include "../scenario/registration.h"
 
-enum { V = 1000 }; /* the value of the last notification before the registration is renewed */
+enum { V = 1000 }; /* the value of the last notification before the new registration */
 
-/* A plain observation that was told V, and has just registered again. */
+/* A plain observation that received value V and has just registered again. */
 static uint64_t open_rederiving(observed *o)
 {
     register_one(o, NULL, true, 0);
@@ -28,7 +28,7 @@ static void acknowledge(observed *o, uint64_t now)
     hear(o, ack, now);
 }
 
-/* Nothing is sent again until the next registration is due, and that is answered, too. */
+/* Nothing is retransmitted until the next registration is due, and that gets its response, too. */
 static void expect_registered(observed *o, uint64_t now)
 {
     assert_in_range(nacre_endpoint_deadline(o->p.client.ep), now + 65000, now + 75001);
@@ -36,8 +36,8 @@ static void expect_registered(observed *o, uint64_t now)
     hear_and_acknowledge(o, (saying){ .text = "again", .observe = 1 }, "again", next);
 }
 
-/* Piggybacked, separate after an empty ACK, and separate without one; CON and NON; the value is the same, lower, or higher.
- * Without any ACK a lower one may as well be a notification that is late: the registration goes on. */
+/* Piggybacked, separate after an empty ACK, and separate without one; CON and NON; the value is the same, lower, or
+ * higher. Without any ACK a lower one may be a late notification: the registration goes on. */
 static void response_to_a_new_registration_is_the_present_state(void **state)
 {
     (void)state;
@@ -60,7 +60,7 @@ static void response_to_a_new_registration_is_the_present_state(void **state)
     }
 }
 
-/* After it the order holds as ever, from its value on: later notifications are told, one from before it that is older is not. */
+/* After it the order continues from its value: later notifications are reported, older ones from before it are not. */
 static void order_starts_again_with_the_response(void **state)
 {
     (void)state;
@@ -86,7 +86,7 @@ static void order_starts_again_with_the_response(void **state)
     }
 }
 
-/* An ACK that the network doubles is the present state once. */
+/* An ACK that the network duplicates is reported once. */
 static void duplicate_response_is_reported_once(void **state)
 {
     (void)state;
@@ -101,8 +101,8 @@ static void duplicate_response_is_reported_once(void **state)
     pair_close(&o.p);
 }
 
-/* A notification crosses the registration, and the answer comes after it: in the ACK, or by itself after an empty one; what is
- * older than the notification and no answer is not told. */
+/* A notification crosses the registration, and the response comes after it: in the ACK, or separate after an empty one;
+ * a message that is older than the notification and not the response is not reported. */
 static void response_counts_after_a_notification_that_crossed(void **state)
 {
     (void)state;
@@ -117,7 +117,7 @@ static void response_counts_after_a_notification_that_crossed(void **state)
                                  "crossed", now);
             hear_and_acknowledge(&o, (saying){ .type = NON, .text = "old", .observe = V }, NULL, now);
             if (how == 1) acknowledge(&o, now);
-            const bool is_told = responses[i] == V + 2 || (how < 2 && responses[i] != V); /* V is overtaken */
+            const bool is_told = responses[i] == V + 2 || (how < 2 && responses[i] != V); /* newer than V */
             hear_and_acknowledge(&o, (saying){ .type = how == 0 ? 0 : NON, .text = "now", .observe = responses[i] },
                                  is_told ? "now" : NULL, now);
             if (is_told)
@@ -128,7 +128,7 @@ static void response_counts_after_a_notification_that_crossed(void **state)
     }
 }
 
-/* A RST to a registration that was taken as answered ends nothing. */
+/* A RST to a registration that counts as responded to ends nothing. */
 static void reset_after_a_notification_that_crossed(void **state)
 {
     (void)state;
@@ -141,8 +141,8 @@ static void reset_after_a_notification_that_crossed(void **state)
     pair_close(&o.p);
 }
 
-/* RFC 8613 7.4.1: a protected answer to a new registration is bound to it, and gives the notification number anew; within one
- * registration a lower number is old. */
+/* RFC 8613 7.4.1: a protected response to a new registration is bound to it and restarts the notification number;
+ * within one registration a lower number is old. */
 static void protected_response_gives_the_notification_number_anew(void **state)
 {
     (void)state;
@@ -169,7 +169,7 @@ static void protected_response_gives_the_notification_number_anew(void **state)
             expect_notified(&o, "later");
             hear(&o, late, now);
             hear(&o, response, now);
-            if (type == CON) expect_empty(&o, NACRE_ACK, (uint16_t)(o.next_mid - 3), now); /* it comes twice */
+            if (type == CON) expect_empty(&o, NACRE_ACK, (uint16_t)(o.next_mid - 3), now); /* received twice */
             expect_nothing(&o, now);
             (void)renew(&o);
             pair_close(&o.p);
@@ -177,7 +177,7 @@ static void protected_response_gives_the_notification_number_anew(void **state)
     }
 }
 
-/* The client asks for the second block, and gets it: it is told both. */
+/* The client requests the second block, and both blocks are reported. */
 static void fetch_second_block(observed *o, const char *told, uint64_t now)
 {
     datagram d;
@@ -201,7 +201,7 @@ static void fetch_second_block(observed *o, const char *told, uint64_t now)
     o->id = id;
 }
 
-/* The answer of a server that was restarted, with a lower number, comes in blocks, and so do the notifications after it; plain
+/* The response of a restarted server, with a lower number, comes in blocks, and so do the notifications after it; plain
  * and protected, piggybacked and separate. */
 static void blocks_follow_a_restarted_server(void **state)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* notification: rows of Partial IVs as they arrive, and what becomes of each. */
+/* notification_test: which notifications are accepted, by the order in which their Partial IVs arrive. */
 #include "support.h"
 
 enum { NONE = -1 }; /* no Partial IV */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* nstart: how many requests are on their way to one peer (RFC 7252 4.7), and the order of those that wait. */
+/* nstart_test: how many requests are in flight to one peer (RFC 7252 4.7), and the order of those that wait. */
 #include "../scenario/world.h"
 
 enum { MANY = 6 };
@@ -16,7 +16,7 @@ static void open_bench(bench *b, uint16_t nstart)
     pair_open(&b->p, &(nacre_endpoint_config){ .congestion.nstart = nstart }, &(pairing){ 0 });
 }
 
-/* Request number i, which says so in its payload. */
+/* Request number i, which its payload names. */
 static void send_request(bench *b, unsigned i, const party *peer, nacre_context *ctx, uint8_t type)
 {
     const uint8_t number = (uint8_t)('0' + i);
@@ -25,7 +25,7 @@ static void send_request(bench *b, unsigned i, const party *peer, nacre_context 
                      NACRE_OK);
 }
 
-/* What goes out now: the numbers of the requests, in their order. */
+/* The numbers of the requests that are sent now, in order. */
 static void expect_sent(bench *b, const char *numbers, uint64_t now)
 {
     char got[16] = { 0 };
@@ -49,7 +49,7 @@ static void respond(bench *b, unsigned i, uint8_t type, uint64_t now)
     assert_int_equal(expect_event(&b->p.client, NACRE_EVENT_RESPONSE).exchange.number, b->exchanges[i].number);
 }
 
-/* One at a time is the default; others go as each is answered, acknowledged, given up or cancelled. */
+/* One at a time is the default; the next is sent as each gets its response, is acknowledged, given up or cancelled. */
 static void one_at_a_time(void **state)
 {
     (void)state;
@@ -61,7 +61,7 @@ static void one_at_a_time(void **state)
     respond(&b, 0, NACRE_ACK, 100);
     expect_sent(&b, "1", 100);
     datagram ack = empty_message(NACRE_ACK, datagram_message(&b.sent[1]).mid);
-    party_give(&b.p.client, &b.p.server, &ack, 200); /* acknowledged: its answer may take its time */
+    party_give(&b.p.client, &b.p.server, &ack, 200); /* acknowledged: its response may take time */
     expect_sent(&b, "2", 200);
     respond(&b, 1, NACRE_NON, 300);
     expect_sent(&b, "", 300);
@@ -78,7 +78,7 @@ static void one_at_a_time(void **state)
     pair_close(&b.p);
 }
 
-/* The one that is given up after its last retransmission lets the next go. */
+/* A request that is given up after its last retransmission lets the next one be sent. */
 static void after_a_timeout(void **state)
 {
     (void)state;
@@ -98,7 +98,7 @@ static void after_a_timeout(void **state)
     pair_close(&b.p);
 }
 
-/* The limit is a peer's own, is what the configuration says, and the default is one. */
+/* The limit holds for each peer separately and is configurable; the default is one. */
 static void nstart_limits_each_peer(void **state)
 {
     (void)state;
@@ -133,7 +133,7 @@ static void nstart_limits_each_peer(void **state)
     party_close(&other);
 }
 
-/* A NON counts until it is answered, but not for ever: nobody tells of a lost one. */
+/* A NON counts until its response, but not for ever, because the loss of one is not reported. */
 static void non_counts_until_its_response_or_expiry(void **state)
 {
     (void)state;
@@ -148,17 +148,17 @@ static void non_counts_until_its_response_or_expiry(void **state)
     expect_sent(&b, "", 2009);
     nacre_endpoint_expire(b.p.client.ep, 2010);
     expect_sent(&b, "2", 2010);
-    respond(&b, 1, NACRE_NON, 2020); /* it may still come, but lets nobody go */
+    respond(&b, 1, NACRE_NON, 2020); /* its response may still arrive, but no other request is sent by it */
     expect_sent(&b, "", 2020);
     respond(&b, 2, NACRE_ACK, 2030);
     expect_sent(&b, "3", 2030);
     nacre_endpoint_expire(b.p.client.ep, 4030);
     expect_sent(&b, "4", 4030);
-    assert_true(nacre_endpoint_deadline(b.p.client.ep) == 2030 + 93000); /* nobody waits for a place any more */
+    assert_true(nacre_endpoint_deadline(b.p.client.ep) == 2030 + 93000); /* no request waits for NSTART any more */
     pair_close(&b.p);
 }
 
-/* Whoever waits for its store lets others pass, and comes first when it goes on. */
+/* A request that waits for its store is overtaken by others, and is first when the store confirms. */
 static void a_store_in_between(void **state)
 {
     (void)state;
@@ -183,7 +183,8 @@ static void a_store_in_between(void **state)
     pair_close(&b.p);
 }
 
-/* The repetition with Echo keeps its place; an observation that waits for notifications has none. A ping counts. */
+/* The repetition with Echo keeps its NSTART share; an observation that waits for notifications has none. A ping
+ * counts. */
 static void echo_observe_ping(void **state)
 {
     (void)state;
@@ -218,7 +219,7 @@ static void echo_observe_ping(void **state)
     pair_close(&b.p);
 }
 
-/* The limit that a request's user sets runs while it waits for its turn. */
+/* The user's time limit of a request runs while the request is queued. */
 static void timeout_elapses_while_a_request_is_queued(void **state)
 {
     (void)state;
@@ -249,7 +250,7 @@ static void timeout_elapses_while_a_request_is_queued(void **state)
     pair_close(&b.p);
 }
 
-/* Many random lives: whatever happens, each peer's requests go in order, and no more than NSTART CONs are on their way. */
+/* Random sequences: each peer's requests are sent in order, and no more than NSTART CONs are in flight. */
 static void random_lives(void **state)
 {
     (void)state;
@@ -279,7 +280,7 @@ static void random_lives(void **state)
                 uint32_t which;
                 const nacre_message m = datagram_message(&d);
                 memcpy(&which, m.payload.ptr, sizeof which);
-                while (next < which && r[next].ended) next++; /* cancelled while it waited */
+                while (next < which && r[next].ended) next++; /* cancelled while it was queued */
                 assert_int_equal(which, next);
                 next++;
                 r[which].sent = true;

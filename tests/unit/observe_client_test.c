@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* observe_client_test: the observations of a client against a server made by hand out of the core, so that it can do what no
- * server should: notify out of order, twice, late, forged, and without protection. */
+/* observe_client_test: the observations of a client against a server built from the core, which can misbehave: notify
+ * out of order, twice, late, forged, and without protection. */
 #include "../scenario/registration.h"
 #include "endpoint/endpoint_struct.h"
 
 /* ---- The life of an observation ------------------------------------------------------------------------------------ */
 
-/* RFC 7641 3.2, 3.5, RFC 8613 8.4.2: the first one in the ACK, one as NON, one as CON that gets its ACK; an answer without
- * Observe is the end, and so is an error. */
+/* RFC 7641 3.2, 3.5, RFC 8613 8.4.2: the first response in the ACK, a NON, and a CON that gets its ACK; a response
+ * without Observe ends the observation, and so does an error. */
 static void a_life(void **state)
 {
     (void)state;
@@ -38,7 +38,8 @@ static void a_life(void **state)
     }
 }
 
-/* A server that does not let itself be observed: the answer is the end. A separate one registers just as well. */
+/* A server that accepts no observation: the response ends it. A separate response registers as well as a piggybacked
+ * one. */
 static void first_responses(void **state)
 {
     (void)state;
@@ -63,7 +64,7 @@ static void first_responses(void **state)
     }
 }
 
-/* Several in one burst, and the end behind them: all are shown, in their order. */
+/* Several notifications in one burst, the last one final: all are reported in order. */
 static void a_burst(void **state)
 {
     (void)state;
@@ -83,7 +84,7 @@ static void a_burst(void **state)
                                   .bytes = party_lend(&o.p.client, nacre_bytes_of(d[i].bytes, d[i].len)) };
     assert_int_equal(nacre_endpoint_receive_many(o.p.client.ep, in, 4, 5), 4);
     expect_notified(&o, "a");
-    assert_int_equal(nacre_endpoint_receive_many(o.p.client.ep, in, 4, 5), 0); /* they view the burst */
+    assert_int_equal(nacre_endpoint_receive_many(o.p.client.ep, in, 4, 5), 0); /* they point into the burst */
     expect_notified(&o, "b");
     expect_notified(&o, "c");
     assert_payload(expect_event(&o.p.client, NACRE_EVENT_RESPONSE).message, "d");
@@ -91,7 +92,7 @@ static void a_burst(void **state)
     pair_close(&o.p);
 }
 
-/* Observe in another method, or with another value, asks for no observation. */
+/* Observe in another method, or with another value, starts no observation. */
 static void what_is_no_registration(void **state)
 {
     (void)state;
@@ -131,7 +132,8 @@ static void what_is_no_registration(void **state)
 
 /* ---- Order --------------------------------------------------------------------------------------------------------- */
 
-/* RFC 8613 7.4.1: by Partial IV; one without it is the oldest and comes once. The outer Observe says nothing. */
+/* RFC 8613 7.4.1: order by Partial IV; a notification without one is the oldest and is accepted once. The outer Observe
+ * has no effect. */
 static void order_by_partial_iv(void **state)
 {
     (void)state;
@@ -179,16 +181,17 @@ static void order_by_observe_value(void **state)
         hear(&o, say(&o, (saying){ .type = CON, .text = "second", .observe = rows[i].v2, .max_age = 1000 }),
              50 + rows[i].after);
         if (rows[i].newer) expect_notified(&o, "second");
-        expect_empty(&o, NACRE_ACK, (uint16_t)(o.next_mid - 1), 50 + rows[i].after); /* in any case */
+        expect_empty(&o, NACRE_ACK, (uint16_t)(o.next_mid - 1), 50 + rows[i].after); /* whether accepted or not */
         expect_nothing(&o, 50 + rows[i].after);
         pair_close(&o.p);
     }
 }
 
-/* ---- What must not do anything ------------------------------------------------------------------------------------- */
+/* ---- Without effect
+ * ------------------------------------------------------------------------------------------------ */
 
-/* RFC 8613 8.4.2: a notification that is forged, or that nobody protects, neither ends the observation nor makes the client
- * register again; nor does a RST. */
+/* RFC 8613 8.4.2: a forged or unprotected notification neither ends the observation nor makes the client register
+ * again; nor does a RST. */
 static void bad_notifications(void **state)
 {
     (void)state;
@@ -221,7 +224,7 @@ static void bad_notifications(void **state)
     pair_close(&o.p);
 }
 
-/* A plain observation is not ended by a RST to its registration, which was answered long ago, either. */
+/* Nor does a RST to the registration end a plain observation that already got its response. */
 static void reset_after_the_response(void **state)
 {
     (void)state;
@@ -232,8 +235,9 @@ static void reset_after_the_response(void **state)
     pair_close(&o.p);
 }
 
-/* A critical option that is unknown, verified (RFC 7252 5.4.1): as NON it is ignored, as CON it gets a RST and the observation
- * ends. An elective one does no harm. The context goes: what was not pulled goes with it. Nobody answers. */
+/* A verified notification with an unknown critical option (RFC 7252 5.4.1): a NON is ignored; a CON gets a RST and the
+ * observation ends. An elective one is harmless. When the context is removed, unpulled events go with it. A
+ * registration without a response ends. */
 static void ends_of_another_kind(void **state)
 {
     (void)state;
@@ -266,9 +270,10 @@ static void ends_of_another_kind(void **state)
     pair_close(&o.p);
 }
 
-/* ---- Again, and no more -------------------------------------------------------------------------------------------- */
+/* ---- Registering again
+ * --------------------------------------------------------------------------------------------- */
 
-/* RFC 7641 3.3.1, RFC 8613 7.3: registered again 5 to 15 seconds after Max-Age, which each notification starts anew. */
+/* RFC 7641 3.3.1, RFC 8613 7.3: registered again 5 to 15 seconds after Max-Age, which each notification restarts. */
 static void registers_again(void **state)
 {
     (void)state;
@@ -285,7 +290,7 @@ static void registers_again(void **state)
         if (row == 0)
             assert_memory_not_equal(o.id.partial_iv, o.older.partial_iv, 1); /* RFC 8613 4.1.3.5.1: a new one */
         hear(&o, say(&o, (saying){ .text = "three", .observe = 3, .max_age = -1 }), now);
-        expect_notified(&o, "three"); /* the first to this request, so it may do without a Partial IV */
+        expect_notified(&o, "three"); /* the first response to this request, so it needs no Partial IV */
         assert_in_range(nacre_endpoint_deadline(o.p.client.ep), now + 5000, now + 15001);
         hear(&o, say(&o, (saying){ .type = NON, .text = "four", .observe = 4, .new_piv = true }), now);
         expect_notified(&o, "four");
@@ -296,7 +301,8 @@ static void registers_again(void **state)
     }
 }
 
-/* RFC 8613 7.3: a lively observation is registered again too; nobody's is when the configuration says so. */
+/* RFC 8613 7.3: an observation with frequent notifications is registered again too; none is when the configuration
+ * disables it. */
 static void live_observation_is_registered_again_unless_disabled(void **state)
 {
     (void)state;
@@ -318,8 +324,8 @@ static void live_observation_is_registered_again_unless_disabled(void **state)
     }
 }
 
-/* Between the new registration and its answer the old one counts; afterwards it does not verify any more (RFC 8613 8.4.2:
- * and that changes nothing). */
+/* Between the new registration and its response the old one is valid; afterwards its notifications do not verify (RFC
+ * 8613 8.4.2: and change nothing). */
 static void the_change_over(void **state)
 {
     (void)state;
@@ -330,8 +336,8 @@ static void the_change_over(void **state)
     hear(&o, say(&o, (saying){ .type = NON, .text = "old", .new_piv = true, .older = true }), now);
     expect_notified(&o, "old");
     assert_in_range(nacre_endpoint_deadline(o.p.client.ep), now + 2000,
-                    now + 3000); /* the new one is still to be answered */
-    hear(&o, late, now);         /* overtaken by "old" */
+                    now + 3000); /* the new registration has no response yet */
+    hear(&o, late, now);         /* older than "old" */
     expect_nothing(&o, now);
     hear(&o, say(&o, (saying){ .text = "new" }), now);
     expect_notified(&o, "new");
@@ -346,8 +352,8 @@ static void the_change_over(void **state)
     pair_close(&o.p);
 }
 
-/* A new registration that nobody answers ends the observation. One that meets a server without its window is repeated with
- * the Echo value, the same token, and the old registration counts all the while (RFC 8613 B.1.2). */
+/* A new registration without a response ends the observation. One that meets a server without its window is repeated
+ * with the Echo value and the same token, and the old registration stays valid meanwhile (RFC 8613 B.1.2). */
 static void rederivation_that_fails(void **state)
 {
     (void)state;
@@ -370,7 +376,7 @@ static void rederivation_that_fails(void **state)
     datagram challenge =
         say(&o, (saying){ .code = NACRE_UNAUTHORIZED, .echo = "12345678", .no_observe = true, .new_piv = true });
     hear(&o, challenge, now);
-    hear(&o, challenge, now); /* doubled, before the repetition has gone */
+    hear(&o, challenge, now); /* duplicated, before the repetition is sent */
     take(&o, now);
     assert_true(o.has_echo);
     assert_int_equal(o.observe, 0);
@@ -382,12 +388,12 @@ static void rederivation_that_fails(void **state)
     hear(&o, say(&o, (saying){ .text = "fresh" }), now);
     expect_notified(&o, "fresh");
     (void)renew(&o);
-    assert_false(o.has_echo); /* it has served */
+    assert_false(o.has_echo); /* it is used up */
     pair_close(&o.p);
 }
 
-/* What answers the registration before comes behind the answer to the new one, in one burst or in two: it is older than what is
- * known, whatever its Partial IV, and nothing ends by it. The other way round both count. */
+/* A notification of the old registration after the response to the new one, in one burst or in two, is older than the
+ * known state, whatever its Partial IV, and ends nothing. In the reverse order both count. */
 static void behind_the_change_over(void **state)
 {
     (void)state;
@@ -429,8 +435,8 @@ static void behind_the_change_over(void **state)
     }
 }
 
-/* A registration that waits for its turn behind another request (RFC 7252 4.7) is asked for an Echo on behalf of the one before
- * it: it goes on waiting, with the value, and is counted once. */
+/* A registration queued after another request (RFC 7252 4.7) receives an Echo challenge of the registration before it:
+ * it stays queued, takes the value, and is counted once. */
 static void echo_while_it_waits(void **state)
 {
     (void)state;
@@ -459,8 +465,8 @@ static void echo_while_it_waits(void **state)
     pair_close(&o.p);
 }
 
-/* RFC 7641 3.6, RFC 8613 4.1.3.5.1: Observe 1 under the same token; what was on its way is ignored but acknowledged; the
- * answer is the end. */
+/* RFC 7641 3.6, RFC 8613 4.1.3.5.1: Observe 1 under the same token; notifications in flight are ignored but
+ * acknowledged; the response ends the observation. */
 static void unobserve_sends_observe_1_and_ends_with_the_response(void **state)
 {
     (void)state;
@@ -471,7 +477,7 @@ static void unobserve_sends_observe_1_and_ends_with_the_response(void **state)
         memcpy(token, o.token, sizeof token);
         hear(&o, say(&o, (saying){ .type = NON, .text = "not pulled", .observe = 11, .new_piv = true }), 5);
         assert_int_equal(nacre_endpoint_unobserve(o.p.client.ep, o.exchange), NACRE_OK);
-        assert_int_equal(nacre_endpoint_unobserve(o.p.client.ep, o.exchange), NACRE_OK); /* as good as once */
+        assert_int_equal(nacre_endpoint_unobserve(o.p.client.ep, o.exchange), NACRE_OK); /* repeating is allowed */
         nacre_event event;
         assert_false(nacre_endpoint_next_event(o.p.client.ep, &event));
         datagram before = say(&o, (saying){ .type = CON, .text = "before", .observe = 12, .new_piv = true });
@@ -492,7 +498,7 @@ static void unobserve_sends_observe_1_and_ends_with_the_response(void **state)
     }
 }
 
-/* Before the first answer, in each state that a registration can be in. */
+/* Unobserving before the first response, in each state of a registration. */
 static void unobserving_early(void **state)
 {
     (void)state;
@@ -517,8 +523,8 @@ static void unobserving_early(void **state)
     }
 }
 
-/* RFC 7641 3.6: after nacre_endpoint_cancel the next notification, CON or NON, is rejected (B28). An answer without Observe
- * that nobody waits for is not. */
+/* RFC 7641 3.6: after nacre_endpoint_cancel the next notification, CON or NON, is rejected. An unexpected response
+ * without Observe is not. */
 static void notification_after_cancel_is_rejected(void **state)
 {
     (void)state;
@@ -537,7 +543,7 @@ static void notification_after_cancel_is_rejected(void **state)
     }
 }
 
-/* The room for Observe 1 is there from the start: what is accepted can be unobserved. */
+/* Bytes for Observe 1 are reserved from the start: every accepted registration can be unobserved. */
 static void the_longest_request(void **state)
 {
     (void)state;

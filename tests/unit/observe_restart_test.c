@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* observe_restart_test: a verified Echo challenge (RFC 8613 B.1.2) says that the server lost its replay window, and most likely
- * its observers: observations register again at once, at a bounded pace. */
+/* observe_restart_test: a verified Echo challenge (RFC 8613 B.1.2) shows that the server lost its replay window, and
+ * most likely its observers: observations register again at once, at a bounded rate. */
 #include "../scenario/registration.h"
 
 typedef enum response_kind { CHALLENGE, PLAIN_CHALLENGE, REFUSED, CONTENT_WITH_ECHO } response_kind;
 
-/* A GET with `context` that is answered so; what the client makes of it is taken away. */
+/* A GET with `context` that gets the given response; the client's events are discarded. */
 static void register_with(observed *o, response_kind what, uint64_t now)
 {
     datagram d, back = { 0 };
@@ -39,7 +39,7 @@ static void register_with(observed *o, response_kind what, uint64_t now)
 
 static const nacre_endpoint_config several = { .congestion.nstart = 8 };
 
-/* Only what has verified and asks for an Echo leads to a registration. */
+/* Only a verified response with an Echo challenge leads to a registration. */
 static void echo_challenge_to_any_request_registers_again(void **state)
 {
     (void)state;
@@ -60,7 +60,8 @@ static void echo_challenge_to_any_request_registers_again(void **state)
     }
 }
 
-/* A plain observation at the address of the server that asks is lost, too; one through a proxy says nothing of its server. */
+/* A plain observation at the challenging server's address is registered again, too; one through a proxy is not, because
+ * its server may be another. */
 static void plain_observation_of_the_same_server_registers_again(void **state)
 {
     (void)state;
@@ -79,7 +80,7 @@ static void plain_observation_of_the_same_server_registers_again(void **state)
     }
 }
 
-/* Another context is another server. */
+/* An observation in another context belongs to another server. */
 static void observation_in_another_context_stays(void **state)
 {
     (void)state;
@@ -100,7 +101,7 @@ static void observation_in_another_context_stays(void **state)
     pair_close(&o.p);
 }
 
-/* A server that asks for an Echo with every request does not make each one a registration, too. */
+/* A server that challenges every request does not make each challenge a registration. */
 static void frequent_challenges_register_at_a_bounded_rate(void **state)
 {
     (void)state;
@@ -133,8 +134,8 @@ static void without_reregister_it_is_left_to_the_application(void **state)
     pair_close(&o.p);
 }
 
-/* A server on its return may say in clear that it has no such context: a protected observation goes on, and the answer to the
- * same registration that verifies is told. Without one the hint is told when the time is up. */
+/* A restarted server may respond in clear that it has no such context: a protected observation goes on, and a verified
+ * response to the same registration is reported. Without one the hint is reported when the time is up. */
 static void unprotected_error_does_not_end_a_registration_anew(void **state)
 {
     (void)state;

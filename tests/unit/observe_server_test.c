@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* observe_server_test: in which order observers are notified, who waits for whom, and what is one peer's share (RFC 7641 4.5,
- * RFC 7252 4.7), without an endpoint. */
+/* observe_server_test: the order in which observers are notified, which of them wait, and the share of one peer (RFC
+ * 7641 4.5, RFC 7252 4.7), without an endpoint. */
 #include "endpoint/observe/observe_server.h"
 #include "endpoint/core/hash.h"
 #include "layers.h"
@@ -26,7 +26,7 @@ static void con_notification_left(void *self, nacre__separate_response *separate
     nacre__con_notification_left(&((world *)self)->s, separate);
 }
 
-/* All pools, and the bytes behind them. */
+/* All pools, followed by their bytes. */
 static size_t cut(world *w, uint8_t *base, uint8_t *bytes[3])
 {
     const nacre_endpoint_config *config = &w->core.config;
@@ -85,7 +85,7 @@ static void world_close(world *w)
     free(w);
 }
 
-/* A registration by `peer` under the token `name`, answered at once. */
+/* A registration by `peer` under the token `name`, with its response. */
 static nacre_err observe(world *w, uint8_t peer, char name, uint64_t *number)
 {
     static const uint8_t observe_0[] = { 0x60 };
@@ -109,7 +109,7 @@ static nacre_err observe(world *w, uint8_t peer, char name, uint64_t *number)
     return err;
 }
 
-/* The observer is known well enough for NON notifications. */
+/* The observer is confirmed, so NON notifications are allowed. */
 static uint64_t observe_confirmed(world *w, uint8_t peer, char name)
 {
     uint64_t number = 0;
@@ -154,7 +154,7 @@ static void observers_are_notified_in_the_order_of_the_changes_and_once_for_many
     world_close(w);
 }
 
-/* The plain sender of an unconfirmed registration may be forged: it comes after those that are confirmed. */
+/* The source of an unconfirmed plain registration may be forged: it is notified after the confirmed ones. */
 static void unconfirmed_observer_comes_after_the_others(void **state)
 {
     (void)state;
@@ -169,7 +169,7 @@ static void unconfirmed_observer_comes_after_the_others(void **state)
     world_close(w);
 }
 
-/* NSTART is 1: until one CON notification has left, the next to the same peer is stalled, and other peers' are not. */
+/* NSTART is 1: until one CON notification has ended, the next to the same peer is stalled, and other peers' are not. */
 static void second_con_to_a_peer_waits_and_then_comes_in_its_order(void **state)
 {
     (void)state;
@@ -186,7 +186,7 @@ static void second_con_to_a_peer_waits_and_then_comes_in_its_order(void **state)
     expect_notified(w, a);
     expect_notified(w, d);
     expect_nobody(w);
-    nacre__observer_ignore(&w->s, a); /* its notification has left */
+    nacre__observer_ignore(&w->s, a); /* its notification has ended */
     expect_notified(w, b);
     expect_nobody(w);
     nacre__observer_ignore(&w->s, b);

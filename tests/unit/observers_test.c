@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* observers: registrations, notifications, and every way in which an observation ends. */
+/* observers_test: registrations, notifications, and every way in which an observation ends. */
 #include "../scenario/raw.h"
 
 #include "endpoint/endpoint_struct.h"
@@ -20,7 +20,7 @@ static raw open_raw(bool is_protected)
     return open_with(&ctx, is_protected, (nacre_endpoint_config){ 0 });
 }
 
-/* Registers, and leaves the first answer in `d`. */
+/* Registers, and leaves the first response in `d`. */
 static nacre_observer observed_as(raw *r, datagram *d, uint8_t type, const char *path, const char *text, uint64_t now)
 {
     nacre_observer observer = NACRE_OBSERVER_NONE;
@@ -37,7 +37,7 @@ static nacre_observer observed(raw *r, uint8_t type)
     return observed_as(r, &d, type, "x", "one", 0);
 }
 
-/* One change told: the notification is left in `d`, and what its header says is given. */
+/* Notifies one change: the notification is left in `d`, and its header is returned. */
 static nacre_message notified(raw *r, nacre_observer observer, datagram *d, const char *text, uint64_t now)
 {
     nacre_endpoint_expire(world.server.ep, now);
@@ -55,7 +55,7 @@ static void expect_removed(nacre_observer observer, nacre_err err, void *user)
     assert_string_equal(nacre_err_name(event.err), nacre_err_name(err));
     assert_ptr_equal(event.user, user);
     assert_int_equal(nacre_endpoint_defer_response(world.server.ep, notification_of(observer)), NACRE_ERR_STALE);
-    nacre_endpoint_changed(world.server.ep, observer); /* a number that has ended changes nothing */
+    nacre_endpoint_changed(world.server.ep, observer); /* the handle of an ended observation has no effect */
     nacre_event none;
     assert_false(nacre_endpoint_next_event(world.server.ep, &none));
 }
@@ -75,8 +75,8 @@ static bool has_observe(nacre_bytes options)
     return !nacre_is_absent(nacre_option_find(options, NACRE_OPT_OBSERVE));
 }
 
-/* RFC 7641 3.2, 4.2; RFC 8613 4.1.3.5.2: Observe outside counts up, inside it is empty; RFC 8613 8.3.1: the first answer has
- * the request's nonce, the rest have numbers of their own, all bound to the registration. */
+/* RFC 7641 3.2, 4.2; RFC 8613 4.1.3.5.2: the outer Observe counts up, the inner one is empty; RFC 8613 8.3.1: the first
+ * response has the request's nonce, the others have their own Partial IVs, all bound to the registration. */
 static void notifications_count_up_and_bind_to_the_registration(void **state)
 {
     (void)state;
@@ -113,7 +113,7 @@ static void notifications_count_up_and_bind_to_the_registration(void **state)
     }
 }
 
-/* The event has the registration, whole, as long as it likes; what the application says of Observe is not sent. */
+/* The event carries the whole registration; an Observe option given by the application is not sent. */
 static void the_event(void **state)
 {
     (void)state;
@@ -140,7 +140,7 @@ static void the_event(void **state)
     pair_close(&world);
 }
 
-/* RFC 7641 4.5.2: what changes while one is under way is told once, when that is settled. */
+/* RFC 7641 4.5.2: changes during a notification are notified once, when it has ended. */
 static void changes_during_a_notification_are_notified_once(void **state)
 {
     (void)state;
@@ -149,11 +149,11 @@ static void changes_during_a_notification_are_notified_once(void **state)
     const nacre_observer observer = observed(&r, NACRE_CON);
     for (int i = 0; i < 3; i++) nacre_endpoint_changed(world.server.ep, observer);
     (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
-    nacre_endpoint_changed(world.server.ep, observer); /* after the application has looked, perhaps */
+    nacre_endpoint_changed(world.server.ep, observer); /* possibly after the application has read its state */
     expect_quiet(&world.server, 0);
     respond_text(&world.server, notification_of(observer), "two");
     const nacre_message con = raw_take(&r, &d, 0);
-    assert_int_equal(con.type, NACRE_CON); /* the address has not shown itself yet */
+    assert_int_equal(con.type, NACRE_CON); /* the address is not validated yet */
     expect_quiet(&world.server, 0);
     const uint64_t due = nacre_endpoint_deadline(world.server.ep);
     nacre_endpoint_expire(world.server.ep, due);
@@ -171,7 +171,8 @@ static void changes_during_a_notification_are_notified_once(void **state)
     pair_close(&world);
 }
 
-/* RFC 7641 4.5: every sixteenth is a CON, and the first after a day; for a registration by NON the latter only. */
+/* RFC 7641 4.5: every sixteenth notification is a CON, and the first one after a day; for a registration by NON the
+ * latter only. */
 static void con_now_and_then(void **state)
 {
     (void)state;
@@ -193,7 +194,8 @@ static void con_now_and_then(void **state)
     }
 }
 
-/* RFC 7641 4.2: an error ends it, and is a CON, without Observe, with a number of its own (RFC 8613 8.3.1). */
+/* RFC 7641 4.2: an error ends the observation, and is a CON, without Observe, with its own Partial IV (RFC 8613
+ * 8.3.1). */
 static void final_response(void **state)
 {
     (void)state;
@@ -214,7 +216,7 @@ static void final_response(void **state)
         assert_int_equal(plain.code, NACRE_NOT_FOUND);
         assert_false(has_observe(plain.options));
         if (is_protected) assert_true(r.info.has_partial_iv);
-        const uint64_t due = nacre_endpoint_deadline(world.server.ep); /* it goes on until it is heard */
+        const uint64_t due = nacre_endpoint_deadline(world.server.ep); /* retransmitted until acknowledged */
         nacre_endpoint_expire(world.server.ep, due);
         assert_true(party_take(&world.server, &again, due) && datagram_same(&again, &d));
         raw_empty(&r, NACRE_ACK, outer.mid, due);
@@ -223,8 +225,8 @@ static void final_response(void **state)
     }
 }
 
-/* RFC 7641 3.6, 4.5: the other ends. Each row has a twin beside it that leaves the observation alone. A RST to a protected NON
- * brings a CON about, and one to that ends it. */
+/* RFC 7641 3.6, 4.5: the other ends. Each row has a neighbour that leaves the observation alone. A RST to a protected
+ * NON brings a CON, and a RST to that ends the observation. */
 static void rst_to_a_notification_ends_the_observation(void **state)
 {
     (void)state;
@@ -281,8 +283,8 @@ static void timed_out(void **state)
     pair_close(&world);
 }
 
-/* RFC 7641 3.6: Observe 1 under the same token, and in clear only that; RFC 8613 4.1.3.5: protected, with the same options.
- * What was on its way is not sent any more (B28). */
+/* RFC 7641 3.6: Observe 1 under the same token ends a plain observation, with nothing else; RFC 8613 4.1.3.5: a
+ * protected one, with the same options. A notification in flight is not retransmitted. */
 static void observe_1_with_the_same_token_ends_the_observation(void **state)
 {
     (void)state;
@@ -329,7 +331,7 @@ static void cancelled_with_other_trifles(void **state)
     pair_close(&world);
 }
 
-/* Both in one burst: the cancellation is the later one (B28). */
+/* Both in one burst: the cancellation is the later one. */
 static void cancelled_in_one_burst(void **state)
 {
     (void)state;
@@ -355,7 +357,7 @@ static void cancelled_in_one_burst(void **state)
     pair_close(&world);
 }
 
-/* RFC 7641 4.1: a second registration takes the place of the first, even when there is no other. */
+/* RFC 7641 4.1: a second registration replaces the first, even when all entries are in use. */
 static void registered_anew(void **state)
 {
     (void)state;
@@ -373,14 +375,14 @@ static void registered_anew(void **state)
             observer = newer;
         }
         const nacre_message m = notified(&r, observer, &d, "two", 7000);
-        assert_payload(raw_read(&r, &d), "two"); /* bound to the newest */
+        assert_payload(raw_read(&r, &d), "two"); /* bound to the newest registration */
         raw_empty(&r, NACRE_ACK, m.mid, 7000);
         pair_close(&world);
     }
 }
 
-/* RFC 8613 4.1.3.5: under one token, protected, there may be two of different resources; each is bound to its own request
- * (B14). In clear the token is all there is. */
+/* RFC 8613 4.1.3.5: a protected client may use one token for two resources; each observation is bound to its own
+ * request. In clear the token alone identifies it. */
 static void two_under_one_token(void **state)
 {
     (void)state;
@@ -403,8 +405,8 @@ static void two_under_one_token(void **state)
     }
 }
 
-/* One peer's share is its own: who has used it up is answered without Observe, and the places of others stay free for them.
- * What has ended, or was registered anew, counts once at most. */
+/* Each peer has its own share: a peer that has used it up gets a response without Observe, and the other entries stay
+ * free for others. An ended or replaced observation counts at most once. */
 static void a_share_for_each(void **state)
 {
     (void)state;
@@ -431,10 +433,11 @@ static void a_share_for_each(void **state)
             respond_text(&world.server, event.exchange, "no");
             (void)raw_take(&r, &d, 0);
             assert_true(nacre_is_absent(nacre_option_find(raw_read(&r, &d).options, NACRE_OPT_OBSERVE)));
-            if (round == 1) /* each end gives its place back */
+            if (round == 1) /* each end frees its share */
                 for (int i = 0; i < SHARE; i++) nacre_endpoint_drop_observer(world.server.ep, observers[i]);
         }
-        /* The same address with other keys, or another address. Two peers in some hundred share a count: then the next. */
+        /* The same address with other keys, or another address. Two peers in some hundred share a counter: then the
+         * next name is used. */
         static const char *const names[][2] = { { "c2", "s2" }, { "c3", "s3" }, { "c4", "s4" } };
         nacre_err err = NACRE_ERR_BUSY;
         for (size_t i = 0; i < sizeof names / sizeof names[0] && err == NACRE_ERR_BUSY; i++) {
@@ -456,7 +459,7 @@ static void a_share_for_each(void **state)
     }
 }
 
-/* What is no registration, and what does not fit. */
+/* Requests that register nothing, and registrations that do not fit. */
 static void not_taken(void **state)
 {
     (void)state;
@@ -496,7 +499,7 @@ static void not_taken(void **state)
     pair_close(&world);
 }
 
-/* A registration that is answered with an error, ignored, or not at all: there is no observer. */
+/* A registration whose response is an error, or that is ignored or never completed, makes no observer. */
 static void not_begun(void **state)
 {
     (void)state;
@@ -507,7 +510,7 @@ static void not_begun(void **state)
         const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
         assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, &r), NACRE_OK);
         nacre_endpoint_changed(world.server.ep, observer);
-        expect_quiet(&world.server, 0); /* not before the answer */
+        expect_quiet(&world.server, 0); /* not before the response */
         if (i == 0) {
             const nacre_message error = { .code = NACRE_NOT_FOUND };
             assert_int_equal(nacre_endpoint_respond(world.server.ep, event.exchange, &error), NACRE_OK);
@@ -523,7 +526,7 @@ static void not_begun(void **state)
     }
 }
 
-/* The registration's answer later: it carries the observation, and nothing overtakes it. */
+/* A separate response to the registration starts the observation, and no notification is sent before it. */
 static void begin_deferred(void **state)
 {
     (void)state;
@@ -555,7 +558,7 @@ static void begin_deferred(void **state)
     }
 }
 
-/* NOTIFY not answered, ignored, answered later, or badly. */
+/* A NOTIFY event without a response, ignored, deferred, or with an invalid response. */
 static void notify_gets_another_response(void **state)
 {
     (void)state;
@@ -567,7 +570,7 @@ static void notify_gets_another_response(void **state)
     const nacre_observer observer = observed(&r, NACRE_CON);
     const nacre_message too_long = { .code = NACRE_CONTENT, .payload = NACRE_ARRAY(body) };
     const nacre_message no_response = { .code = NACRE_GET };
-    for (int i = 0; i < 3; i++) { /* the one push comes back each time */
+    for (int i = 0; i < 3; i++) { /* the one transmission is freed each time */
         nacre_endpoint_changed(ep, observer);
         (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
         assert_int_equal(nacre_endpoint_respond(ep, notification_of(observer), &too_long), NACRE_ERR_TOO_LONG);
@@ -586,7 +589,7 @@ static void notify_gets_another_response(void **state)
     pair_close(&world);
 }
 
-/* Places: when all are taken, a plain one whose address has not shown itself gives way, and no other. */
+/* When all entries are in use, a plain observer of an unvalidated address is evicted, and no other. */
 static void plain_observer_of_an_unvalidated_address_is_replaced_first(void **state)
 {
     (void)state;
@@ -605,7 +608,7 @@ static void plain_observer_of_an_unvalidated_address_is_replaced_first(void **st
             more = observed(&r, NACRE_CON);
             expect_removed(observers[0], NACRE_ERR_BUSY, &r); /* the oldest */
             observers[0] = more;
-            nacre_endpoint_changed(world.server.ep, observers[0]); /* who waits to be told, too */
+            nacre_endpoint_changed(world.server.ep, observers[0]); /* also one that waits for its notification */
         }
         for (int i = 0; i < 3; i++) {
             const nacre_message m = notified(&r, observers[i], &d, "are you there?", 0);
@@ -621,7 +624,8 @@ static void plain_observer_of_an_unvalidated_address_is_replaced_first(void **st
     }
 }
 
-/* Plain registrations in the names of others: half of the pushes wait for them, and the other half serves who is there. */
+/* Plain registrations from forged addresses: half of the transmissions wait for them, and the other half serves
+ * confirmed observers. */
 static void forged_ones_stand_behind(void **state)
 {
     (void)state;
@@ -668,12 +672,12 @@ static void context_goes(void **state)
     (void)notified(&plain, clear, &d, "still here", 0);
     nacre_endpoint_drop_observer(world.server.ep, clear);
     expect_quiet(&world.server, 0);
-    assert_true(nacre_endpoint_deadline(world.server.ep) == UINT64_MAX); /* what was under way with it */
+    assert_true(nacre_endpoint_deadline(world.server.ep) == UINT64_MAX); /* its notification in flight is removed too */
     pair_close(&world);
 }
 
 /* RFC 8613 B.1: notifications wait for the store like anything else. When it fails, the notification is dropped and the
- * observer stays: RFC 7641 4.2, it is to see the present state in the end, and does when the store works again. */
+ * observer stays: RFC 7641 4.2, it must receive the present state in the end, and does when the store works again. */
 static void a_notification_that_the_store_fails_for_is_made_up_for(void **state)
 {
     (void)state;
@@ -685,14 +689,14 @@ static void a_notification_that_the_store_fails_for_is_made_up_for(void **state)
         nacre_context_confirm_window_lost(world.theirs);
         const nacre_observer observer = observed(&r, NACRE_CON);
         nacre_event event;
-        (void)nacre_endpoint_next_event(world.server.ep, &event); /* asked for early */
+        (void)nacre_endpoint_next_event(world.server.ep, &event); /* requested early */
         nacre_endpoint_changed(world.server.ep, observer);
         (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
         respond_text(&world.server, notification_of(observer), "when it is durable");
         assert_false(party_take(&world.server, &d, 0));
         if (fails) {
             nacre_endpoint_confirmed(world.server.ep, world.theirs, NACRE_ERR_FILE);
-            expect_quiet(&world.server, 0);                    /* no circle of failures, and nothing in clear */
+            expect_quiet(&world.server, 0);                    /* no loop of failures, and nothing in clear */
             nacre_endpoint_changed(world.server.ep, observer); /* the next change is tried, and fails as well */
             (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
             respond_text(&world.server, notification_of(observer), "when it is durable");
@@ -708,13 +712,14 @@ static void a_notification_that_the_store_fails_for_is_made_up_for(void **state)
         }
         (void)raw_take(&r, &d, 0);
         assert_payload(raw_read(&r, &d), fails ? "the present state" : "when it is durable");
-        nacre_endpoint_confirmed(world.server.ep, world.theirs, NACRE_OK); /* once is enough */
+        nacre_endpoint_confirmed(world.server.ep, world.theirs, NACRE_OK); /* confirming once is enough */
         expect_quiet(&world.server, 0);
         pair_close(&world);
     }
 }
 
-/* RFC 7252 4.4: the message ID of what waits for its store is in use; 4.2: what was not sent is neither acknowledged nor reset. */
+/* RFC 7252 4.4: the message ID of a notification that waits for its store is in use; 4.2: what was not sent is neither
+ * acknowledged nor reset. */
 static void a_notification_that_waits_for_its_store_has_its_message_id_alone(void **state)
 {
     (void)state;
@@ -726,7 +731,7 @@ static void a_notification_that_waits_for_its_store_has_its_message_id_alone(voi
     nacre_event event;
     nacre_context_confirm_window_lost(world.theirs);
     const nacre_observer observer = observed(&r, NACRE_CON);
-    (void)nacre_endpoint_next_event(ep, &event); /* asked for early */
+    (void)nacre_endpoint_next_event(ep, &event); /* requested early */
     nacre_endpoint_changed(ep, observer);
     (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
     respond_text(&world.server, notification_of(observer), "when it is durable");

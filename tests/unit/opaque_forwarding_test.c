@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* opaque_forwarding_test: an endpoint that carries OSCORE and looks into nothing, between two that speak it. */
+/* opaque_forwarding_test: an endpoint forwards OSCORE messages unread between two that speak it. */
 #include "../scenario/world.h"
 
-/* What the client sends, as the party in the middle gets it. */
+/* The client's message as the forwarding party receives it. */
 static void to_the_middle(pair *p, party *middle, nacre_exchange *exchange)
 {
     datagram out;
@@ -39,7 +39,7 @@ static void carries_both_ways(void **state)
     respond_text(&p.server, request.exchange, "hello");
     assert_true(party_take(&p.server, &on_the_way, 2));
 
-    /* The exchange with the client is still open: nothing else has come in between. */
+    /* The exchange with the client is still open: nothing has changed it. */
     party second;
     party_open(&second, "n", 4, &config);
     to_the_middle(&p, &second, &exchange);
@@ -51,7 +51,7 @@ static void carries_both_ways(void **state)
     datagram to_client;
     assert_true(party_take(&second, &to_client, 2));
     party_give(&p.client, &second, &to_client, 3);
-    expect_quiet(&p.client, 3); /* the answer to another request: it does not verify */
+    expect_quiet(&p.client, 3); /* the response to another request: it does not verify */
 
     party_give(&middle, &p.server, &on_the_way, 3);
     const nacre_event response = expect_event(&middle, NACRE_EVENT_RESPONSE);
@@ -64,7 +64,7 @@ static void carries_both_ways(void **state)
     pair_close(&p);
 }
 
-/* The same request without that switch, and an answer and a request that must not have the option then. */
+/* Without the switch the request is handled as OSCORE, and responses and requests must not carry the option. */
 static void without_it_oscore_is_oscore(void **state)
 {
     (void)state;

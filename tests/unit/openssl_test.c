@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* openssl: the provider over OpenSSL, against published values and against CCM, GCM and ChaCha20/Poly1305 put together here
- * from one-block AES, ChaCha20 and Poly1305. What fails leaves no plaintext, no key and no entry in OpenSSL's error queue. */
+/* openssl_test: the OpenSSL provider against published values and against CCM, GCM and ChaCha20/Poly1305 built here
+ * from one-block AES, ChaCha20 and Poly1305. A failure leaves no plaintext, no key and no entry in OpenSSL's error
+ * queue. */
 #include "support.h"
 
 #include <openssl/core_names.h>
@@ -9,7 +10,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
-/* ---- The algorithms anew ---- */
+/* ---- The reference algorithms ---- */
 static void aes_block(const nacre_aead *aead, const uint8_t *key, const uint8_t in[16], uint8_t out[16])
 {
     const EVP_CIPHER *ecb = aead->key_len == 16   ? EVP_aes_128_ecb()
@@ -35,7 +36,8 @@ static void put_end(uint8_t block[16], size_t len, uint64_t value)
     for (size_t i = 0; i < len; i++, value >>= 8) block[15 - i] = (uint8_t)value;
 }
 
-/* RFC 3610 2.2: the CBC-MAC goes on over `bytes`, padded with zeros to whole blocks; `at` is where in a block. */
+/* RFC 3610 2.2: the CBC-MAC continues over `bytes`, padded with zeros to whole blocks; `at` is the position in a
+ * block. */
 typedef struct cbc_mac {
     const nacre_aead *aead;
     const uint8_t *key;
@@ -211,7 +213,7 @@ static void release(keys *k)
     void *bufs[] = { k->seal, k->open };
     for (size_t r = 0; r < 2; r++) {
         test_crypto()->ops->key_release(k->aead, bufs[r], k->size);
-        for (size_t i = 0; i < k->size; i++) assert_int_equal(((uint8_t *)bufs[r])[i], 0); /* the room is wiped */
+        for (size_t i = 0; i < k->size; i++) assert_int_equal(((uint8_t *)bufs[r])[i], 0); /* the buffer is wiped */
         free(bufs[r]);
     }
 }
@@ -237,7 +239,7 @@ static void assert_no_openssl_error(void)
     assert_int_equal(ERR_peek_error(), 0);
 }
 
-/* Sealing and opening, out of place and in place, must give what was computed anew. */
+/* Sealing and opening, into another buffer and in place, give the reference result. */
 static void assert_agrees(const keys *k, const uint8_t *nonce, nacre_bytes aad, nacre_bytes plain, nacre_bytes sealed)
 {
     nacre_buf out = test_buf(sealed.len), back = test_buf(plain.len);
@@ -259,7 +261,7 @@ static void assert_agrees(const keys *k, const uint8_t *nonce, nacre_bytes aad, 
     assert_no_openssl_error();
 }
 
-/* RFC 3610 8 packet vector 1, NIST's test case 2 of GCM, RFC 8439 2.8.2: of the provider, and of what is computed here. */
+/* RFC 3610 8 packet vector 1, NIST's test case 2 of GCM, RFC 8439 2.8.2: by the provider and by the reference. */
 static void published_values(void **state)
 {
     (void)state;
@@ -313,7 +315,7 @@ static void every_length_of_every_algorithm(void **state)
     }
 }
 
-/* Messages of all kinds one after the other under one key, failures between them: each as if it were the only one. */
+/* Messages of all kinds under one key, with failures among them, give the results that each gives alone. */
 static void one_key_for_many_messages(void **state)
 {
     (void)state;
@@ -344,7 +346,8 @@ static void one_key_for_many_messages(void **state)
     }
 }
 
-/* A tag that does not match: false, nothing of the plaintext in the room, out of place and in place, no error queued. */
+/* A tag mismatch returns false and leaves no plaintext in the buffer and no queued error, into another buffer and in
+ * place. */
 static void a_tag_mismatch_leaves_nothing(void **state)
 {
     (void)state;
@@ -384,8 +387,8 @@ static void a_tag_mismatch_leaves_nothing(void **state)
     }
 }
 
-/* CCM with nonces of 13 bytes counts lengths in two bytes: 65535 goes, 65536 does not, in both directions; and a key that
- * was offered too much is as good as before. */
+/* CCM with nonces of 13 bytes has a length field of two bytes: 65535 succeeds, 65536 is refused, in both directions;
+ * afterwards the key still works. */
 static void the_longest_message_and_one_more(void **state)
 {
     (void)state;
@@ -454,7 +457,7 @@ static void a_mixed_burst(void **state)
     assert_no_openssl_error();
 }
 
-/* What is refused before OpenSSL is asked, and an algorithm that is none of the table. */
+/* Jobs refused before OpenSSL is called, and an algorithm outside the table, queue no error. */
 static void other_failures_queue_nothing(void **state)
 {
     (void)state;
@@ -471,12 +474,12 @@ static void other_failures_queue_nothing(void **state)
     free(buf);
 }
 
-/* An instance of its own opens and closes, and closing again changes nothing. */
+/* A separate instance opens and closes, and closing again has no effect. */
 static void instance_opens_and_closes_twice(void **state)
 {
     (void)state;
     nacre_crypto crypto;
-    if (strcmp(test_crypto()->ops->name, "openssl") != 0) skip(); /* NACRE_TEST_PROVIDER says otherwise */
+    if (strcmp(test_crypto()->ops->name, "openssl") != 0) skip(); /* NACRE_TEST_PROVIDER selects another */
     assert_ok(nacre_openssl_open(&crypto));
     assert_no_openssl_error();
     assert_ptr_equal(crypto.ops, test_crypto()->ops);

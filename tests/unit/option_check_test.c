@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* option_check: options of an impossible length, and surplus ones, count as unrecognised (RFC 7252 5.4.1, 5.4.3, 5.4.5): elective
- * ones are dropped, critical ones reject the message. In requests and answers, plain and inner. */
+/* option_check_test: options of an impossible length, and surplus ones, count as unrecognised (RFC 7252 5.4.1, 5.4.3,
+ * 5.4.5): elective ones are dropped, critical ones reject the message. In requests and responses, plain and inner. */
 #include "../scenario/world.h"
 #include <coap/option_check.h>
 #include <nacre/site.h>
@@ -32,7 +32,7 @@ static void same_options(nacre_bytes got, const listed *expected)
     if (got.len > 0) assert_memory_equal(got.ptr, bytes.ptr, got.len);
 }
 
-/* Elective options: what is sent, and what is left. */
+/* Elective options: those sent, and those left. */
 static const struct {
     listed sent[4], left[4];
 } rows[] = {
@@ -69,7 +69,7 @@ static void elective_ones_are_dropped_in_place_and_apart(void **state)
     }
 }
 
-/* Every number below 512 and length up to 300: what the table says, and nothing else, decides. */
+/* Every number below 512 with each length up to 300: the table alone decides. */
 static void the_table_decides(void **state)
 {
     (void)state;
@@ -117,7 +117,7 @@ static void requests_and_responses_lose_them(void **state)
         }
 }
 
-/* RFC 7641 4.1: an Observe option of four bytes is none, in a registration and in its answer. */
+/* RFC 7641 4.1: an Observe option of four bytes counts as absent, in a registration and in its response. */
 static void observe_of_four_bytes_is_none(void **state)
 {
     (void)state;
@@ -144,7 +144,7 @@ static const listed foreign[][3] = { { { 2001, 0 } },
                                      { { NACRE_OPT_URI_HOST, 3 }, { NACRE_OPT_URI_HOST, 3 } } };
 enum { NUM_FOREIGN = sizeof foreign / sizeof *foreign };
 
-/* Answers: a CON gets RST and ends its exchange; a NON is ignored, and the exchange goes on. */
+/* Responses: a CON gets RST and ends its exchange; a NON is ignored, and the exchange goes on. */
 static void separate_responses_are_rejected(void **state)
 {
     (void)state;
@@ -207,7 +207,8 @@ static void hello(void *user, const nacre_request *request, nacre_response *resp
     nacre_response_text(response, NACRE_CONTENT, "hello");
 }
 
-/* Requests, at a site: a CON gets 4.02, a NON silence. Block options of impossible length too, which the transfer sees first. */
+/* Requests to a site: a CON gets 4.02, a NON no response; also Block options of impossible length, which the transfer
+ * reads first. */
 static void requests_are_refused_or_ignored(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* option_table: what the registry says of each option, above all where it travels (RFC 8613 4.1, Figure 5). */
+/* option_table_test: the properties of each option, above all its class (RFC 8613 4.1, Figure 5). */
 #include "support.h"
 
 #include <oscore/option.h>
@@ -78,7 +78,7 @@ static void test_one_format_each(void **state)
     }
 }
 
-/* The short form that protect and unprotect ask says of each number what the table says. */
+/* The compact lookup used by protect and unprotect agrees with the table for each number. */
 static void test_the_short_form_agrees(void **state)
 {
     (void)state;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* options: reading a list of options, and making one in any order (RFC 7252 3.1, 3.2). */
+/* options_test: a list of options is read, and built in any order (RFC 7252 3.1, 3.2). */
 #include "support.h"
 
-/* Deltas and lengths around the places where the encoding changes, and the largest. */
+/* Deltas and lengths around the values where the encoding changes, and the largest. */
 static const size_t edges[] = { 0, 1, 11, 12, 13, 14, 255, 256, 267, 268, 269, 270, 271, 524, 525, 65535, 65804 };
 
 static void test_deltas_and_lengths_round_trip(void **state)
@@ -11,7 +11,7 @@ static void test_deltas_and_lengths_round_trip(void **state)
     (void)state;
     for (size_t d = 0; d < COUNT(edges) - 1; d++) /* no number above 65535 */
         for (size_t l = 0; l < COUNT(edges); l++) {
-            nacre_bytes value = test_fill(0xff, edges[l]), out; /* B17: all bytes look like payload markers */
+            nacre_bytes value = test_fill(0xff, edges[l]), out; /* all bytes look like payload markers */
             size_t head = 1 +
                           (edges[d] > 268  ? 2u
                            : edges[d] > 12 ? 1u
@@ -43,7 +43,7 @@ typedef struct model {
     size_t num;
 } model;
 
-/* model_add keeps the list sorted, equal numbers in the order of the calls: what nacre_options promises. */
+/* model_add keeps the list sorted, equal numbers in the order of the calls, as nacre_options specifies. */
 static void model_add(model *m, uint16_t number, nacre_bytes value)
 {
     size_t at = m->num++;
@@ -100,7 +100,7 @@ static void test_any_order_gives_the_sorted_list(void **state)
     }
 }
 
-/* For every smaller room the same calls end in NO_BUF, and nothing is written behind the room (sanitizer). */
+/* In every smaller buffer the same calls return NO_BUF, and nothing is written past it (checked by the sanitizer). */
 static void test_buf_one_byte_short(void **state)
 {
     (void)state;
@@ -126,7 +126,7 @@ static void test_buf_one_byte_short(void **state)
     nacre_options o;
     nacre_options_init(&o, buf);
     for (size_t i = 0; i < m.num; i++)
-        nacre_options_add(&o, m.number[i], m.value[i]); /* sorted: never more on the way */
+        nacre_options_add(&o, m.number[i], m.value[i]); /* sorted: no call needs more space on the way */
     nacre_bytes out;
     assert_ok(nacre_options_finish(&o, &out));
     assert_int_equal(out.len, needed);
@@ -179,7 +179,7 @@ static void test_uint_values(void **state)
         assert_true(back == rows[i].value);
     }
     uint64_t value = 7;
-    assert_true(nacre_option_uint(test_hex("0000000000000102"), &value)); /* leading zeros are taken */
+    assert_true(nacre_option_uint(test_hex("0000000000000102"), &value)); /* leading zeros are accepted */
     assert_int_equal(value, 0x102);
     assert_false(nacre_option_uint(test_hex("000000000000000102"), &value));
     assert_int_equal(value, 0x102);
@@ -199,7 +199,7 @@ static void test_find(void **state)
     assert_bytes(nacre_option_find(NACRE_ABSENT, 11), NACRE_ABSENT);
 }
 
-/* Options that no parse has checked: the walk ends, and says that they were not well-formed. */
+/* Walking options that were not parsed before stops at the fault and reports it. */
 static void test_walking_malformed_options(void **state)
 {
     (void)state;
@@ -224,7 +224,7 @@ static void test_walking_malformed_options(void **state)
         nacre_option_iter it = nacre_option_begin(test_hex(rows[i].hex));
         while (nacre_option_next(&it, &opt)) num++;
         if (num != rows[i].good || nacre_option_bad(&it) != rows[i].bad) fail_msg("%s", rows[i].name);
-        assert_false(nacre_option_next(&it, &opt)); /* and stays at the end */
+        assert_false(nacre_option_next(&it, &opt)); /* and does not move on */
     }
 }
 

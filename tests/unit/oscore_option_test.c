@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* option: the value of the OSCORE option, read and written (RFC 8613 6.1), and where a message's processing starts. */
+/* oscore_option_test: the value of the OSCORE option is read and written (RFC 8613 6.1), and processing of a message
+ * starts from it. */
 #include "support.h"
 
-/* B6: the golden table. Each malformed row is followed or preceded by a good one that differs in what its name says. */
+/* Each malformed row has a valid neighbour that differs in what its name says. */
 static const struct {
     const char *name, *hex;
     nacre_err err;
@@ -75,10 +76,10 @@ static void test_b6_golden_table(void **state)
         }
     }
     nacre_oscore_option opt;
-    assert_ok(nacre_oscore_option_read(&opt, NACRE_ABSENT)); /* an absent value is an empty one here */
+    assert_ok(nacre_oscore_option_read(&opt, NACRE_ABSENT)); /* an absent value counts as an empty one here */
 }
 
-/* Every value of up to three bytes either reads, and writes back as it was, or is malformed. */
+/* Every value of up to three bytes is malformed, or is read and written back unchanged. */
 static void test_reading_and_writing_are_inverse(void **state)
 {
     (void)state;
@@ -97,7 +98,7 @@ static void test_reading_and_writing_are_inverse(void **state)
     assert_true(good > 1000);
 }
 
-/* B5: kid 0 to 255 bytes and kid context 0 to 255 bytes, reading and writing, cut at every byte. */
+/* Kids and kid contexts of 0 to 255 bytes, read and written, and truncated at every byte. */
 static void test_b5_kid_and_kid_context_of_every_length(void **state)
 {
     (void)state;

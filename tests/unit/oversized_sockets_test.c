@@ -54,7 +54,8 @@ static nacre_message request(const served *s, bool ipv6, nacre_message m, size_t
     return back;
 }
 
-/* Plain and with an OSCORE option, CON and NON, IPv6 and IPv4; a datagram of 1280 bytes is answered as ever. */
+/* Plain and with an OSCORE option, CON and NON, IPv6 and IPv4; a datagram of 1280 bytes still gets its normal
+ * response. */
 static void server_responds_4_13_to_1300_bytes(void **state)
 {
     static const uint8_t token[] = { 1, 2, 3, 4 }, oscore[] = { 0x93, 0x09, 0x01, 0x00, 0xff };
@@ -80,7 +81,7 @@ static void server_responds_4_13_to_1300_bytes(void **state)
     }
 }
 
-/* Answers one request with `type`, in 1300 bytes, under its token; ends with 0 when a CON was acknowledged. */
+/* Responds to one request with `type` in 1300 bytes under its token; returns 0 when a CON was acknowledged. */
 static int respond_at_length(int fd, uint8_t type)
 {
     static uint8_t bytes[LONG];
@@ -106,7 +107,7 @@ static int respond_at_length(int fd, uint8_t type)
     return 3;
 }
 
-/* Ends the request once the long datagram is here. */
+/* Ends the request once the long datagram has arrived. */
 static void stop_at_length(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes, size_t full_len)
 {
     nacre_client **client = user;
@@ -114,8 +115,8 @@ static void stop_at_length(void *user, bool outgoing, const nacre_address *peer,
     if (!outgoing && full_len == LONG) nacre_client_stop(*client);
 }
 
-/* CON, NON and in the ACK, plain and protected, IPv6 and IPv4: the user hears both lengths. A protected exchange goes on until
- * its time is up, as one row shows; the others are stopped. */
+/* CON, NON and in the ACK, plain and protected, IPv6 and IPv4: the user is told both lengths. A protected exchange goes
+ * on until its time is up, as one row shows; the others are stopped. */
 static void client_says_both_lengths_and_acknowledges(void **state)
 {
     const pair *p = *state;
@@ -152,7 +153,7 @@ static void client_says_both_lengths_and_acknowledges(void **state)
     }
 }
 
-/* Whichever thread of a server gets it (SO_REUSEPORT), from sockets and so ports of their own. */
+/* Each thread of a server (SO_REUSEPORT) responds; the client's sockets have different ports. */
 static void each_worker_responds_4_13(void **state)
 {
     const pair *p = *state;
@@ -171,11 +172,12 @@ static void each_worker_responds_4_13(void **state)
     }
 }
 
-/* ---- A server made by hand ------------------------------------------------------------------------------------------- */
+/* ---- A scripted server
+ * ----------------------------------------------------------------------------------------------- */
 
 typedef int (*script)(int fd);
 
-/* Plays it in a child over a socket of its own; the port. */
+/* Runs the script in a child with its own socket; returns the port. */
 static unsigned play(script what, pid_t *pid)
 {
     struct sockaddr_storage name;
@@ -214,7 +216,7 @@ static bool hear(int fd, heard *h)
     return got >= 12;
 }
 
-/* Under the token of what was heard, which has 8 bytes; padded to `len`. */
+/* Sends under the token of the received message, which has 8 bytes; padded to `len`. */
 static bool say(int fd, const heard *h, uint8_t type, uint8_t code, nacre_bytes options, const char *text, size_t len)
 {
     uint8_t bytes[LONG] = { (uint8_t)(0x48 | type << 4), code, type == NACRE_ACK ? h->bytes[2] : 0x77, h->bytes[3] };
@@ -229,7 +231,7 @@ static bool say(int fd, const heard *h, uint8_t type, uint8_t code, nacre_bytes 
     return sendto(fd, bytes, at, 0, (const struct sockaddr *)&h->from, h->from_len) == (ssize_t)at;
 }
 
-/* Registered; then one of 1300 bytes, which is to be acknowledged; then a short one, and the end. */
+/* Accepts a registration, sends a notification of 1300 bytes, which must be acknowledged, a short one, and the last. */
 static int notify_at_length(int fd)
 {
     heard h, ack;
@@ -267,7 +269,7 @@ static void on_oversized(void *user, size_t len, size_t max)
     t->max = max;
 }
 
-/* The user hears both lengths, and then of the next state. */
+/* The user is told both lengths, and then the next state. */
 static void client_goes_on_observing_after_1300_bytes(void **state)
 {
     (void)state;
@@ -297,7 +299,7 @@ static int refuse_at_length(int fd)
     return hear(fd, &h) && say(fd, &h, NACRE_ACK, NACRE_TOO_LARGE, NACRE_ARRAY(size1), "", 0) ? 0 : 1;
 }
 
-/* RFC 7252 5.9.2.9: a hint, for nothing of it is verified; the number is the server's Size1. */
+/* RFC 7252 5.9.2.9: a hint, because it is not verified; the number is the server's Size1. */
 static void unprotected_4_13_is_told_with_its_size(void **state)
 {
     const pair *p = *state;
@@ -336,7 +338,7 @@ static void tap(void *user, bool outgoing, const nacre_address *peer, nacre_byte
     else *(tapped *)user = (tapped){ bytes.len, full_len };
 }
 
-/* The packet tap has the start of a datagram that was cut, and says so; `nacre get --verbose` too. */
+/* The packet tap gets the start of a truncated datagram, marked as such; `nacre get --verbose` too. */
 static void packet_tap_says_what_was_cut(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* oversized_test: datagrams of which the driver has the start only, and those longer than max_message: each CON is answered,
- * acknowledged or rejected, and the user of a request hears both lengths. */
+/* oversized_test: datagrams that the driver has only the start of, and those longer than max_message: each CON gets a
+ * response, an ACK or a RST, and the user of a request is told both lengths. */
 #include "../scenario/raw.h"
 #include "../scenario/registration.h"
 #include "coap/block.h"
@@ -10,7 +10,8 @@ static const nacre_endpoint_config small = { .max_message = SMALL };
 
 enum { WHOLE = 1280, LONG = 1300 };
 
-/* As a driver with a buffer of `cap` bytes gives it; 0: the whole datagram. One of WHOLE bytes is the start of one of LONG. */
+/* Delivers `d` as a driver with a buffer of `cap` bytes does; 0: the whole datagram. One of WHOLE bytes is the start of
+ * one of LONG. */
 static void give_cut(party *p, const nacre_address *from, const datagram *d, size_t cap, uint64_t now)
 {
     const size_t len = cap != 0 && cap < d->len ? cap : d->len;
@@ -41,7 +42,8 @@ static uint64_t size1_of(const nacre_message *m)
     return size;
 }
 
-/* Plain and OSCORE, CON and NON, whole and cut: 4.13 with the payload that fits; one byte less than too much is delivered. */
+/* Plain and OSCORE, CON and NON, whole and truncated: 4.13 with the payload that fits; one byte less than the limit is
+ * delivered. */
 static void oversized_request_gets_4_13_with_size1(void **state)
 {
     (void)state;
@@ -83,7 +85,7 @@ static void oversized_request_gets_4_13_with_size1(void **state)
     }
 }
 
-/* RFC 7959 2.9.3: a block that is too large is answered with a Block1 that fits. */
+/* RFC 7959 2.9.3: a block that is too large gets a response with a Block1 that fits. */
 static void oversized_block_is_requested_in_smaller_ones(void **state)
 {
     (void)state;
@@ -107,13 +109,13 @@ static void oversized_block_is_requested_in_smaller_ones(void **state)
     pair_close(&p);
 }
 
-/* What cannot be understood, and answers that were not asked for: RST to a CON, silence to a NON. */
+/* Malformed messages and unexpected responses: RST to a CON, no response to a NON. */
 static void oversized_datagram_of_no_exchange_is_rejected(void **state)
 {
     (void)state;
     static const uint8_t heads[][4] = {
         { 0x40, 0x00, 1, 1 }, /* empty, with something after it */
-        { 0x40, 0x45, 1, 1 }, /* an answer */
+        { 0x40, 0x45, 1, 1 }, /* a response */
         { 0x40, 0xe1, 1, 1 }, /* signaling */
         { 0x4f, 0x01, 1, 1 }, /* a reserved token length */
     };
@@ -133,7 +135,7 @@ static void oversized_datagram_of_no_exchange_is_rejected(void **state)
     }
 }
 
-/* A flood of them is answered at the pace of other unverified requests. */
+/* A flood of them is rate-limited like other unverified requests. */
 static void responses_to_oversized_requests_are_rate_limited(void **state)
 {
     (void)state;
@@ -167,7 +169,7 @@ static void expect_acknowledged(party *p, uint8_t type, uint64_t now)
     if (type == NACRE_CON) assert_int_equal(datagram_message(&ack).type, NACRE_ACK);
 }
 
-/* A plain request ends, with both lengths. */
+/* A plain request ends, and both lengths are reported. */
 static void oversized_response_ends_a_plain_request(void **state)
 {
     (void)state;
@@ -188,7 +190,7 @@ static void oversized_response_ends_a_plain_request(void **state)
     }
 }
 
-/* A protected one hears of it and goes on: the answer that verifies comes later, or the timeout says why. */
+/* A protected request reports it and goes on: a verified response follows, or the timeout names the reason. */
 static void oversized_datagram_never_ends_a_protected_request(void **state)
 {
     (void)state;
@@ -226,7 +228,7 @@ static void oversized_datagram_never_ends_a_protected_request(void **state)
     }
 }
 
-/* An answer under another token, or from another address, is of no exchange. */
+/* A response under another token, or from another address, belongs to no exchange. */
 static void oversized_response_of_another_is_rejected(void **state)
 {
     (void)state;
@@ -263,8 +265,8 @@ static void expect_oversized(observed *o)
     assert_null(event.context);
 }
 
-/* Within an observation, plain or protected, as CON or NON or as the answer to a registration anew: acknowledged, told, and
- * the observation goes on: the next state is told, and the next registration made. */
+/* Within an observation, plain or protected, as CON or NON or as the response to a new registration: it is acknowledged
+ * and reported, and the observation goes on: the next state is reported, and the next registration made. */
 static void oversized_notification_leaves_the_observation(void **state)
 {
     (void)state;
@@ -287,7 +289,7 @@ static void oversized_notification_leaves_the_observation(void **state)
     }
 }
 
-/* A registration anew that NSTART holds goes as soon as it may, whatever comes meanwhile. */
+/* A new registration that NSTART holds back is sent as soon as NSTART allows, whatever arrives meanwhile. */
 static void oversized_notification_delays_no_registration_that_is_held(void **state)
 {
     (void)state;
@@ -309,7 +311,7 @@ static void oversized_notification_delays_no_registration_that_is_held(void **st
     pair_close(&o.p);
 }
 
-/* Nor does one that only looks like one: forged, or an error's code, which ends a plain observation alone. */
+/* Nor does a forged one end a protected observation; an oversized error ends a plain one only. */
 static void oversized_error_ends_a_plain_observation_only(void **state)
 {
     (void)state;

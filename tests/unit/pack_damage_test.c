@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* Packs that are damaged: each byte in turn, each length. Either the file is refused and unchanged, or what opens is true or
- * pessimistic: never a number lower than it was, never a window that knows something else. */
+/* pack_damage_test: with any byte of a pack damaged, or truncated to any length, the file is refused and unchanged, or
+ * opens in its true state or a pessimistic one: never with a lower number, never with another known window. */
 #include <nacre/pack.h>
 
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include "store/pack/pack_format.h"
 
 #if defined(__SANITIZE_ADDRESS__)
-#define STEP 7 /* bytes apart */
+#define STEP 7 /* distance in bytes */
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define STEP 7
@@ -110,14 +110,14 @@ static verdict try_out(nacre_bytes bytes, nacre_err *err)
     *err = nacre_pack_open(&pack, path, test_crypto(), &why);
     if (*err != NACRE_OK) {
         assert_true(*err == NACRE_ERR_BAD_CONTEXT || *err == NACRE_ERR_UNSUPPORTED);
-        assert_non_null(strstr(why.text, path)); /* which file */
+        assert_non_null(strstr(why.text, path)); /* it names the file */
         assert_true(strlen(why.text) > strlen(path) + 8);
         assert_true(file_is(bytes));
         return REFUSED;
     }
     verdict v = judge(pack);
     pack_close(pack);
-    pack = pack_open(path); /* it is whole again, and says the same */
+    pack = pack_open(path); /* it is repaired, with the same content */
     assert_int_equal(judge(pack), v);
     pack_close(pack);
     return v;
@@ -156,7 +156,7 @@ static void test_each_byte(void **state)
     print_message("           %u refused, %u exact, %u pessimistic\n", seen[REFUSED], seen[EXACT], seen[PESSIMISTIC]);
 }
 
-/* Both copies at once: nothing is left to go by. */
+/* Both copies damaged: the pack is refused. */
 static void test_both_copies(void **state)
 {
     (void)state;
@@ -181,7 +181,7 @@ static void test_each_length(void **state)
     nacre_err err;
     for (size_t len = 0; len < whole.len; len += STEP)
         assert_int_equal(try_out(nacre_bytes_of(whole.ptr, len), &err), REFUSED);
-    uint8_t *longer = test_alloc(whole.len + PAGE); /* what an attempt to add may leave behind */
+    uint8_t *longer = test_alloc(whole.len + PAGE); /* possible remains of an interrupted addition */
     memcpy(longer, whole.ptr, whole.len);
     memset(longer + whole.len, 0xee, PAGE);
     nacre_pack *pack = NULL;
@@ -191,7 +191,7 @@ static void test_each_length(void **state)
     pack_close(pack);
 }
 
-/* Pages are of this pack and of this place, or not at all. */
+/* A page of another pack, or of another position, is not used. */
 static void test_pages_of_others(void **state)
 {
     (void)state;
@@ -216,7 +216,7 @@ static void test_pages_of_others(void **state)
     }
 }
 
-/* A head with a good checksum that says something from the future. */
+/* A head with a valid checksum from a future version. */
 static void test_versions(void **state)
 {
     (void)state;
@@ -233,7 +233,7 @@ static void test_versions(void **state)
     }
 }
 
-/* Values that no writer makes, under good checksums: refused, or passed over where nothing depends on them. */
+/* Values that no writer produces, under valid checksums, are refused, or ignored where nothing depends on them. */
 static void test_values_that_cannot_be(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_guard_test: the file of an open pack is moved, removed, replaced or written over. Then nothing is written, then or
- * later, and its contexts are stopped; without it, the same steps go on. */
+/* pack_guard_test: the file of an open pack is moved, removed, replaced or overwritten: nothing more is written, at
+ * once or later, and its contexts are stopped; without such a change, the same steps succeed. */
 #include <nacre/pack.h>
 
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 enum { NUM = 40 };
 static char *scratch, path[4096], aside[4096], link_path[4096];
-static nacre_bytes backup; /* the pack before it was used */
+static nacre_bytes backup; /* the pack before its first use */
 
 static int set_up(void **state)
 {
@@ -34,7 +34,7 @@ static int tear_down(void **state)
     return test_release(state);
 }
 
-/* ---- What another program does ---- */
+/* ---- Changes by another program ---- */
 
 static void do_nothing(void)
 {
@@ -78,7 +78,7 @@ static void lead_the_link_elsewhere(void)
 }
 
 static const struct {
-    const char *name, *told; /* told: NULL: nothing is wrong */
+    const char *name, *told; /* told: part of the error; NULL: no error */
     void (*happen)(void);
 } all[] = {
     { "nothing happens", NULL, do_nothing },
@@ -92,7 +92,7 @@ static const struct {
     { "the link to it leads elsewhere", "was replaced", lead_the_link_elsewhere },
 };
 
-/* ---- What writes ---- */
+/* ---- Ways to write ---- */
 
 static nacre_err by_a_store(nacre_pack *pack, nacre_detail *why)
 {
@@ -101,7 +101,7 @@ static nacre_err by_a_store(nacre_pack *pack, nacre_detail *why)
 }
 static nacre_err by_a_commit(nacre_pack *pack, nacre_detail *why)
 {
-    nacre_context *ctx = nacre_pack_context_at(pack, 1); /* it has used nothing */
+    nacre_context *ctx = nacre_pack_context_at(pack, 1); /* it has used no number */
     nacre_err err = nacre_pack_request(pack, ctx, why);
     return err == NACRE_ERR_NOT_YET ? nacre_pack_commit(pack, NULL, NULL, why) : err;
 }
@@ -136,7 +136,7 @@ static void expect_stopped(nacre_pack *pack, const nacre_store *store)
 {
     nacre_detail first = { "" }, again = { "" };
     nacre_context *used = nacre_pack_context_at(pack, 0);
-    assert_err(pack_try_to_send(used, store), NACRE_ERR_CONTEXT_UNAVAILABLE); /* though some were in hand */
+    assert_err(pack_try_to_send(used, store), NACRE_ERR_CONTEXT_UNAVAILABLE); /* although numbers were reserved */
     for (size_t i = 0; i < COUNT(writes); i++) {
         assert_err(writes[i](pack, i == 0 ? &first : &again), NACRE_ERR_LOCKED);
         if (i > 0) assert_string_equal(again.text, first.text);
@@ -144,12 +144,12 @@ static void expect_stopped(nacre_pack *pack, const nacre_store *store)
     assert_true(nacre_context_is_stopped(nacre_pack_context_at(pack, 1)));
 }
 
-/* `write` COUNT(writes): closing is the first one. */
+/* `write` COUNT(writes): closing comes first. */
 static void one_case(void *state, size_t which, size_t write)
 {
     (void)state;
     const bool in_place = all[which].happen == write_backup_over_it || all[which].happen == cut_it;
-    if (in_place && writes[write % COUNT(writes)] == by_adding) return; /* seen where states are written */
+    if (in_place && writes[write % COUNT(writes)] == by_adding) return; /* detected only where states are written */
     if (in_place && writes[write % COUNT(writes)] == by_moving_out) return;
     nacre_detail why = { "" };
     nacre_directory_info info;

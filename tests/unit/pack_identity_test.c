@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A pack that was used names the file that it is in: copies are refused, until somebody says that they are right. */
+/* pack_identity_test: a used pack records the identity of its file: copies are refused until they are adopted. */
 #include <nacre/pack.h>
 
 #include <stdio.h>
@@ -31,7 +31,7 @@ static int tear_down(void **state)
 
 #define ROW(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
-/* Not every file system tells one file from another for good; then nothing of this is found out. */
+/* Skips where the file system has no stable file identity: copies are not detected there. */
 static void need_births(void)
 {
     char identity[NACRE__FILE_IDENTITY_TEXT];
@@ -107,7 +107,7 @@ static void test_a_copy_is_refused(void **state)
     assert_int_equal(num_elsewhere(path), 0);
     size_t first = NUM;
     pack = pack_open(path);
-    assert_ok(nacre_pack_add(pack, NULL, 500, pack_source, &first, NULL)); /* which writes the extent anew */
+    assert_ok(nacre_pack_add(pack, NULL, 500, pack_source, &first, NULL)); /* which writes the extent again */
     pack_close(pack);
     pack_put_file(copy, pack_file(path));
     expect_refused(copy);
@@ -116,7 +116,7 @@ static void test_a_copy_is_refused(void **state)
     pack_close(pack_open(copy));
 }
 
-/* Any use, and not numbers alone. */
+/* Any use counts, not only sequence numbers. */
 static void test_a_received_request_is_a_use(void **state)
 {
     (void)state;
@@ -163,7 +163,7 @@ static void test_adopted(void **state)
     assert_err(nacre_pack_adopt(path, test_crypto(), &why), NACRE_ERR_LOCKED);
     pack_close(pack);
     assert_int_equal(rename(path, copy), 0);
-    pack_put_file(path, pack_file(copy)); /* moved to another place */
+    pack_put_file(path, pack_file(copy)); /* moved to another path */
     expect_refused(path);
     if (nacre_pack_adopt(path, test_crypto(), &why) != NACRE_OK) fail_msg("%s", why.text);
     pack = pack_open(path);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* pack_layout: the bytes of a pack are those that docs/pack.md draws, whatever the byte order of the machine. */
+/* pack_layout_test: the bytes of a pack are those shown in docs/pack.md, whatever the byte order of the machine. */
 #include <nacre/pack.h>
 
 #include "packs.h"
@@ -15,7 +15,7 @@ static uint64_t little(const uint8_t *at, size_t len)
     return value;
 }
 
-/* As docs/pack.md writes it: over identity, page number and the bytes before it. */
+/* As docs/pack.md specifies: over identity, page number and the bytes before it. */
 static uint64_t checksum(const uint8_t identity[16], uint64_t page_number, const uint8_t *page)
 {
     uint64_t words[3 + SUM_AT / 8] = { little(identity, 8), little(identity + 8, 8), page_number };

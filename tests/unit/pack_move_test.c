@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A directory moved into a pack: the state goes along, and the directory is of no use any more, however the move ended. */
+/* pack_move_test: a directory is moved into a pack with its state, and is unusable afterwards, however the move
+ * ended. */
 #include <nacre/pack.h>
 
 #include <stdio.h>
@@ -49,7 +50,7 @@ static void check_there(nacre_pack *pack, bool window_known)
     assert_err(nacre_replay_check(nacre_context_replay(ctx), 41), NACRE_ERR_REPLAY);
 }
 
-/* For nacre it does not open; for others there is no number left, and no window. */
+/* nacre does not open it; other programs find no number left, and no window. */
 static void check_useless(void)
 {
     nacre_directory *opened = NULL;
@@ -84,7 +85,7 @@ static void test_the_state_goes_along(void **state)
     nacre_context *ctx = nacre_pack_context_at(pack, 2), *peer = pack_peer(&info);
     nacre_store store = nacre_pack_store(pack, ctx);
     assert_int_equal(pack_send_one(peer, ctx, &store), 123);
-    assert_ok(nacre_pack_move_in(pack, dir, NACRE_ROLE_NONE, &why)); /* it is there already */
+    assert_ok(nacre_pack_move_in(pack, dir, NACRE_ROLE_NONE, &why)); /* it is already in the pack */
     assert_int_equal(nacre_pack_num(pack), 3);
     pack_close(pack);
     pack = pack_open(path);
@@ -98,7 +99,7 @@ static void test_the_legacy_layout(void **state)
     nacre_detail why = { "" };
     assert_ok(nacre_directory_convert(dir, NACRE_LAYOUT_LEGACY, NACRE_ROLE_SERVER, &why));
     nacre_pack *pack = pack_open(path);
-    assert_err(nacre_pack_move_in(pack, dir, NACRE_ROLE_NONE, &why), NACRE_ERR_BAD_CONTEXT); /* which side? */
+    assert_err(nacre_pack_move_in(pack, dir, NACRE_ROLE_NONE, &why), NACRE_ERR_BAD_CONTEXT); /* the side is not given */
     assert_ok(nacre_pack_move_in(pack, dir, NACRE_ROLE_SERVER, &why));
     check_there(pack, true);
     nacre_directory *opened = NULL;
@@ -123,7 +124,7 @@ static void test_a_directory_in_use_stays(void **state)
     pack_close(pack);
 }
 
-/* What the pack has, or had, does not come in by another door; the directory stays as it is. */
+/* A context that the pack has, or had, is refused under another directory, which stays unchanged. */
 static void test_a_context_that_is_there(void **state)
 {
     (void)state;
@@ -158,7 +159,7 @@ static void put_back(const char *name, nacre_bytes text)
     scratch_write_bytes(dir, name, text.ptr, text.len);
 }
 
-/* The files as a move leaves them when it ends behind each of its steps. */
+/* The files as a move leaves them when it ends after each of its steps. */
 static void test_interrupted_anywhere(void **state)
 {
     (void)state;
@@ -180,7 +181,7 @@ static void test_interrupted_anywhere(void **state)
         nacre_directory *opened = NULL;
         scratch_write(dir, "moved.json", begun);
         put_back("sequence.json", step >= 2 ? useless : before);
-        scratch_unlink(dir, "lock"); /* its count is that of the whole move */
+        scratch_unlink(dir, "lock"); /* with the write count of the complete move */
         pack_put_file(path, step >= 3 ? pack_after : pack_before);
         assert_err(nacre_directory_open(&opened, dir, test_crypto(), &why), NACRE_ERR_BAD_CONTEXT);
         pack = pack_open(path);
@@ -190,13 +191,13 @@ static void test_interrupted_anywhere(void **state)
         check_useless();
         assert_ok(nacre_pack_move_in(pack, dir, NACRE_ROLE_NONE, &why));
         check_there(pack, step != 2);
-        if (step == 3) { /* it does not come back */
+        if (step == 3) { /* it is not added again */
             assert_ok(nacre_pack_remove(pack, nacre_pack_context_at(pack, 2), &why));
             assert_err(nacre_pack_move_in(pack, dir, NACRE_ROLE_NONE, &why), NACRE_ERR_BAD_CONTEXT);
         }
         pack_close(pack);
     }
-    /* Another pack must not finish it: that one may have it. */
+    /* Another pack must not complete the move: the first one may have the context. */
     char other[4096];
     strcpy(other, scratch_path(scratch, "other.pack"));
     pack_make(other, 0);
@@ -209,7 +210,7 @@ static void test_interrupted_anywhere(void **state)
     pack_close(pack);
 }
 
-/* One that the pack must not take is told before anything has changed in it: the directory is as good as before. */
+/* A context that the pack must not take is refused before anything changes: the directory stays usable. */
 static void a_directory_with_a_key_of_the_pack_stays_usable(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_share_test: one pack behind several loops: what their contexts ask for costs one sync for all that ask at once, and is
- * confirmed only when it is durable. To be run under ThreadSanitizer too. */
+/* pack_share_test: one pack used by several loops: one sync serves all requests made at once, and each is confirmed
+ * only when it is durable. Also to be run under ThreadSanitizer. */
 #include "io/server/locks.h"
 #include "io/persist.h"
 #include "packs.h"
@@ -17,7 +17,7 @@ enum { NUM = 200, THREADS = 3 };
 static atomic_uint num_syncs;
 static atomic_bool disk_fails;
 
-/* In place of the C library's. */
+/* Replaces the C library's. */
 int fdatasync(int fd)
 {
     (void)fd;
@@ -57,7 +57,7 @@ static int tear_down(void **state)
     return test_release(state);
 }
 
-/* What a loop has. */
+/* The state of a loop. */
 typedef struct looped {
     nacre_crypto crypto;
     void *memory;
@@ -97,7 +97,7 @@ static void request_all(looped *l)
     nacre__persist_commit(&l->persist, l->ep);
 }
 
-/* Whether it may send, and then that the file says so. */
+/* Whether the context may send; if so, the file must have that number. */
 static bool may_send(size_t index)
 {
     nacre_context *ctx = nacre_pack_context_at(pack, index);
@@ -114,12 +114,12 @@ static void test_one_sync_serves_all_concurrent_requests(void **state)
     looped l = open_loop();
     num_syncs = 0;
     request_all(&l);
-    assert_in_range(num_syncs, 1, 8); /* the first use of a pack takes some more than one */
+    assert_in_range(num_syncs, 1, 8); /* the first use of a pack needs a few more syncs */
     for (size_t i = 0; i < NUM; i++) assert_true(may_send(i));
     num_syncs = 0;
-    request_all(&l); /* they need nothing */
+    request_all(&l); /* nothing to persist */
     assert_int_equal(num_syncs, 0);
-    for (size_t i = 0; i < NUM; i++) nacre_pack_context_at(pack, i)->in_hand = 0; /* as if they had been spent */
+    for (size_t i = 0; i < NUM; i++) nacre_pack_context_at(pack, i)->in_hand = 0; /* as if they had been used */
     for (size_t i = 0; i < NUM; i++) nacre_pack_context_at(pack, i)->next += 10;
     request_all(&l);
     assert_int_equal(num_syncs, 1);
@@ -135,15 +135,15 @@ static void test_nothing_is_confirmed_that_is_not_durable(void **state)
     request_all(&l);
     assert_true(strstr(l.persist.failure.text, "fdatasync") != NULL);
     for (size_t i = 0; i < NUM; i++) assert_false(may_send(i));
-    nacre__persist_commit(&l.persist, l.ep); /* nobody asks any more */
+    nacre__persist_commit(&l.persist, l.ep); /* its contexts are removed */
     disk_fails = false;
-    request_all(&other); /* and what failed is written again */
+    request_all(&other); /* and the failed part is written again */
     for (size_t i = 0; i < NUM; i++) assert_true(may_send(i));
     close_loop(&l);
     close_loop(&other);
 }
 
-/* Another thread saves a state after what was asked for was taken down: the file says less then. */
+/* Another thread saves a state after a request was recorded: the file then has a lower number. */
 static void test_saved_in_between(void **state)
 {
     (void)state;
@@ -162,7 +162,7 @@ static void test_saved_in_between(void **state)
 
 static atomic_uint num_spent;
 
-/* Each spends what is confirmed, and asks again. */
+/* Each uses the confirmed numbers, and requests more. */
 static void *request_on(void *arg)
 {
     looped *l = arg;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross slow */
-/* Packs: what was put in comes out, state is durable before use and exact after a clean end, one process has it. */
+/* pack_test: contexts are read back as they were added, state is durable before use and exact after a clean end, and
+ * one process has a pack open. */
 #include <nacre/pack.h>
 
 #include <errno.h>
@@ -38,7 +39,7 @@ static int tear_down(void **state)
 
 static unsigned num_syncs;
 
-/* In place of the C library's. */
+/* Replaces the C library's. */
 int fdatasync(int fd)
 {
     (void)fd;
@@ -46,7 +47,7 @@ int fdatasync(int fd)
     return 0;
 }
 
-/* What the disk holds if the process died now: the open file's bytes, in a file that nobody has open. */
+/* The pack as on disk if the process died now: the open file's bytes, in a file that is not open. */
 static nacre_pack *open_as_after_a_crash(void)
 {
     pack_put_file(copy, pack_file(path));
@@ -69,7 +70,7 @@ static void check_same_keys(nacre_context *ctx, size_t index)
     assert_bytes(nacre_context_common_iv(ctx), nacre_context_common_iv(peer));
 }
 
-/* ---- What is put in comes out ---- */
+/* ---- Contexts are read back ---- */
 
 static void test_any_number_of_contexts(void **state)
 {
@@ -307,8 +308,8 @@ static void test_one_commit_serves_many_requests(void **state)
     pack_close(crashed);
     num_syncs = 0;
     assert_ok(nacre_pack_commit(pack, on_commit, &told, NULL));
-    /* The first time: what was read of pages and extent is made sure of before, and both copies of the extent say where,
-     * if files have a time of birth. */
+    /* The first time, the pages and the extent that were read are synced first, and both copies of the extent record
+     * the file if the system has birth times. */
     assert_int_equal(num_syncs, ONE_FS != 0 ? 5 : 2);
     assert_int_equal(told.num, MANY / 3);
     assert_ok(told.err);
@@ -316,7 +317,7 @@ static void test_one_commit_serves_many_requests(void **state)
     for (size_t i = 0; i < MANY; i++)
         assert_int_equal(nacre_context_next_seq(nacre_pack_context_at(crashed, i)), i % 3 == 0 ? 10 : 0);
     pack_close(crashed);
-    assert_ok(nacre_pack_request(pack, nacre_pack_context_at(pack, 0), NULL)); /* it needs nothing any more */
+    assert_ok(nacre_pack_request(pack, nacre_pack_context_at(pack, 0), NULL)); /* nothing to persist any more */
     for (size_t i = 0; i < MANY; i += 3) {
         nacre_context *ctx = nacre_pack_context_at(pack, i);
         ctx->next = 10, ctx->in_hand = 0;
@@ -330,7 +331,7 @@ static void test_one_commit_serves_many_requests(void **state)
     pack_close(pack);
 }
 
-/* ---- Taking in, taking out ---- */
+/* ---- Adding, removing ---- */
 
 static void test_no_context_twice(void **state)
 {
@@ -344,21 +345,21 @@ static void test_no_context_twice(void **state)
     assert_int_equal(num_added, 0);
     first = 5;
     assert_ok(nacre_pack_add(pack, &num_added, 1, pack_source, &first, &why));
-    nacre_directory_info info; /* another Recipient ID does not help: Sender Key and Common IV are the same */
+    nacre_directory_info info; /* another Recipient ID is not enough: Sender Key and Common IV are the same */
     pack_describe(&info, 2);
     info.recipient_id_len = 2;
     assert_err(nacre_pack_add(pack, NULL, 1, give, &info, NULL), NACRE_ERR_BAD_CONTEXT);
-    info.sender_id[0] = 2; /* another Sender ID does */
+    info.sender_id[0] = 2; /* another Sender ID is */
     assert_ok(nacre_pack_add(pack, NULL, 1, give, &info, NULL));
     pack_describe(&info, 77);
     assert_err(nacre_pack_add(pack, &num_added, 2, give, &info, NULL), NACRE_ERR_BAD_CONTEXT);
-    assert_int_equal(num_added, 1); /* the first of the two is in */
+    assert_int_equal(num_added, 1); /* the first of the two was added */
     assert_int_equal(nacre_pack_num(pack), 8);
     pack_close(pack);
 }
 
-/* RFC 8613 3.3: two Sender IDs before one peer would be two windows for its messages; so would one that comes for one that was
- * removed. The other side of a context shares no key with it. */
+/* RFC 8613 3.3: two Sender IDs with one peer would be two windows for its messages; so would one added after another
+ * was removed. The other side of a context shares no key with it. */
 static void a_second_window_under_one_recipient_key_is_no_part_of_a_pack(void **state)
 {
     (void)state;
@@ -473,7 +474,7 @@ static void test_the_table(void **state)
     }
     assert_ok(nacre_pack_table(pack, &same, NULL));
     assert_ptr_equal(table, same);
-    /* More than an endpoint tries */
+    /* More than an endpoint tries. */
     for (uint8_t i = 0; i <= NACRE_MAX_CANDIDATES; i++) {
         pack_describe(&info, 77777);
         info.sender_id[0] = 0x10;
@@ -487,7 +488,7 @@ static void test_the_table(void **state)
     pack_close(pack);
 }
 
-/* ---- Looking at it ---- */
+/* ---- Reading a pack ---- */
 
 struct seen {
     size_t num;

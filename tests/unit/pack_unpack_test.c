@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A context moved out of a pack into a directory: its state goes along, and however the move ended, only one of both has it. */
+/* pack_unpack_test: a context is moved out of a pack into a directory with its state; however the move ended, only one
+ * of both has it. */
 #include <nacre/pack.h>
 
 #include <stdio.h>
@@ -55,7 +56,7 @@ static nacre_pack *open_used(nacre_bytes *accepted)
     return pack;
 }
 
-/* The directory goes on where the pack was: the next number is `next`, and what was accepted is a replay. */
+/* The directory continues where the pack stopped: the next number is `next`, and the accepted request is a replay. */
 static void check_directory(uint64_t next, nacre_bytes accepted)
 {
     nacre_directory *opened;
@@ -92,7 +93,7 @@ static void test_the_state_goes_along(void **state)
     assert_bytes(nacre_bytes_of(found.salt, found.salt_len), nacre_bytes_of(info.salt, info.salt_len));
     assert_true(found.window_known && found.sequence_required && !found.elsewhere);
     check_directory(3, accepted);
-    assert_err(nacre_pack_move_in(pack, dir, NACRE_ROLE_NONE, &why), NACRE_ERR_BAD_CONTEXT); /* it had it */
+    assert_err(nacre_pack_move_in(pack, dir, NACRE_ROLE_NONE, &why), NACRE_ERR_BAD_CONTEXT); /* it had it before */
     pack_close(pack);
     pack = pack_open(path);
     check_pack(pack);
@@ -105,7 +106,7 @@ static void test_the_state_goes_along(void **state)
     pack_close(other);
 }
 
-/* Killed between any two steps; the same call finishes it. */
+/* Killed between any two steps, the move is completed by the same call. */
 static void test_interrupted(void **state)
 {
     (void)state;
@@ -122,15 +123,15 @@ static void test_interrupted(void **state)
         assert_ok(nacre_pack_move_out(pack, AT, dir, &why));
         pack_close(pack);
         if (step < 3) assert_int_equal(rename(dir, hidden), 0);
-        if (step < 2) pack_put_file(path, before);            /* the pack has it still, */
-        if (step == 0) scratch_unlink(hidden, "secret.json"); /* and the directory is half-made */
+        if (step < 2) pack_put_file(path, before);            /* the pack still has it, */
+        if (step == 0) scratch_unlink(hidden, "secret.json"); /* and the directory is incomplete */
         pack = pack_open(path);
-        if (step == 2) { /* another one does not get its name, nor takes its place */
+        if (step == 2) { /* another context neither gets its name nor replaces it */
             assert_err(nacre_pack_move_out(pack, AT + 1, dir, &why), NACRE_ERR_BAD_CONTEXT);
             assert_true(exists(hidden) && !exists(dir) && nacre_pack_context_at(pack, AT + 1) != NULL);
         }
         nacre_err err = nacre_pack_move_out(pack, AT, dir, &why);
-        if (step == 3) assert_err(err, NACRE_ERR_FILE); /* it was done */
+        if (step == 3) assert_err(err, NACRE_ERR_FILE); /* it was complete */
         else if (err != NACRE_OK) fail_msg("step %d: %s", step, why.text);
         check_pack(pack);
         pack_close(pack);
@@ -157,7 +158,7 @@ static void test_what_is_refused_changes_nothing(void **state)
     assert_int_equal(symlink("nowhere", dir), 0);
     assert_err(nacre_pack_move_out(pack, AT, dir, &why), NACRE_ERR_FILE);
     assert_int_equal(unlink(dir), 0);
-    /* somebody else's under the hidden name */
+    /* another program's file under the hidden name */
     scratch_write(scratch, ".device.unpacked", "a file");
     assert_err(nacre_pack_move_out(pack, AT, dir, &why), NACRE_ERR_FILE);
     assert_non_null(strstr(why.text, "in the way"));
@@ -165,7 +166,7 @@ static void test_what_is_refused_changes_nothing(void **state)
     pack_describe(&foreign, NUM + 7);
     assert_ok(nacre_directory_create(hidden, &foreign, NULL));
     assert_int_equal(rename(scratch_path(hidden, "sequence.json"), scratch_path(scratch, "sequence.json")), 0);
-    assert_err(nacre_pack_move_out(pack, AT, dir, &why), NACRE_ERR_FILE); /* damaged: perhaps all that there is */
+    assert_err(nacre_pack_move_out(pack, AT, dir, &why), NACRE_ERR_FILE); /* damaged: possibly the only copy */
     assert_true(exists(scratch_path(hidden, "secret.json")));
     assert_int_equal(rename(scratch_path(scratch, "sequence.json"), scratch_path(hidden, "sequence.json")), 0);
     assert_err(nacre_pack_move_out(pack, AT, dir, &why), NACRE_ERR_BAD_CONTEXT);
@@ -180,8 +181,7 @@ static void test_what_is_refused_changes_nothing(void **state)
     assert_bytes(pack_file(path), before);
     assert_false(exists(dir) || exists(hidden));
     pack = pack_open(path);
-    assert_ok(
-        nacre_pack_move_out(pack, AT, scratch_path(scratch, "device/"), &why)); /* a '/' at the end says nothing */
+    assert_ok(nacre_pack_move_out(pack, AT, scratch_path(scratch, "device/"), &why)); /* a trailing '/' has no effect */
     check_pack(pack);
     pack_close(pack);
     check_directory(3, accepted);

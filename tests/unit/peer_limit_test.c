@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* peer_limit_test: peers that take less than max_message, as connections may say (RFC 8323 5.3.1). What is too long for them
- * is so when it is given to the endpoint, where something shorter can still be tried. */
+/* peer_limit_test: peers that accept less than max_message, as connections may announce (RFC 8323 5.3.1). A message too
+ * long for them is refused when it is given to the endpoint, so that a shorter one can be tried. */
 #include "../scenario/world.h"
 
 enum { MAX = 300, LIMIT = 100 };
 
-/* What is asked of the limit. */
+/* The callback's state. */
 typedef struct limits {
-    const nacre_address *small; /* this peer takes LIMIT */
+    const nacre_address *small; /* this peer accepts LIMIT */
 } limits;
 
 static size_t limit_of(void *self, const nacre_address *peer)
 {
     const limits *l = self;
-    return nacre_address_equal(peer, l->small) ? LIMIT : 100000; /* never more than max_message all the same */
+    return nacre_address_equal(peer, l->small) ? LIMIT : 100000; /* max_message still applies */
 }
 
 static nacre_message with_payload(uint8_t code, size_t len)
@@ -22,7 +22,7 @@ static nacre_message with_payload(uint8_t code, size_t len)
     return (nacre_message){ .type = NACRE_NON, .code = code, .payload = nacre_bytes_of(bytes, len) };
 }
 
-/* The longest payload that is taken of us. */
+/* The length of the longest payload that the endpoint accepts. */
 static size_t longest_request(pair *p, nacre_context *context, const nacre_address *peer)
 {
     for (size_t len = MAX; len > 0; len--) {
@@ -51,14 +51,14 @@ static void requests_keep_the_limit_of_their_peer(void **state)
     /* header 4, token 8, marker 1 */
     assert_int_equal(longest_request(&p, NULL, &p.server.address), LIMIT - 13);
     assert_int_equal(longest_request(&p, NULL, &other), MAX - 13);
-    /* protected: OSCORE option 3 and a Partial IV of which room for 5 is kept, inner code and marker 2, tag 8 */
+    /* protected: OSCORE option 3, with 5 bytes reserved for the Partial IV, inner code and marker 2, tag 8 */
     const size_t small = longest_request(&p, p.ours, &p.server.address), large = longest_request(&p, p.ours, &other);
     assert_true(small < LIMIT - 13 - 10);
     assert_int_equal(large - small, MAX - LIMIT);
     pair_close(&p);
 }
 
-/* At once, later, and as a notification would go. */
+/* Piggybacked, separate, and as a notification. */
 static void responses_keep_the_limit_of_their_peer(void **state)
 {
     (void)state;
@@ -82,7 +82,7 @@ static void responses_keep_the_limit_of_their_peer(void **state)
             }
             assert_int_equal(err, NACRE_OK);
             assert_true(party_take(&p.server, &back, 0));
-            assert_int_equal(back.len, LIMIT); /* and not a byte less than it takes */
+            assert_int_equal(back.len, LIMIT); /* and not a byte less than allowed */
             pair_close(&p);
         }
 }

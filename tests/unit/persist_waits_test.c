@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* persist_waits_test: what waits for a store, without an endpoint. */
+/* persist_waits_test: exchanges that wait for a store, without an endpoint. */
 #include "endpoint/core/persist_waits.h"
 
 #include <setjmp.h>
@@ -85,7 +85,7 @@ static void waiters_are_released_in_order_across_pools_and_other_contexts_wait_o
     waits_close(w);
 }
 
-/* A resumed one may wait again at once: it is asked for anew, and not resumed in the same round. */
+/* A resumed exchange may wait again at once: it makes a new request, and is not resumed in the same round. */
 static void what_waits_again_while_others_are_released_is_not_released_with_them(void **state)
 {
     (void)state;
@@ -107,10 +107,10 @@ static void what_has_left_is_not_released(void **state)
     (void)state;
     waits *w = waits_open();
     for (uint32_t i = 0; i < 3; i++) nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_CLIENT_EXCHANGE, i);
-    nacre__persist_leave(&w->p, NACRE__OF_SERVER_EXCHANGE, 1); /* another pool's */
+    nacre__persist_leave(&w->p, NACRE__OF_SERVER_EXCHANGE, 1); /* of another pool */
     nacre__persist_leave(&w->p, NACRE__OF_CLIENT_EXCHANGE, 1);
     nacre__persist_confirmed(&w->p, &w->contexts[0]);
-    nacre__persist_leave(&w->p, NACRE__OF_CLIENT_EXCHANGE, 0); /* between the confirmation and its turn */
+    nacre__persist_leave(&w->p, NACRE__OF_CLIENT_EXCHANGE, 0); /* between the confirmation and its resumption */
     expect_next(w, NACRE__OF_CLIENT_EXCHANGE, 2);
     expect_none(w);
     waits_close(w);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ping: an empty CON and what comes of it (RFC 7252 4.3). */
+/* ping_test: an empty CON and its outcomes (RFC 7252 4.3). */
 #include "../scenario/world.h"
 
 static nacre_exchange ping(pair *p, datagram *d, uint64_t now)
@@ -13,7 +13,8 @@ static nacre_exchange ping(pair *p, datagram *d, uint64_t now)
     return exchange;
 }
 
-/* Our own endpoint answers as it should; an ACK will do. What has another MID, or comes from elsewhere, will not. */
+/* A RST is a pong, as our own endpoint sends it, and so is an ACK. A message with another MID or from elsewhere is
+ * not. */
 static void rst_or_ack_with_the_message_id_is_a_pong(void **state)
 {
     (void)state;
@@ -41,14 +42,14 @@ static void rst_or_ack_with_the_message_id_is_a_pong(void **state)
         assert_ptr_equal(event.user, &p);
         assert_null(event.context);
         assert_true(nacre_address_equal(&event.peer, &p.server.address));
-        party_give(&p.client, &p.server, &back, 6); /* doubled */
+        party_give(&p.client, &p.server, &back, 6); /* duplicated */
         expect_quiet(&p.client, 6);
         assert_true(nacre_endpoint_deadline(p.client.ep) == UINT64_MAX);
         pair_close(&p);
     }
 }
 
-/* Nobody there: sent again like any CON, then given up; or the network says so; or nobody wants to know any more. */
+/* Without a pong the ping is retransmitted like any CON, then given up; or reported unreachable; or cancelled. */
 static void no_pong(void **state)
 {
     (void)state;

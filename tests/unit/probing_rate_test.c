@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* probing_rate_test: what PROBING_RATE (RFC 7252 4.7) leaves for a peer that does not respond, without an endpoint. */
+/* probing_rate_test: the bytes that PROBING_RATE (RFC 7252 4.7) allows to a peer that does not respond, without an
+ * endpoint. */
 #include "endpoint/message/nstart.h"
 #include "layers.h"
 
@@ -23,7 +24,7 @@ static void a_burst_may_go_at_once_and_then_only_what_the_rate_pays_for(void **s
     const nacre_address peer = layer_peer(1);
     uint64_t now = 5000, sent = 0;
     for (; nacre__probing_may_at(&p, &peer, now) == now; sent++) nacre__probing_sent(&p, &peer, MESSAGE, now);
-    assert_int_equal(sent, NACRE__PROBED_BURST + 1); /* the last one takes what the next must wait for */
+    assert_int_equal(sent, NACRE__PROBED_BURST + 1); /* the last message uses bytes that the next one must wait for */
     for (int i = 0; i < 100; i++, sent++) {
         const uint64_t next = nacre__probing_may_at(&p, &peer, now);
         assert_int_equal(next - now, MESSAGE * 1000 / RATE);

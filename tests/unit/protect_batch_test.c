@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* protect_batch_test: answers wait for their ciphers together: one burst for many, nothing in clear when a cipher fails,
- * nothing sealed over memory that serves something else by then; and shared contexts are touched under their lock only. */
+/* protect_batch_test: responses are encrypted in one batch, nothing is sent in clear when a cipher fails, no memory is
+ * reused before it is encrypted, and shared contexts are accessed under their lock only. */
 #include "endpoint/endpoint_struct.h"
 
 #include "../scenario/world.h"
@@ -16,7 +16,7 @@ static void seal_many(const nacre_crypto *crypto, nacre_aead_job *const *jobs, s
 {
     bursts++;
     if (num > largest) largest = num;
-    for (size_t i = 0; failing && i < num; i++) jobs[i]->ok = false; /* and the plaintext stays where it is */
+    for (size_t i = 0; failing && i < num; i++) jobs[i]->ok = false; /* and the plaintext stays */
     if (!failing) real->seal_many(crypto, jobs, num);
 }
 
@@ -64,7 +64,7 @@ static void batch_close(encryptions *s)
     free(s);
 }
 
-/* Brings `num` requests to the server; it has them as events in `exchanges`. */
+/* Delivers `num` requests to the server; their events are in `exchanges`. */
 static void bring(encryptions *s, size_t num)
 {
     static datagram d[MANY];
@@ -92,12 +92,12 @@ static void many_responses_are_one_batch(void **state)
         party_give(&s->p.client, &s->p.server, &back, 0);
         assert_payload(expect_event(&s->p.client, NACRE_EVENT_RESPONSE).message, "here");
     }
-    assert_int_equal(bursts, 2); /* as many as wait at one time, and the rest */
+    assert_int_equal(bursts, 2); /* a full batch, and the rest */
     assert_int_equal(largest, NACRE_BURST);
     batch_close(s);
 }
 
-/* A cipher that fails: nothing goes out, least of all the plaintext that stood there; with one that works, it goes. */
+/* When a cipher fails nothing is sent, above all not its plaintext; when it works, the response is sent. */
 static void a_failed_cipher_sends_nothing(void **state)
 {
     (void)state;
@@ -115,7 +115,7 @@ static void a_failed_cipher_sends_nothing(void **state)
     }
 }
 
-/* A request that waits is ciphered before its context goes, or its place is taken. */
+/* A queued request is encrypted before its context is removed or its entry reused. */
 static void ciphers_run_before_their_memory_goes(void **state)
 {
     (void)state;
@@ -130,19 +130,19 @@ static void ciphers_run_before_their_memory_goes(void **state)
     s = batch_open(false);
     bring(s, 1);
     respond_text(&s->p.server, s->exchanges[0], "here");
-    bring(s, 1); /* the next burst may take the first one's place */
+    bring(s, 1); /* the next burst may reuse the first one's entry */
     assert_int_equal(bursts, 1);
     batch_close(s);
 }
 
 /* ---- Shared contexts ------------------------------------------------------------------------------------------------- */
 
-static int held; /* how many times taken and not given back */
+static int held; /* number of locks held */
 static size_t taken;
 
 static void take(void *self, nacre_context *const *contexts, size_t num)
 {
-    assert_int_equal(held, 0); /* never two at a time: that would be a deadlock some day */
+    assert_int_equal(held, 0); /* never two at a time, to exclude deadlocks */
     assert_true(num > 0 && contexts[0] != NULL);
     held++;
     taken++;
@@ -168,7 +168,7 @@ static void checked_open_many(const nacre_crypto *crypto, nacre_aead_job *const 
     real->open_many(crypto, jobs, num);
 }
 
-/* Requests, answers, Echo, waiting for the store: every cipher runs under the lock, and every lock is given back. */
+/* Requests, responses, Echo, waiting for the store: every cipher runs under the lock, and every lock is released. */
 static void shared_contexts_are_locked(void **state)
 {
     (void)state;
@@ -222,8 +222,8 @@ static void shared_contexts_are_locked(void **state)
     }
 }
 
-/* Another thread may have recovered the window while this one waited for the lock: then an Echo value, whatever it is, has
- * shown nothing (RFC 8613 B.1.2, RFC 9175 2.4). The same request in a window that is recovered by it shows its address. */
+/* Another thread may recover the window while this one waits for the lock: then no Echo value validates the address
+ * (RFC 8613 B.1.2, RFC 9175 2.4). The same request to a window that it recovers does. */
 static void recovered_elsewhere(void *self, nacre_context *const *contexts, size_t num)
 {
     const bool *elsewhere = self;

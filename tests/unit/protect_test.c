@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* protect: requests and responses on their way out (RFC 8613 4, 8.1, 8.3), and what a failure leaves behind. */
+/* protect_test: outgoing requests and responses (RFC 8613 4, 8.1, 8.3), and the state after a failure. */
 #include "support.h"
 
 #include <stdlib.h>
@@ -36,7 +36,7 @@ static void test_c4(void **state)
                  test_hex("44025d1f00003974396c6f63616c686f7374620914ff612f1092f1776f1c1668b3825e"));
 }
 
-/* RFC 8613 4.1.3.5, 4.2: POST and 2.04, with Observe FETCH and 2.05, whatever the inner code is. */
+/* RFC 8613 4.1.3.5, 4.2: outer POST and 2.04, with Observe FETCH and 2.05, whatever the inner code is. */
 static void test_outer_codes(void **state)
 {
     (void)state;
@@ -62,8 +62,8 @@ static void test_outer_codes(void **state)
     }
 }
 
-/* RFC 8613 4.1, 4.1.1, 4.1.2, 4.1.3.2: class U outside, class E (unknown ones too) inside and nowhere else; Observe on
- * both sides. */
+/* RFC 8613 4.1, 4.1.1, 4.1.2, 4.1.3.2: class U is outer only, class E (with unknown options) inner only, Observe is
+ * both. */
 static void test_options_go_to_their_side(void **state)
 {
     (void)state;
@@ -82,7 +82,7 @@ static void test_options_go_to_their_side(void **state)
     }
 }
 
-/* RFC 8613 4.1.3.5.2: a notification's Observe is empty inside; outside it is what the caller gave. */
+/* RFC 8613 4.1.3.5.2: a notification's inner Observe is empty; the outer one has the caller's value. */
 static void test_observe_of_notifications(void **state)
 {
     (void)state;
@@ -127,14 +127,14 @@ static void test_kid_and_kid_context(void **state)
         for (int send_kid = 0; send_kid <= 1; send_kid++) {
             options.send_kid = send_kid;
             opt = option_of(test_protect_response(x.server, &x.at_server, &m, &options));
-            bool given = rows[i].choice == NACRE_KID_CONTEXT_GIVEN; /* RFC 8613 5: else none in responses */
+            bool given = rows[i].choice == NACRE_KID_CONTEXT_GIVEN; /* RFC 8613 5: by default none in responses */
             assert_bytes_row(rows[i].name, opt.kid_context, given ? test_hex(rows[i].given) : NACRE_ABSENT);
             assert_bytes_row(rows[i].name, opt.kid, send_kid ? nacre_context_sender_id(x.server) : NACRE_ABSENT);
         }
     }
 }
 
-/* B13, RFC 8613 8.3, 8.3.1: the request's nonce serves one response; every other has a Partial IV of its own. */
+/* RFC 8613 8.3, 8.3.1: the request's nonce serves one response; every other has its own Partial IV. */
 static void test_b13_one_response_with_the_requests_nonce(void **state)
 {
     (void)state;
@@ -144,7 +144,7 @@ static void test_b13_one_response_with_the_requests_nonce(void **state)
     nacre_request_id copy = nacre_request_id_dup(&x.at_server);
 
     nacre_bytes a = test_protect_response(x.server, &x.at_server, &m, &fresh); /* the right stays */
-    nacre_bytes b = test_protect_response(x.server, &copy, &m, NULL);          /* a copy has no right */
+    nacre_bytes b = test_protect_response(x.server, &copy, &m, NULL);          /* a copy has no right to the nonce */
     nacre_bytes c = test_protect_response(x.server, &x.at_server, &m, NULL);   /* used now */
     nacre_bytes d = test_protect_response(x.server, &x.at_server, &m, NULL);
     assert_bytes(option_of(a).partial_iv, test_hex("00"));
@@ -173,7 +173,7 @@ static void test_b13_one_response_with_the_requests_nonce(void **state)
     }
 }
 
-/* The nonce of a request belongs to the context that verified it: another one makes its own (RFC 8613 8.3). */
+/* The nonce of a request belongs to the context that verified it; another context uses its own (RFC 8613 8.3). */
 static void test_another_context_has_no_right(void **state)
 {
     (void)state;
@@ -184,7 +184,7 @@ static void test_another_context_has_no_right(void **state)
     assert_bytes(option_of(test_protect_response(other, &id, &m, NULL)).partial_iv, test_hex("00"));
 }
 
-/* B13, RFC 8613 4.2: empty messages are never protected; nor are responses as requests, or the reverse. */
+/* RFC 8613 4.2: empty messages are never protected; nor are responses as requests, or the reverse. */
 static void test_b13_codes_refused(void **state)
 {
     (void)state;
@@ -204,7 +204,7 @@ static void test_b13_codes_refused(void **state)
     }
 }
 
-/* Output room: exactly as large as needed works, every smaller one is NO_BUF and changes nothing. */
+/* An output buffer of exactly the needed size suffices; every smaller one is NO_BUF, and nothing changes. */
 static void test_buf_of_every_size(void **state)
 {
     (void)state;
@@ -278,7 +278,7 @@ static void refused(const char *name, nacre_message m, const nacre_protect_optio
     nacre_context *ctx = test_context_of(1, TEST_CLIENT);
     const nacre_context *before = test_snapshot(ctx);
     const size_t sizes[] = { nacre_protect_size(ctx, &m, options),
-                             70000 }; /* of the former, 0 is the reason's to tell */
+                             70000 }; /* of the valid range, 0 gets the error's own code */
     for (size_t i = 0; i < COUNT(sizes); i++) {
         nacre_buf buf = test_buf(sizes[i]);
         nacre_bytes out = NACRE_STR("unchanged");
@@ -335,7 +335,7 @@ static void test_messages_refused(void **state)
     refused("kid context of 256", good, &given, test_crypto(), NACRE_ERR_TOO_LONG);
 }
 
-/* B25, RFC 8613 4.1.3.3: path and query of a Proxy-Uri go inside, scheme, host and port stay. */
+/* RFC 8613 4.1.3.3: path and query of a Proxy-Uri become inner options; scheme, host and port stay outside. */
 static void test_b25_proxy_uri(void **state)
 {
     (void)state;
@@ -384,7 +384,7 @@ static void test_b25_proxy_uri(void **state)
     }
 }
 
-/* A split Proxy-Uri needs room to work in; what it leaves there is wiped when the message comes to nothing. */
+/* Splitting a Proxy-Uri uses the buffer as working memory; it is wiped when the call fails. */
 static void test_proxy_uri_leaves_nothing_in_the_buf(void **state)
 {
     (void)state;
@@ -394,7 +394,7 @@ static void test_proxy_uri_leaves_nothing_in_the_buf(void **state)
     nacre_options_init(&o, test_buf(100));
     nacre_options_add(&o, NACRE_OPT_PROXY_URI, NACRE_STR("coap://h/secret"));
     assert_ok(nacre_options_finish(&o, &m.options));
-    params.persistent = true; /* and nothing confirmed */
+    params.persistent = true; /* with no number confirmed */
     nacre_context *ctx = test_context(&params);
     nacre_request_id id;
     nacre_bytes out;
@@ -406,17 +406,17 @@ static void test_proxy_uri_leaves_nothing_in_the_buf(void **state)
     for (size_t i = 0; i + 6 <= buf.cap; i++) assert_int_not_equal(memcmp(buf.ptr + i, "secret", 6), 0);
 }
 
-/* The algorithm's own limit: AES-CCM with nonces of 13 bytes takes plaintexts of 65535 bytes. */
+/* The algorithm's limit: AES-CCM with nonces of 13 bytes takes plaintexts of 65535 bytes. */
 static void test_longest_plaintext(void **state)
 {
     (void)state;
     for (size_t len = 65532; len <= 65535; len++) {
-        nacre_message m = test_request(NACRE_POST, NACRE_ABSENT, test_fill(3, len)); /* and code, and marker */
+        nacre_message m = test_request(NACRE_POST, NACRE_ABSENT, test_fill(3, len)); /* plus code and marker */
         refused("longest plaintext", m, NULL, test_crypto(), len + 2 <= 65535 ? NACRE_OK : NACRE_ERR_TOO_LONG);
     }
 }
 
-/* When the cipher fails, number and right to the nonce are spent: it may have seen them. */
+/* When the cipher fails, the number and the right to the nonce are used up: it may have processed them. */
 static void failing_seal(const nacre_crypto *crypto, nacre_aead_job *const *jobs, size_t num_jobs)
 {
     (void)crypto;
@@ -449,7 +449,7 @@ static void test_cipher_failure(void **state)
     x.client->ops = x.server->ops = test_crypto()->ops;
 }
 
-/* A provider that takes less AAD than the message needs: refused before anything is spent. */
+/* A message with more AAD than the provider takes is refused before any number is used. */
 static void test_aad_above_the_providers_limit(void **state)
 {
     (void)state;

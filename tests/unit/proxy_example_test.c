@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* proxy_example_test: the forward proxy of examples/, between a client and a server: what passes, what does not, and whom the
- * client believes. */
+/* proxy_example_test: the forward proxy of examples/ between a client and a server: which requests it forwards, which
+ * it refuses, and which of its responses the client trusts. */
 #include "pair.h"
 #include "support.h"
 
@@ -14,7 +14,7 @@ typedef struct fixture {
     served s, proxy, cutting; /* cutting: another proxy, with --block-size */
 } fixture;
 
-/* Which options came through, and how well they are protected. */
+/* Responds with the received options and the request's protection. */
 static void what_came(void *user, const nacre_request *request, nacre_response *response)
 {
     char text[200];
@@ -29,7 +29,7 @@ static void what_came(void *user, const nacre_request *request, nacre_response *
     nacre_response_text(response, NACRE_CONTENT, text);
 }
 
-/* What came comes back. */
+/* Responds with the request's payload. */
 static void echo(void *user, const nacre_request *request, nacre_response *response)
 {
     (void)user;
@@ -72,7 +72,7 @@ static int tear_down(void **state)
     return test_release(state);
 }
 
-/* "CODE PAYLOAD", or an error's name and the code that came with it. */
+/* "CODE PAYLOAD", or an error's name and the code received with it. */
 static const char *request(const fixture *f, bool is_protected, bool proxy_uri, const char *uri, uint16_t option,
                            nacre_bytes value)
 {
@@ -106,7 +106,7 @@ static const char *request_plainly(const fixture *f, const char *path, uint16_t 
     return request(f, false, false, served_uri(&f->s, path), option, value);
 }
 
-/* RFC 7252 5.7, 5.10.2: nothing of the proxy's own options is left at the server, and Uri-Host goes as it is an address. RFC
+/* RFC 7252 5.7, 5.10.2: the proxy's own options do not reach the server, nor does a Uri-Host that is an address. RFC
  * 8768 3: Hop-Limit is added. */
 static void both_forms_pass(void **state)
 {
@@ -131,7 +131,7 @@ static void hops_are_counted(void **state)
     assert_string_equal(request_plainly(f, "/x", NACRE_OPT_HOP_LIMIT, NACRE_STR("\x01\x01")), "4.00 Bad Request ");
 }
 
-/* RFC 7252 5.7.1: unsafe options that it does not know stop at the proxy; others pass, critical ones too. */
+/* RFC 7252 5.7.1: the proxy rejects unsafe options that it does not know; others pass, critical ones too. */
 static void unknown_options(void **state)
 {
     const fixture *f = *state;
@@ -139,13 +139,13 @@ static void unknown_options(void **state)
     assert_string_equal(request_plainly(f, "/x", UNSAFE, NACRE_STR("u")), "4.02 Bad Option ");
     assert_string_equal(request_plainly(f, "/x", SAFE, NACRE_STR("s")), "2.05 Content plain 16: 11 65000");
     assert_string_equal(request_plainly(f, "/x", SAFE_CRITICAL, NACRE_STR("c")),
-                        "4.02 Bad Option critical option not understood"); /* the server says that */
-    /* Inside of what is protected the proxy sees none of them. */
+                        "4.02 Bad Option critical option not understood"); /* the server's response */
+    /* The proxy sees no inner options. */
     assert_string_equal(request(f, true, false, served_uri(&f->s, "/x"), 65000, NACRE_STR("s")),
                         "2.05 Content protected 16: 11 65000");
 }
 
-/* What it cannot do it says in clear; for a protected request that is a hint and no answer. */
+/* The proxy responds to what it cannot do in clear; for a protected request that is a hint and no response. */
 static void errors_of_the_proxy(void **state)
 {
     const fixture *f = *state;
@@ -164,8 +164,8 @@ static void errors_of_the_proxy(void **state)
     assert_string_equal(request(f, false, false, itself, 0, NACRE_ABSENT), "4.04 Not Found "); /* it has no resources */
 }
 
-/* RFC 8613 4.1.3.4.2: bodies come through a proxy that cuts whatever it carries into blocks of 64 bytes; those of OSCORE it
- * cannot read, and those above 1024 bytes have inner blocks at the same time. */
+/* RFC 8613 4.1.3.4.2: bodies pass a proxy that transfers everything in blocks of 64 bytes; OSCORE payloads are opaque
+ * to it, and those above 1024 bytes have inner blocks at the same time. */
 static void bodies_are_cut(void **state)
 {
     const fixture *f = *state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* proxy_target_test: how a proxy is named. */
+/* proxy_target_test: which texts name a proxy. */
 #include "support.h"
 
 #include "io/client/proxy_target.h"
