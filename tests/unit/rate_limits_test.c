@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rate_limits_test: how many challenges go out (RFC 8613 B.1.2), and how many RST are believed (RFC 7252 11.4), without an
- * endpoint. */
+/* rate_limits_test: how many challenges are sent (RFC 8613 B.1.2), and how many RST are acted on (RFC 7252 11.4),
+ * without an endpoint. */
 #include "endpoint/admission/rate_limits.h"
 #include "endpoint/admission/reset_belief.h"
 #include "layers.h"
@@ -71,7 +71,7 @@ static void all_contexts_together_have_one_rate(void **state)
     world_close(w);
 }
 
-/* The largest times must not wrap, or a limit would end. */
+/* The largest times do not wrap, which would end the limit. */
 static void bucket_stays_a_limit_at_the_end_of_time(void **state)
 {
     (void)state;
@@ -94,7 +94,7 @@ static void reset_is_believed_until_five_matched_nothing(void **state)
     nacre__reset_unmatched(&w->resets, &one);
     assert_false(nacre__reset_is_believed(&w->resets, &one));
     assert_true(nacre__reset_is_believed(&w->resets, &two));
-    w->core.now_ms += 247000 / 4; /* one of them is forgotten */
+    w->core.now_ms += 247000 / 4; /* one of them expires */
     assert_true(nacre__reset_is_believed(&w->resets, &one));
     world_close(w);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* reboot: a context that outlives the process does not take its replay window for empty, unless the caller says so
- * (RFC 8613 7.5, B.1.2). What nacre_context_init starts with, and what of it an old request meets. */
+/* reboot_test: a context that outlives the process does not take its replay window for empty, unless the caller says so
+ * (RFC 8613 7.5, B.1.2): the state after nacre_context_init, and its verdict on an old request. */
 #include "support.h"
 
 static const char ECHO_VALUE[] = "4368747563686b61";
@@ -20,7 +20,7 @@ static nacre_context *booted(const boot *b)
     params.next_seq = b->next_seq;
     if (b->echo) params.echo = test_hex(ECHO_VALUE);
     nacre_context *ctx = test_context(&params);
-    nacre_context_confirm_window_lost(ctx); /* its store holds no window, and so nothing waits for it */
+    nacre_context_confirm_window_lost(ctx); /* its store holds no window, so nothing waits for it */
     return ctx;
 }
 
@@ -38,8 +38,8 @@ static nacre_bytes request_of(nacre_context *client, const char *echo)
     return test_protect_request(client, &id, &put);
 }
 
-/* The core's default after a reboot: nacre_context_init alone, without nacre_context_set_replay. Rows in pairs differ in one
- * thing. A server that answers with the nonces of requests has used no number of its own, so next_seq is 0. */
+/* The core's default after a reboot: nacre_context_init alone, without nacre_context_set_replay. Rows in pairs differ
+ * in one thing. A server that responds with the nonces of requests has used no number of its own, so next_seq is 0. */
 static void an_old_request_is_not_accepted_after_a_reboot(void **state)
 {
     (void)state;
@@ -61,7 +61,7 @@ static void an_old_request_is_not_accepted_after_a_reboot(void **state)
     }
 }
 
-/* A window larger than a word is unknown as well, and holds nothing of what was in its memory. */
+/* A window larger than a word is unknown as well, and keeps nothing of its memory's previous content. */
 static void a_large_window_is_unknown_too(void **state)
 {
     (void)state;
@@ -78,7 +78,7 @@ static void a_large_window_is_unknown_too(void **state)
     assert_err(nacre_replay_check(nacre_context_replay(server), 5), NACRE_ERR_REPLAY_ECHO);
 }
 
-/* Keys that were never used have sent nothing. */
+/* Keys that were never used start at number 0 with an empty window. */
 static void never_used_keys_start_at_number_0(void **state)
 {
     (void)state;
@@ -100,7 +100,7 @@ static void never_used_keys_start_at_number_0(void **state)
         }
 }
 
-/* The window that the caller gives counts, whatever was the default. */
+/* The window that the caller sets replaces the default. */
 static void the_window_that_is_given_counts(void **state)
 {
     (void)state;
@@ -120,8 +120,8 @@ static void the_window_that_is_given_counts(void **state)
     }
 }
 
-/* RFC 8613 B.1.2: until the store says otherwise it may hold a known window, and the request that recovers by Echo waits for
- * it as any other does: or a crash would bring back a window in which that request was not seen. */
+/* RFC 8613 B.1.2: until the store confirms otherwise it may hold a known window, and the request that recovers by Echo
+ * waits for it as any other: a crash would bring back a window in which that request was not seen. */
 static void recovery_by_echo_waits_for_the_store(void **state)
 {
     (void)state;
@@ -131,7 +131,7 @@ static void recovery_by_echo_waits_for_the_store(void **state)
     params.echo = test_hex(ECHO_VALUE);
     nacre_context *server = test_context(&params);
     assert_err(offer(server, request_of(client, NULL)), NACRE_ERR_REPLAY_ECHO);
-    assert_false(nacre_context_needs(server).window_lost); /* nothing is about to be accepted */
+    assert_false(nacre_context_needs(server).window_lost); /* no request waits to be accepted */
     nacre_bytes fresh = request_of(client, ECHO_VALUE);
     for (int i = 0; i < 2; i++) {
         assert_err(offer(server, fresh), NACRE_ERR_NOT_YET);
@@ -142,7 +142,8 @@ static void recovery_by_echo_waits_for_the_store(void **state)
     assert_err(offer(server, fresh), NACRE_ERR_REPLAY);
 }
 
-/* A store that is asked in the order that context.h gives: the same over a crash and over a clean end. */
+/* A store used in the order that context.h describes brings back the same window after a crash and after a clean
+ * end. */
 static void a_store_brings_the_window_back(void **state)
 {
     (void)state;
@@ -167,7 +168,7 @@ static void a_store_brings_the_window_back(void **state)
             err = offer(server, old);
         }
         assert_err(err, verdicts[i]);
-        if (i == 1) assert_ok(nacre_store_save(&store, server, NULL)); /* a clean end, the window still unknown */
+        if (i == 1) assert_ok(nacre_store_save(&store, server, NULL)); /* a clean end with the window still unknown */
     }
 }
 

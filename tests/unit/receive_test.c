@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* receive: messages that are no requests, and the bounds of a burst. */
+/* receive_test: messages that are no requests, and the limits of a burst. */
 #include "../scenario/world.h"
 
 /* ---- Messages that are no requests --------------------------------------------------------------------------------- */
@@ -55,7 +55,7 @@ static void rejected_messages(void **state)
     party_close(&p);
 }
 
-/* What is longer than max_message is not delivered; one byte less is. */
+/* A datagram longer than max_message is not delivered; one byte less is. */
 static void too_large_datagram(void **state)
 {
     (void)state;
@@ -90,12 +90,12 @@ static void burst_is_bounded(void **state)
     datagram d;
     for (int i = 0; i < 5; i++) assert_true(party_take(&p, &d, 0));
     assert_false(party_take(&p, &d, 0));
-    for (int i = 0; i < 4; i++) (void)nacre_endpoint_receive_many(p.ep, burst, 3, 0); /* nobody transmits */
+    for (int i = 0; i < 4; i++) (void)nacre_endpoint_receive_many(p.ep, burst, 3, 0); /* transmit is not called */
     assert_true(nacre_endpoint_get_stats(p.ep).dropped > 0);
     party_close(&p);
 }
 
-/* transmit_many writes only into rooms that are large enough. */
+/* transmit_many writes only into buffers that are large enough. */
 static void small_buf(void **state)
 {
     (void)state;
@@ -112,8 +112,8 @@ static void small_buf(void **state)
     pair_close(&p);
 }
 
-/* RFC 8613 8.2 step 2: more requests at once than are looked for at once, each of which several contexts may mean, and one
- * that nobody has. Each gets its own. */
+/* RFC 8613 8.2 step 2: more requests than are looked up at once, each with several candidate contexts, and one with an
+ * unknown kid. Each gets its own response. */
 static void burst_with_one_kid(void **state)
 {
     (void)state;
@@ -146,7 +146,8 @@ static void burst_with_one_kid(void **state)
     party_close(&server);
 }
 
-/* ---- What an item of a burst keeps: nothing ------------------------------------------------------------------------ */
+/* ---- No state between the items of a burst
+ * ------------------------------------------------------------------------- */
 
 typedef enum kind_of_datagram {
     PROTECTED,
@@ -180,7 +181,7 @@ static datagram one_of(pair *p, kind_of_datagram kind, uint16_t mid)
     return d;
 }
 
-/* What came of it: code and type of the response to a datagram that is refused, or whether its request is protected. */
+/* The outcome: code and type of the response to a refused datagram, or whether its request is protected. */
 static int outcome(pair *p, kind_of_datagram kind)
 {
     static uint16_t mid;
@@ -198,7 +199,7 @@ static int outcome(pair *p, kind_of_datagram kind)
     return result;
 }
 
-/* Each after each, as the first of its burst. */
+/* After any other kind, each kind of datagram has the outcome that it has alone. */
 static void a_datagram_has_nothing_of_the_one_before(void **state)
 {
     (void)state;

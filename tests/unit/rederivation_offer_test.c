@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rederivation_offer_test: an R2 is recognised by the server object that made it, in its time and its generation, and in no
- * other case. */
+/* rederivation_offer_test: an R2 is recognised only by the server object that made it, within its lifetime and its
+ * generation. */
 #include "oscore/offer.h"
 #include "support.h"
 
@@ -29,7 +29,8 @@ static nacre_err check(const nacre_rederive_server *server, const r2 *offer, uin
     return nacre__offer_check(server, test_crypto(), offer->bytes, now_ms);
 }
 
-/* RFC 7252 4.8.2: EXCHANGE_LIFETIME is how long request #2 may take. The offer is made at any time within a step. */
+/* RFC 7252 4.8.2: an offer is valid for EXCHANGE_LIFETIME, the time that request #2 may take. It is made at any time
+ * within a step. */
 static void an_offer_stands_for_its_lifetime_and_no_longer(void **unused)
 {
     (void)unused;
@@ -43,7 +44,7 @@ static void an_offer_stands_for_its_lifetime_and_no_longer(void **unused)
             assert_ok(check(&server, &offer, made_at + least));
             assert_err(check(&server, &offer, made_at + lifetime), NACRE_ERR_NO_CONTEXT);
             assert_err(check(&server, &offer, made_at + lifetime + 1), NACRE_ERR_NO_CONTEXT);
-            for (uint64_t age = 2; age < 1000; age++) /* however often its byte of time comes round */
+            for (uint64_t age = 2; age < 1000; age++) /* also when its byte of time has wrapped */
                 assert_err(check(&server, &offer, made_at + age * lifetime), NACRE_ERR_NO_CONTEXT);
         }
     }
@@ -78,7 +79,7 @@ static void voiding_voids_the_offers_so_far(void **unused)
     const r2 before = made(&server, 1, 0);
     assert_ok(check(&server, &before, 0));
     nacre_rederive_void_offers(&server);
-    const r2 after = made(&server, 1, 0); /* S2 and time are the same: it is the generation */
+    const r2 after = made(&server, 1, 0); /* S2 and time are the same: the generation differs */
     assert_err(check(&server, &before, 0), NACRE_ERR_NO_CONTEXT);
     assert_ok(check(&server, &after, 0));
     nacre_rederive_void_offers(&server);
@@ -86,7 +87,7 @@ static void voiding_voids_the_offers_so_far(void **unused)
     assert_err(check(&server, &after, 0), NACRE_ERR_NO_CONTEXT);
 }
 
-/* A restart makes a new key, and so has each peer. */
+/* A restart makes a new key, and each peer has its own. */
 static void an_offer_under_another_key_does_not_stand(void **unused)
 {
     (void)unused;
@@ -97,7 +98,7 @@ static void an_offer_under_another_key_does_not_stand(void **unused)
     assert_ok(check(&one, &of_one, 0));
 }
 
-/* The key of context 2 comes of R2: it must not come twice. */
+/* The key of context 2 derives from R2, which therefore must not repeat. */
 static void each_s2_makes_another_offer(void **unused)
 {
     (void)unused;
@@ -108,7 +109,7 @@ static void each_s2_makes_another_offer(void **unused)
     assert_ok(check(&server, &other, 0));
 }
 
-/* A key of zeros is known to everybody: what was never initialised, or was wiped, neither makes offers nor takes them. */
+/* A key of zeros is public: an object that was never initialised, or was wiped, neither makes nor accepts offers. */
 static void an_object_of_zeros_makes_and_takes_no_offer(void **unused)
 {
     (void)unused;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* rederive: both roles of RFC 8613 B.2, against computed bytes, and with each of the four messages lost, doubled and late.
- * REGRESSIONS B24: duplicates, and two clients at once. */
+/* rederive_test: both roles of RFC 8613 B.2, against computed bytes, with each of the four messages lost, duplicated
+ * and late, and with two clients at once. */
 #include "blocks.h"
 #include "oscore/offer.h"
 #include "oscore/request_id.h"
@@ -29,7 +29,7 @@ static nacre_rederived *new_rederived(void)
     return index;
 }
 
-/* One side each, as an endpoint would hold it. */
+/* One side, as an endpoint holds it. */
 typedef struct party {
     nacre_context_params material;
     nacre_rederived *derived, *spare;
@@ -40,7 +40,7 @@ typedef struct party {
 static party a_party(test_end end)
 {
     party p = { .material = test_params(1, end), .derived = new_rederived(), .spare = new_rederived() };
-    test_keep(p.derived, wipe_rederived); /* behind both places: a context moves between their key rooms */
+    test_keep(p.derived, wipe_rederived); /* after both entries: a context moves between their key buffers */
     test_keep(p.spare, wipe_rederived);
     return p;
 }
@@ -113,7 +113,7 @@ static nacre_err accept(nacre_rederive_server *server, party *s, nacre_bytes dat
 static const char response_1[] = "614400017b9b1009482222222222222222ff91b40978ded9e641fb";
 static const char response_1_with_piv[] = "614400017b 9c110009482222222222222222 ff47deecbaf6a01e06c3";
 
-/* With an R2 that is not one of our making: 8 bytes of 22. */
+/* With an R2 of a server that is not nacre: 8 of its 22 bytes. */
 static void the_bytes_are_as_computed(void **unused)
 {
     (void)unused;
@@ -159,7 +159,7 @@ static nacre_bytes wrapped(nacre_bytes id)
     return test_join(nacre_bytes_of(head, id.len < 24 ? 1 : 2), id);
 }
 
-/* Response #1 of a server that makes an R2 of its own kind, and answers with a Partial IV. */
+/* Response #1 of a server that makes its own kind of R2, and responds with a Partial IV. */
 static nacre_bytes others_response(nacre_bytes r2, nacre_bytes field)
 {
     nacre_context_params params = test_params(1, TEST_SERVER);
@@ -174,7 +174,7 @@ static nacre_bytes others_response(nacre_bytes r2, nacre_bytes field)
     return test_protect_response(second, &id, &response, &how);
 }
 
-/* RFC 8613 B.2: R2 is the server's, a MAC may be in it. */
+/* RFC 8613 B.2: R2 is the server's choice, and may contain a MAC. */
 static void an_r2_of_another_length(void **unused)
 {
     (void)unused;
@@ -210,7 +210,7 @@ static void an_r2_of_another_length(void **unused)
     }
 }
 
-/* What the kid context says must be exactly one byte string: the row that is one passes. */
+/* The kid context must be exactly one CBOR byte string: the row with one passes. */
 static void an_r2_that_is_wrapped_badly(void **unused)
 {
     (void)unused;
@@ -219,11 +219,11 @@ static void an_r2_that_is_wrapped_badly(void **unused)
         nacre_err err;
     } rows[] = {
         { "442a2a2a2a", NACRE_OK },
-        { "452a2a2a2a", NACRE_ERR_NO_CONTEXT },   /* too little */
-        { "432a2a2a2a", NACRE_ERR_NO_CONTEXT },   /* too much */
+        { "452a2a2a2a", NACRE_ERR_NO_CONTEXT },   /* too short */
+        { "432a2a2a2a", NACRE_ERR_NO_CONTEXT },   /* too long */
         { "642a2a2a2a", NACRE_ERR_NO_CONTEXT },   /* a text string */
         { "58042a2a2a2a", NACRE_ERR_NO_CONTEXT }, /* not the shortest form */
-        { "2a2a2a2a", NACRE_ERR_NO_CONTEXT },     /* raw */
+        { "2a2a2a2a", NACRE_ERR_NO_CONTEXT },     /* not wrapped */
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         party c = a_party(TEST_CLIENT);
@@ -239,7 +239,7 @@ static void forged_and_foreign_responses_change_nothing(void **unused)
     party c = a_party(TEST_CLIENT);
     first_request(&c);
     nacre_bytes good = test_hex(response_1_with_piv);
-    for (size_t bit = 5 * 8; bit < good.len * 8; bit++) { /* behind header and token, which nobody protects */
+    for (size_t bit = 5 * 8; bit < good.len * 8; bit++) { /* after header and token, which are not protected */
         nacre_bytes bad = test_copy(good);
         ((uint8_t *)(uintptr_t)bad.ptr)[bit / 8] ^= (uint8_t)(1u << bit % 8);
         nacre_message outer;
@@ -253,30 +253,30 @@ static void forged_and_foreign_responses_change_nothing(void **unused)
     nacre_bytes no_kid_context = test_hex("614400017b 920100 ff47deecbaf6a01e06c3");
     assert_err(take_response(&c, no_kid_context, threes), NACRE_ERR_NO_CONTEXT);
     assert_ok(take_response(&c, good, threes));
-    assert_err(take_response(&c, good, fours), NACRE_ERR_BAD_ARGUMENT); /* doubled: taken once */
+    assert_err(take_response(&c, good, fours), NACRE_ERR_BAD_ARGUMENT); /* duplicated: accepted once */
 }
 
-/* A second copy of request #1 gets an R2 of its own; either may be used, each once. */
+/* A second copy of request #1 gets its own R2; either may be used, each once. */
 static void requests_doubled_late_and_lost(void **unused)
 {
     (void)unused;
     nacre_rederive_server server = a_server();
     party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
     nacre_bytes request_1 = first_request(&c), lost = NACRE_ABSENT, late = NACRE_ABSENT;
-    assert_ok(offer(&server, &s, request_1, twos, false, &lost)); /* response #1 lost: the client sends again */
+    assert_ok(offer(&server, &s, request_1, twos, false, &lost)); /* response #1 lost: the client retransmits */
     assert_ok(offer(&server, &s, request_1, fours, false, &late));
     assert_ok(take_response(&c, late, threes));
-    assert_err(take_response(&c, lost, threes), NACRE_ERR_BAD_ARGUMENT); /* comes after all */
+    assert_err(take_response(&c, lost, threes), NACRE_ERR_BAD_ARGUMENT); /* arrives after all */
     nacre_bytes request_2 = second_request(&c);
     assert_ok(accept(&server, &s, request_2));
     party other = a_party(TEST_SERVER);
     other.material = s.material;
-    assert_err(accept(&server, &other, request_2), NACRE_ERR_NO_CONTEXT); /* doubled: R2 is consumed */
+    assert_err(accept(&server, &other, request_2), NACRE_ERR_NO_CONTEXT); /* duplicated: R2 is used up */
     nacre_request_id id;
     nacre_message plain, outer = test_parse(request_2);
     outer.mid++;
     nacre_err err = nacre_unprotect_request(&s.derived->context, test_crypto(), &id, &plain, test_buf(64), &outer);
-    assert_true(err == NACRE_ERR_REPLAY || err == NACRE_ERR_NO_CONTEXT); /* nor does the new context take it again */
+    assert_true(err == NACRE_ERR_REPLAY || err == NACRE_ERR_NO_CONTEXT); /* nor does the new context accept it again */
     assert_ok(
         offer(&server, &s, request_1, threes, false, &late)); /* request #1 replayed: one more offer, nothing else */
     assert_ok(nacre_replay_check(nacre_context_replay(&s.derived->context), 1));
@@ -293,7 +293,7 @@ static void a_forged_second_request_leaves_the_offer(void **unused)
     nacre_bytes good = second_request(&c), bad = test_copy(good);
     ((uint8_t *)(uintptr_t)bad.ptr)[bad.len - 1] ^= 1;
     assert_err(accept(&server, &s, bad), NACRE_ERR_PROTECTION_INVALID);
-    for (size_t i = 0; i < NACRE_REDERIVE_R2; i++) { /* behind header, token, and the option up to R2 */
+    for (size_t i = 0; i < NACRE_REDERIVE_R2; i++) { /* after header, token, and the option up to R2 */
         bad = test_copy(good);
         ((uint8_t *)(uintptr_t)bad.ptr)[12 + i] ^= 1;
         assert_err(accept(&server, &s, bad), NACRE_ERR_NO_CONTEXT);
@@ -325,18 +325,18 @@ static void two_clients_at_once(void **unused)
     nacre_bytes to_a = NACRE_ABSENT, to_b = NACRE_ABSENT;
     assert_ok(offer(&server_a, &for_a, first_request(&a), twos, false, &to_a));
     assert_ok(offer(&server_b, &for_b, first_request(&b), fours, false, &to_b));
-    assert_err(take_response(&a, to_b, threes), NACRE_ERR_PROTECTION_INVALID); /* crossed on the way */
+    assert_err(take_response(&a, to_b, threes), NACRE_ERR_PROTECTION_INVALID); /* swapped */
     assert_ok(take_response(&b, to_b, threes));
     assert_ok(take_response(&a, to_a, threes));
     nacre_bytes second_a = second_request(&a);
-    assert_err(accept(&server_b, &for_b, second_a), NACRE_ERR_NO_CONTEXT); /* an offer is for its own peer */
+    assert_err(accept(&server_b, &for_b, second_a), NACRE_ERR_NO_CONTEXT); /* an offer is for one peer */
     assert_ok(accept(&server_b, &for_b, second_request(&b)));
-    assert_ok(accept(&server_a, &for_a, second_a)); /* which the agreement with another does not void */
+    assert_ok(accept(&server_a, &for_a, second_a)); /* and another peer's agreement does not end it */
 }
 
 /* ---- Offers, and requests #2 that were held back ---- */
 
-/* Another run of the same client: a party of its own, up to request #2. */
+/* Another procedure of the same client, with its own party, up to request #2. */
 static nacre_bytes run_up_to_request_2(const nacre_rederive_server *server, party *s, const uint8_t *s2)
 {
     party c = a_party(TEST_CLIENT);
@@ -347,7 +347,7 @@ static nacre_bytes run_up_to_request_2(const nacre_rederive_server *server, part
 }
 
 /* A request #2 is held back, and then delivered: at once, after a newer agreement (as a server, as a client of the same
- * peer), or late. What is refused leaves the context in use as it is. */
+ * peer), or late. A refused one leaves the context in use unchanged. */
 static void a_held_back_request_2_is_taken_only_in_its_time(void **unused)
 {
     (void)unused;
@@ -382,7 +382,7 @@ static void a_held_back_request_2_is_taken_only_in_its_time(void **unused)
     }
 }
 
-/* Captured requests #1, the same one or many from old boots, push no offer out. */
+/* Captured requests #1, the same one or many from old boots, evict no offer. */
 static void captured_requests_1_leave_the_offer(void **unused)
 {
     (void)unused;
@@ -402,7 +402,7 @@ static void captured_requests_1_leave_the_offer(void **unused)
     }
 }
 
-/* Response #1 has the nonce of its request: with equal keys its bytes would be those of another. */
+/* Response #1 has the nonce of its request: under equal keys two responses would share key and nonce. */
 static void each_copy_of_a_request_1_gets_a_response_under_new_keys(void **unused)
 {
     (void)unused;
@@ -447,7 +447,7 @@ static void started_by_the_server(void **unused)
     assert_ok(nacre_rederive_follow(&c.client, &c.material, test_context(&params)));
 }
 
-/* The place of a context holds others later. An identity from before has no right to a nonce of theirs. */
+/* The memory of a context is reused. A request ID from before has no right to a nonce of the new keys. */
 static void an_identity_does_not_outlive_its_keys(void **unused)
 {
     (void)unused;
@@ -456,11 +456,11 @@ static void an_identity_does_not_outlive_its_keys(void **unused)
     nacre_bytes response = NACRE_ABSENT;
     assert_ok(offer(&server, &s, first_request(&c), twos, false, &response));
     assert_ok(take_response(&c, response, threes));
-    assert_ok(accept(&server, &s, second_request(&c))); /* Partial IV 0, not yet answered */
+    assert_ok(accept(&server, &s, second_request(&c))); /* Partial IV 0, no response yet */
     nacre_request_id old = s.id;
     assert_ok(offer(&server, &s, first_request(&c), ones, false, &response));
     assert_ok(take_response(&c, response, fours));
-    assert_ok(accept(&server, &s, second_request(&c))); /* Partial IV 0 again, of other keys, in the same place */
+    assert_ok(accept(&server, &s, second_request(&c))); /* Partial IV 0 again, of other keys, in the same memory */
 
     nacre_message late = test_response(NACRE_CONTENT, NACRE_ABSENT, test_hex("01"));
     nacre_protect_options reuse = { .nonce = NACRE_NONCE_REQUEST };
@@ -470,7 +470,7 @@ static void an_identity_does_not_outlive_its_keys(void **unused)
     assert_ok(nacre_protect_response(&s.derived->context, test_crypto(), &s.id, &out, test_buf(64), &late, &reuse));
 }
 
-/* Request #2 may come from anybody who saw R2: until it verifies, the context that is in use stays. */
+/* Anyone who has seen R2 can forge a request #2: until it verifies, the context in use stays. */
 static void a_forged_second_request_leaves_the_context(void **unused)
 {
     (void)unused;
@@ -498,7 +498,7 @@ static void what_a_kid_context_says(void **unused)
     } rows[] = {
         { NULL, NACRE_REDERIVE_NONE },
         { "", NACRE_REDERIVE_NONE },
-        { "1111111111111111", NACRE_REDERIVE_NONE }, /* raw */
+        { "1111111111111111", NACRE_REDERIVE_NONE }, /* not wrapped */
         { "481111111111111111", NACRE_REDERIVE_REQUEST_1 },
         { "48111111111111111122", NACRE_REDERIVE_NONE },
         { "4711111111111111", NACRE_REDERIVE_NONE },

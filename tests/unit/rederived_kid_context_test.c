@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* rederived_kid_context: requests under a context that came out of RFC 8613 B.2 name it in the kid context, because a server
- * may also have an older context under the same kid, and may take that one when no kid context comes. */
+/* rederived_kid_context_test: requests under a context of RFC 8613 B.2 carry its kid context, because a server may also
+ * have an older context under the same kid, and may use that one when there is no kid context. */
 #include "../scenario/rederiving.h"
 
-/* Hands `d` over and gives what the other side sends next. */
+/* Delivers `d` and returns what the other side sends next. */
 static datagram give(party *to, const party *from, const datagram *d)
 {
     party_give(to, from, d, 0);
@@ -59,7 +59,7 @@ static void requests_name_their_context(void **state)
     }
 }
 
-/* The side that answered the procedure asks. */
+/* Requests of the side that responded in the procedure. */
 static void requests_of_the_other_side_name_it_too(void **state)
 {
     (void)state;
@@ -74,7 +74,7 @@ static void requests_of_the_other_side_name_it_too(void **state)
     close_rederiving(&p);
 }
 
-/* A registration, and its end; what the server sends carries no kid context. */
+/* A registration and its cancellation carry it; what the server sends has no kid context. */
 static void an_observation_names_it_each_time(void **state)
 {
     (void)state;
@@ -113,8 +113,8 @@ static void an_observation_names_it_each_time(void **state)
     close_rederiving(&p);
 }
 
-/* A server that has the context from before in its table, under the same kid: by the kid context it finds no other than the
- * new one, without it the old one. Requests under the context from before are as they were. */
+/* A server has the older context in its table, under the same kid: with the kid context it finds the new one only,
+ * without it the old one. Requests under the older context are unchanged. */
 static void the_context_from_before_is_not_meant(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* regressions: bugs that other implementations published, where the tests of the single rooms leave something of them open:
- * the other direction, another option, bursts, or several exchanges at once. */
+/* regressions_test: faults published of other implementations, in the combinations that the tests of single modules
+ * leave out: the other direction, another option, bursts, or several exchanges at once. */
 #include "blocks.h"
 #include "support.h"
 
@@ -9,7 +9,7 @@ static void assert_same_message(nacre_message got, nacre_message expected)
     assert_bytes(test_datagram(&got), test_datagram(&expected));
 }
 
-/* A request and its answer, there and back; the answer with the request's nonce and with a number of its own. */
+/* A request and its response; the response once with the request's nonce and once with its own Partial IV. */
 static void round_trip(nacre_context *client, nacre_context *server, nacre_bytes options, nacre_bytes payload)
 {
     nacre_message request = test_request(NACRE_FETCH, options, payload);
@@ -25,7 +25,8 @@ static void round_trip(nacre_context *client, nacre_context *server, nacre_bytes
     }
 }
 
-/* B5, RFC 8613 3.3: IDs of every length that an algorithm has, up to the longest and one more, both ends in both roles. */
+/* RFC 8613 3.3: IDs of every length that an algorithm allows, up to the longest and one more, both ends in both
+ * roles. */
 static void b5_ids_of_every_length(void **state)
 {
     (void)state;
@@ -52,7 +53,7 @@ static void b5_ids_of_every_length(void **state)
     }
 }
 
-/* B10, B11: the same request twice in one burst, and again in the next: accepted once, whatever the context is like. */
+/* The same request twice in one burst, and again in the next, is accepted once in every state of the context. */
 static void b10_replays_in_bursts(void **state)
 {
     (void)state;
@@ -71,7 +72,7 @@ static void b10_replays_in_bursts(void **state)
             params.window = combination & 8 ? 1000 : 0;
             params.window_words = words;
             nacre_context *server = test_context(&params);
-            nacre_context_confirm_window_lost(server); /* its store, if there is one, claims nothing */
+            nacre_context_confirm_window_lost(server); /* its store, if any, holds no known window */
             nacre_message get = test_request(NACRE_GET, NACRE_ABSENT, NACRE_ABSENT);
             nacre_request_id id, ids[4];
             nacre_bytes datagram = test_protect_request(client, &id, &get);
@@ -91,8 +92,8 @@ static void b10_replays_in_bursts(void **state)
         }
 }
 
-/* B14: observations and requests interleaved on one pair of contexts, in both directions at once. Each answer belongs to
- * its own request: of all others it is refused. */
+/* Observations and requests interleaved on one pair of contexts, in both directions at once: each response is accepted
+ * for its own request and refused for all others. */
 enum { EXCHANGES = 8 };
 typedef struct in_flight {
     nacre_context *client, *server;
@@ -150,7 +151,7 @@ static void b14_observations_and_requests_interleaved(void **state)
     }
 }
 
-/* B15, RFC 9175 2.2: a peer's Echo value of 1 to 40 bytes arrives whole, and goes back whole, with any token. */
+/* RFC 9175 2.2: a peer's Echo value of 1 to 40 bytes arrives and is returned unchanged, with any token. */
 static void b15_a_peers_echo_of_every_length(void **state)
 {
     (void)state;
@@ -171,14 +172,14 @@ static void b15_a_peers_echo_of_every_length(void **state)
             assert_same_message(got, challenge);
             nacre_request_id id;
             nacre_bytes datagram = test_protect_request(x.client, &id, &again);
-            assert_bytes(nacre_option_find(test_parse(datagram).options, NACRE_OPT_ECHO), NACRE_ABSENT); /* inside */
+            assert_bytes(nacre_option_find(test_parse(datagram).options, NACRE_OPT_ECHO), NACRE_ABSENT); /* inner */
             assert_same_message(test_unprotect_request(x.server, &id, datagram), again);
             (void)test_release(NULL);
         }
 }
 
-/* B17, B18: deltas and lengths where their encoding changes, values and payloads full of 0xff, in both directions; the
- * longest values need an algorithm that takes them. And more options than any table of fixed size holds. */
+/* Deltas and lengths where their encoding changes, values and payloads full of 0xff, in both directions; the longest
+ * values need an algorithm that takes them. Also more options than any table of fixed size holds. */
 static void b17_b18_extended_options_both_ways(void **state)
 {
     (void)state;
@@ -212,8 +213,8 @@ static void b17_b18_extended_options_both_ways(void **state)
     round_trip(x.server, x.client, options, test_hex("ff"));
 }
 
-/* A forged message that is longer than the algorithm takes is refused, and the next good one is as good as before: in the
- * cipher of one library it spoilt the key. Both directions, one by one and in a burst. */
+/* A forged message longer than the algorithm takes is refused, and the next valid one is accepted, where one library's
+ * cipher would have corrupted its key. Both directions, singly and in a burst. */
 static void a_forged_giant_does_not_spoil_the_key(void **state)
 {
     (void)state;
@@ -235,7 +236,7 @@ static void a_forged_giant_does_not_spoil_the_key(void **state)
         }
 }
 
-/* ---- B24 ---- */
+/* ---- Rederivation ---- */
 enum { N = NACRE_REDERIVE_NONCE, MESSAGES = 4 };
 typedef enum fate { ARRIVES, LOST, DOUBLED, LATE, NUM_FATES } fate;
 
@@ -279,7 +280,7 @@ static const uint8_t *nonce_of(procedure *p)
     return test_fill(++p->next_random, N).ptr;
 }
 
-/* Each returns what its receiver says; what is sent next is in `sent` then. */
+/* Each returns the receiver's verdict and leaves the next message in `sent`. */
 static nacre_err receive_1(procedure *p)
 {
     nacre_message outer = test_parse(p->sent[0]);
@@ -333,7 +334,8 @@ static void run_procedure(procedure *p, const fate *fates)
     nacre_protect_options how = nacre_rederive_options(&p->client);
     assert_ok(
         nacre_protect_request(&p->c->derived.context, test_crypto(), &p->id_1, &p->sent[0], test_buf(64), &get, &how));
-    /* request #1: a lost one is sent again, as it is; a doubled one gets two answers, either of which will do */
+    /* request #1: a lost one is retransmitted unchanged; a duplicated one gets two responses, either of which is
+     * usable */
     assert_ok(receive_1(p));
     nacre_bytes other_response = p->sent[1];
     if (fates[0] == DOUBLED) assert_ok(receive_1(p));
@@ -342,14 +344,14 @@ static void run_procedure(procedure *p, const fate *fates)
     assert_ok(receive_2(p, p->sent[1]));
     if (fates[1] == DOUBLED) assert_err(receive_2(p, p->sent[1]), NACRE_ERR_BAD_ARGUMENT);
     if (fates[1] == LATE) assert_err(receive_2(p, other_response), NACRE_ERR_BAD_ARGUMENT);
-    if (fates[0] == LATE) assert_ok(receive_1(p)); /* request #1 again, behind its answer: one more offer */
+    if (fates[0] == LATE) assert_ok(receive_1(p)); /* request #1 again, after its response: one more offer */
     /* request #2 */
     assert_ok(receive_3(p));
     nacre_bytes response_2 = p->sent[3];
-    if (fates[2] == DOUBLED) assert_err(receive_3(p), NACRE_ERR_NO_CONTEXT); /* R2 is consumed */
+    if (fates[2] == DOUBLED) assert_err(receive_3(p), NACRE_ERR_NO_CONTEXT); /* R2 is used up */
     if (fates[0] == LATE) assert_ok(receive_1(p));
     if (fates[2] == LATE) assert_err(receive_3(p), NACRE_ERR_NO_CONTEXT);
-    /* response #2: lost, the client asks again with context 3, which both sides have */
+    /* response #2: lost, the client sends another request under context 3, which both sides have */
     if (fates[3] != LOST) assert_ok(receive_4(p));
     round_trip(&p->c->derived.context, &p->s->derived.context, NACRE_ABSENT, test_hex("03"));
     if (fates[3] == DOUBLED || fates[3] == LATE) {
@@ -361,7 +363,7 @@ static void run_procedure(procedure *p, const fate *fates)
                test_hex("04")); /* and with the roles swapped */
 }
 
-/* B24, RFC 8613 B.2: each of the four messages arrives, is lost, doubled or late, in every combination, and the two sides
+/* RFC 8613 B.2: each of the four messages arrives, is lost, duplicated or late, in every combination, and the two sides
  * end with the same context. */
 static void b24_every_fate_of_every_message(void **state)
 {

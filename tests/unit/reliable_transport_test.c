@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* reliable_transport_test: peers behind a connection (NACRE_ADDRESS_RELIABLE): nothing is sent twice, nothing is a duplicate,
- * nothing is rejected, refusals are said, and the end of the connection is the end of all that went over it. */
+/* reliable_transport_test: on a connection (NACRE_ADDRESS_RELIABLE) nothing is retransmitted, deduplicated or rejected,
+ * errors get a response, and the end of the connection ends every exchange on it. */
 #include "../scenario/world.h"
 
 static void open_reliable(pair *p, const nacre_endpoint_config *config, const pairing *how)
@@ -9,7 +9,7 @@ static void open_reliable(pair *p, const nacre_endpoint_config *config, const pa
     p->client.address.flags = p->server.address.flags = NACRE_ADDRESS_RELIABLE;
 }
 
-/* A CON that was asked for goes as NON, once, whatever NSTART says; its answer has the time of an answer. */
+/* A requested CON is sent as NON, once, regardless of NSTART, and its response has the time of a response. */
 static void sent_once(void **state)
 {
     (void)state;
@@ -31,8 +31,8 @@ static void sent_once(void **state)
     pair_close(&p);
 }
 
-/* The same bytes again are another request: a connection repeats nothing, and numbers no messages. Over datagrams they are a
- * duplicate. */
+/* The same bytes again are another request: a connection repeats nothing, and has no message IDs. Over datagrams they
+ * are a duplicate. */
 static void no_duplicates(void **state)
 {
     (void)state;
@@ -55,7 +55,7 @@ static void no_duplicates(void **state)
     }
 }
 
-/* A replay is a replay over any transport; over a connection, it is said (RFC 8613 7.4, 8.2). */
+/* A replay is refused over any transport; over a connection, the refusal is sent (RFC 8613 7.4, 8.2). */
 static void refusals_are_said(void **state)
 {
     (void)state;
@@ -85,7 +85,7 @@ static void refusals_are_said(void **state)
     }
 }
 
-/* RFC 8323 3: there is no RST. A notification that nobody waits for is dropped. */
+/* RFC 8323 3: there is no RST. An unexpected notification is dropped. */
 static void nothing_is_rejected(void **state)
 {
     (void)state;
@@ -103,7 +103,7 @@ static void nothing_is_rejected(void **state)
     }
 }
 
-/* RFC 8323 7.1: the order of a connection is the order of its notifications, whatever their Observe values say. */
+/* RFC 8323 7.1: the order of a connection is the order of its notifications, whatever their Observe values are. */
 static void notifications_are_in_the_order_of_the_connection(void **state)
 {
     (void)state;
@@ -125,7 +125,7 @@ static void notifications_are_in_the_order_of_the_connection(void **state)
     pair_close(&p);
 }
 
-/* The connection goes: our requests in each state end, those of others are stale; other peers' live on. */
+/* The connection is lost: our requests in each state end, the peer's become stale; exchanges with other peers go on. */
 static void the_end_of_a_connection(void **state)
 {
     (void)state;
@@ -162,13 +162,13 @@ static void the_end_of_a_connection(void **state)
     nacre_endpoint_confirmed(p.client.ep, p.ours, NACRE_OK);
     expect_quiet(&p.client, 0);
     assert_false(party_take(&p.client, &out, 0));
-    nacre_endpoint_expire(p.client.ep, 93000); /* the one over datagrams was left alone */
+    nacre_endpoint_expire(p.client.ep, 93000); /* the request over datagrams goes on */
     expect_failed(&p.client, NACRE_ERR_TIMEOUT);
     party_close(&udp);
     pair_close(&p);
 }
 
-/* An answer that stands in the queue when the connection goes is not sent any more. */
+/* A response that is queued when the connection is lost is not sent. */
 static void a_queued_response_is_removed_too(void **state)
 {
     (void)state;
@@ -184,7 +184,7 @@ static void a_queued_response_is_removed_too(void **state)
     pair_close(&p);
 }
 
-/* A separate answer and notifications are NON, sent once; an observer goes with its connection. */
+/* A separate response and notifications are NON, sent once; an observer ends with its connection. */
 static void notifications_are_sent_once_and_end_with_the_connection(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* remote_peer_test: what is said of the other side of an exchange; and that client and server say it. */
+/* remote_peer_test: what nacre_remote reports about the peer of an exchange, at client and server. */
 #include <nacre/remote.h>
 
 #include "scratch.h"
@@ -84,7 +84,7 @@ static void a_claim_needs_a_context(void **state)
     assert_true(nacre_remote_has_claim(&remote, "coap://h/*"));
     assert_false(nacre_remote_has_claim(&remote, ":client"));
     assert_ptr_equal(nacre_remote_claims(&remote), names);
-    remote.context = NULL; /* nothing is proven any more */
+    remote.context = NULL; /* no identity is proven any more */
     assert_false(nacre_remote_has_claim(&remote, ":client1"));
     assert_null(nacre_remote_claims(&remote)[0]);
     remote = (nacre_remote){ .context = &context };
@@ -133,7 +133,7 @@ static void blockwise_keys(void **state)
                          .context = derive(NACRE_STR("0123456789abcdef"), NACRE_STR("r")) };
     nacre_remote other = one;
     other.local = address("[::1]:3");
-    other.address.bytes[sizeof other.address.bytes - 1] = 1; /* behind what is used */
+    other.address.bytes[sizeof other.address.bytes - 1] = 1; /* beyond the bytes in use */
     assert_true(same(&one, &other));
     other.context = derive(NACRE_STR("0123456789abcdef"), NACRE_STR("r")); /* loaded again */
     assert_true(same(&one, &other));
@@ -180,7 +180,7 @@ static int tear_down(void **state)
     return test_release(state);
 }
 
-/* Says who is asking: hostinfo, our uri_base, and the claims. */
+/* Responds with the peer: hostinfo, our uri_base, and the claims. */
 static void describe_peer(void *user, const nacre_request *request, nacre_response *response)
 {
     nacre_remote remote = nacre_server_remote(user, request);
@@ -254,7 +254,7 @@ static void servers_see_the_remote_address(void **state)
     served_stop(&s);
 }
 
-/* What nacre_provider_open gives, as a server's contexts have it. */
+/* Clients and servers use the provider of nacre_provider_open. */
 static void clients_take_the_fastest_provider(void **state)
 {
     fixture *f = *state;

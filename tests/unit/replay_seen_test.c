@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* replay_seen: a window read from a list of numbers seen accepts what the list form would accept, or less. */
+/* replay_seen_test: a window read from a list of seen numbers accepts what the list form would accept, or less. */
 #include "context/fields.h"
 #include "support.h"
 
-/* The list form, as its rule says: all listed and all below the first are seen. */
+/* The list form by its rule: all listed numbers and all below the first are seen. */
 static bool list_accepts(const int64_t *seen, size_t num, int64_t n)
 {
     for (size_t i = 0; i < num; i++)
@@ -69,7 +69,7 @@ static void a_list_longer_than_the_window_only_loses_acceptances(void **unused)
     assert_true(lost > 0);
 }
 
-/* What the list form's own documentation shows: a fresh one, 5 struck out, 3 still valid and 5 not. */
+/* The example of the list form's documentation: a fresh number, then 5 is seen, 3 still valid and 5 not. */
 static void as_the_list_form_shows(void **unused)
 {
     (void)unused;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* replay: the window of RFC 8613 7.4 (RFC 6347 4.1.2.6): what was seen, and what is too old, is not accepted again. */
+/* replay_test: the window of RFC 8613 7.4 (RFC 6347 4.1.2.6) accepts no number that it has seen or that is too old. */
 #include "support.h"
 
 #include <stdlib.h>
 
 typedef struct window {
     nacre_replay w;
-    uint64_t *words; /* exactly as many as the window asks for */
+    uint64_t *words; /* exactly the number that the window needs */
 } window;
 
 static window *window_of(uint16_t size)
@@ -21,7 +21,7 @@ static window *window_of(uint16_t size)
     return win;
 }
 
-/* offer checks and accepts; both must agree, and a refused number must leave the window as it was. */
+/* Checks and accepts; both must agree, and a refused number leaves the window unchanged. */
 static nacre_err offer(window *win, uint64_t seq)
 {
     nacre_replay before;
@@ -30,7 +30,7 @@ static nacre_err offer(window *win, uint64_t seq)
     memcpy(&before, &win->w, sizeof before);
     if (len) memcpy(words, win->words, len);
     nacre_err checked = nacre_replay_check(&win->w, seq);
-    assert_memory_equal(&before, &win->w, sizeof before); /* check is pure */
+    assert_memory_equal(&before, &win->w, sizeof before); /* check changes nothing */
     nacre_err err = nacre_replay_accept(&win->w, seq);
     assert_int_equal(checked, err);
     if (err) {
@@ -103,7 +103,7 @@ static void test_numbered_rows(void **state)
     ROWS("numbered rows", 32, rows);
 }
 
-/* B8: the last number is not overwritten by an older one. B11: number 0 is a number like any other. */
+/* The last number is not overwritten by an older one, and number 0 is a number like any other. */
 static void test_b8_b11_sequences(void **state)
 {
     (void)state;
@@ -118,7 +118,7 @@ static void test_b8_b11_sequences(void **state)
     }
 }
 
-/* B9: 3, 5, 4; and jumps as far as a shift of a machine word does not go. */
+/* 3, 5, 4; and jumps wider than a machine word can be shifted. */
 static void test_b9_shifts(void **state)
 {
     (void)state;
@@ -180,7 +180,7 @@ static void test_sweeps(void **state)
     }
 }
 
-/* The naive model: every number accepted, and the highest. A number is fresh when it was not accepted and is above
+/* A simple model: every number accepted, and the highest. A number is fresh when it was not accepted and is above
  * highest - size. */
 enum { MODEL_NUMBERS = 20000 };
 typedef struct model {
@@ -214,7 +214,7 @@ static void random_walk(uint16_t size, uint64_t base, uint64_t seed)
     model *m = test_alloc(sizeof *m);
     memset(m, 0, sizeof *m);
     m->base = base, m->edge = base, m->size = size;
-    if (base) { /* everything below the base counts as seen */
+    if (base) { /* all below the base count as seen */
         nacre_replay_set_fresh(&win->w, base - 1);
     }
     uint64_t random = seed, highest = base;
@@ -257,7 +257,7 @@ static void test_init_refuses(void **state)
     assert_true(nacre_replay_words(1024) <= COUNT(words));
 }
 
-/* RFC 8613 7.5, B.1.2: an uninitialised window accepts nothing before Echo says what is fresh. B12. */
+/* RFC 8613 7.5, B.1.2: an uninitialised window accepts nothing until Echo shows what is fresh. */
 static void test_uninitialised(void **state)
 {
     (void)state;
@@ -310,7 +310,7 @@ static void test_import_what_was_exported(void **state)
             uint64_t start = test_random(&random) >> 28; /* up to 2^36 */
             for (int i = 0; i < 50; i++) (void)offer(a, start + test_random(&random) % (2u * sizes[s]));
             for (int i = 0; i < 50; i++)
-                (void)offer(b, test_random(&random) >> 24); /* import replaces what was there */
+                (void)offer(b, test_random(&random) >> 24); /* import replaces the previous content */
             uint64_t index, again;
             size_t len = (sizes[s] + 7u) / 8;
             uint8_t *bits = test_alloc(len), *bits_again = test_alloc(len);
@@ -358,7 +358,7 @@ static void test_import_refuses(void **state)
     assert_err(nacre_replay_import(&small->w, 0, (const uint8_t[]){ 0x20 }, 1), NACRE_ERR_BAD_ARGUMENT);
 }
 
-/* An imported window says which it holds: bit i of the bitfield is number index + i. */
+/* In an imported window, bit i of the bitfield is number index + i. */
 static void test_import_means_what_it_says(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* request_size: a request that is longer than a datagram of ours, or than the peer's Max-Message-Size (RFC 8323 5.3.1), is one
- * error with both lengths, and nothing is sent. */
+/* request_size_test: a request longer than our datagrams, or than the peer's Max-Message-Size (RFC 8323 5.3.1), is
+ * refused with one error that names both lengths, and nothing is sent. */
 #include "pair.h"
 #include "support.h"
 
@@ -37,7 +37,7 @@ static nacre_err request(nacre_client *client, const char *uri, nacre_bytes payl
     return nacre_client_request(client, &reply, NACRE_PUT, uri, NULL, payload, why);
 }
 
-/* Both lengths in `why`: the request's, and what is taken. */
+/* Both lengths in `why`: the request's, and the limit. */
 static size_t expect_lengths(const nacre_detail *why, const char *format, size_t max)
 {
     size_t size = 0, taken = 0;
@@ -46,7 +46,7 @@ static size_t expect_lengths(const nacre_detail *why, const char *format, size_t
     return size;
 }
 
-/* Plain and protected, alone and with a body in blocks. Of one byte too much the error says so. */
+/* Plain and protected, alone and with a body in blocks. One byte above the limit is refused. */
 static void request_above_a_datagram_is_told_with_both_lengths(void **state)
 {
     const pair *p = *state;
@@ -84,9 +84,10 @@ static void request_above_a_datagram_is_told_with_both_lengths(void **state)
     }
 }
 
-/* ---- A peer that takes 200 bytes ------------------------------------------------------------------------------------- */
+/* ---- A peer that accepts 200 bytes
+ * ----------------------------------------------------------------------------------- */
 
-static size_t extra; /* bytes that came after the first request */
+static size_t extra; /* bytes received after the first request */
 
 static void *take_200(void *user)
 {
@@ -125,7 +126,7 @@ static void request_above_the_peers_maximum_is_told_with_both_lengths(void **sta
     nacre_client *client = pair_open(&(nacre_client_options){ .timeout_ms = 5000 });
     char first[80];
     (void)snprintf(first, sizeof first, "%s/x", origin);
-    if (request(client, first, NACRE_ABSENT, &why) != NACRE_OK) fail_msg("%s", why.text); /* now its CSM is known */
+    if (request(client, first, NACRE_ABSENT, &why) != NACRE_OK) fail_msg("%s", why.text); /* its CSM is known now */
     assert_err(request(client, uri_of(origin, 400), NACRE_ABSENT, &why), NACRE_ERR_TOO_LONG);
     (void)snprintf(format, sizeof format,
                    "the request has %%zu bytes, 127.0.0.1:%u takes (Max-Message-Size) %%zu: nothing",

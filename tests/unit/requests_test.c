@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* requests: what a client takes for an answer, and the repetition with Echo (RFC 8613 8.4, B.1.2). */
+/* requests_test: which messages a client accepts as a response, and the repetition with Echo (RFC 8613 8.4, B.1.2). */
 #include "../scenario/world.h"
 
-/* ---- What a client believes ---------------------------------------------------------------------------------------- */
+/* ---- Accepted responses
+ * -------------------------------------------------------------------------------------------- */
 
-/* RFC 8613 D.5.3, 8.4 step 2: what an answer without protection leads to. */
+/* RFC 8613 D.5.3, 8.4 step 2: the effect of an unprotected response. */
 typedef enum outcome { GOES_ON, RESPONDED, UNAUTHENTICATED, NOT_PROTECTED } outcome;
 
-/* Plain answers to a protected request, in each way they can come (the table in src/endpoint/responses.c; B20). */
+/* Plain responses to a protected request, in each way they can arrive (the table in src/endpoint/responses.c). */
 static void plain_responses_to_protected(void **state)
 {
     (void)state;
@@ -39,7 +40,7 @@ static void plain_responses_to_protected(void **state)
             const nacre_event event = expect_event(&p.client, NACRE_EVENT_FAILED);
             assert_int_equal(event.err,
                              rows[i].outcome == UNAUTHENTICATED ? NACRE_ERR_UNAUTHENTICATED : NACRE_ERR_NOT_PROTECTED);
-            assert_null(event.context); /* nobody vouches for it */
+            assert_null(event.context); /* it is not verified */
             assert_int_equal(event.message.code, rows[i].code);
             assert_payload(event.message, "says who?");
             assert_int_equal(party_take(&p.client, &extra, 0), type == NACRE_CON);
@@ -49,10 +50,10 @@ static void plain_responses_to_protected(void **state)
     pair_close(&p);
 }
 
-/* What a request went through before a plain answer came to it. */
+/* The state of a request when a plain response arrives. */
 typedef enum before { SENT_ONCE, ACKNOWLEDGED, SENT_TWICE, SENT_TWICE_AND_ACKNOWLEDGED, NON_SENT, NUM_BEFORE } before;
 
-/* Starts one, and gives the message that went out. */
+/* Starts a request and returns the message sent. */
 static nacre_message request_after(pair *p, datagram *d, before what)
 {
     datagram copy;
@@ -85,8 +86,8 @@ static void give_plain(pair *p, const nacre_message *sent, uint8_t type, uint8_t
     if (type == NACRE_CON) assert_true(party_take(&p->client, &ack, now));
 }
 
-/* An unprotected answer ends a request that was transmitted once and not acknowledged; any other goes on, and the answer that
- * verifies is its end. */
+/* An unprotected response ends a request that was transmitted once and not acknowledged; any other goes on until a
+ * verified response. */
 static void unprotected_error_does_not_end_an_acknowledged_or_repeated_request(void **state)
 {
     (void)state;
@@ -115,8 +116,8 @@ static void unprotected_error_does_not_end_an_acknowledged_or_repeated_request(v
     }
 }
 
-/* Without an answer that verifies, the last unprotected one is told when the time is up, whatever else came that did not
- * verify; a long diagnostic payload is cut. */
+/* Without a verified response, the last unprotected one is reported when the time is up, whatever else failed to
+ * verify; a long diagnostic payload is truncated. */
 static void unprotected_error_is_told_when_the_time_is_up(void **state)
 {
     (void)state;
@@ -148,7 +149,7 @@ static void unprotected_error_is_told_when_the_time_is_up(void **state)
     }
 }
 
-/* A plain error in the ACK of a copy acknowledges it: it is not sent a third time. */
+/* A plain error in the ACK of a copy acknowledges it: it is not transmitted a third time. */
 static void unprotected_error_in_an_ack_ends_the_retransmissions(void **state)
 {
     (void)state;
@@ -164,7 +165,7 @@ static void unprotected_error_in_an_ack_ends_the_retransmissions(void **state)
     }
 }
 
-/* nacre_endpoint_give_up says at once what the time would say. */
+/* nacre_endpoint_give_up reports at once what the timeout would report. */
 static void giving_up_tells_the_hint(void **state)
 {
     (void)state;
@@ -185,8 +186,8 @@ static void giving_up_tells_the_hint(void **state)
     }
 }
 
-/* A proxy makes errors of its own, which it cannot protect: with via_proxy they are hints, otherwise no answers. What only
- * a server can say stays what it was. */
+/* A proxy sends its own errors, which it cannot protect: with via_proxy they are hints, otherwise no responses. Codes
+ * that only a server can send are treated as before. */
 static void plain_errors_of_proxies(void **state)
 {
     (void)state;
@@ -222,7 +223,7 @@ static void plain_errors_of_proxies(void **state)
     pair_close(&p);
 }
 
-/* The same codes on a plain request are its answer. */
+/* The same codes are the response to a plain request. */
 static void plain_responses_to_plain(void **state)
 {
     (void)state;
@@ -242,8 +243,8 @@ static void plain_responses_to_plain(void **state)
     pair_close(&p);
 }
 
-/* Answers that match nothing: wrong token, wrong MID of an ACK, wrong peer, a reserved class, a RST with content. Each
- * row leaves the exchange alone, and the right answer then ends it. */
+/* Responses that match nothing: wrong token, wrong MID of an ACK, wrong peer, a reserved class, a RST with content.
+ * Each row leaves the exchange open, and the right response then ends it. */
 static void responses_that_match_nothing(void **state)
 {
     (void)state;
@@ -266,7 +267,7 @@ static void responses_that_match_nothing(void **state)
         party_give(&p.client, row == 6 ? &p.client : &p.server, &back, 0);
         expect_quiet(&p.client, 0);
     }
-    /* RFC 7252 4.2: a CON that nobody waits for is rejected */
+    /* RFC 7252 4.2: an unexpected CON is rejected */
     nacre_message con = right;
     con.type = NACRE_CON;
     con.token = NACRE_ARRAY(other_token);
@@ -280,7 +281,8 @@ static void responses_that_match_nothing(void **state)
     pair_close(&p);
 }
 
-/* RFC 8613 8.4 step 8: an answer that does not verify is dropped, but its ACK counts; at the end the user learns why. */
+/* RFC 8613 8.4 step 8: a response that does not verify is dropped, but its ACK counts; the timeout reports the
+ * reason. */
 static void spoilt_response(void **state)
 {
     (void)state;
@@ -311,7 +313,7 @@ static void spoilt_response(void **state)
     pair_close(&p);
 }
 
-/* One place for all requests: what one exchange met does not colour the next. */
+/* All requests use one pool entry: an exchange leaves no state to the next. */
 static void a_reused_entry_starts_clean(void **state)
 {
     (void)state;
@@ -323,7 +325,7 @@ static void a_reused_entry_starts_clean(void **state)
     for (int i = 0; i < 2; i++) {
         (void)start(&p.client, &p.server, p.ours, NACRE_NON);
         (void)sent_request(&p, &d, now);
-        if (i == 0) { /* a spoilt answer */
+        if (i == 0) { /* a spoilt response */
             served(&p, &d, &back, "x", now);
             back.bytes[back.len - 1] ^= 1;
             party_give(&p.client, &p.server, &back, now);
@@ -348,7 +350,7 @@ static void a_reused_entry_starts_clean(void **state)
     pair_close(&p);
 }
 
-/* An answer of the right peer to another request does not fit this one (B14). */
+/* The right peer's response to another request is not accepted for this one. */
 static void response_to_another_request(void **state)
 {
     (void)state;
@@ -374,7 +376,7 @@ static void response_to_another_request(void **state)
     pair_close(&p);
 }
 
-/* A plain request whose answer has an OSCORE option: not for us. */
+/* A plain request does not accept a response with an OSCORE option. */
 static void protected_response_to_plain(void **state)
 {
     (void)state;
@@ -394,7 +396,7 @@ static void protected_response_to_plain(void **state)
     pair_close(&p);
 }
 
-/* RFC 7252 5.4.1: a critical option that nobody knows, and beside it an elective one that nobody needs to. */
+/* RFC 7252 5.4.1: an unknown critical option rejects the response; an unknown elective one does not. */
 static void critical_option_in_response(void **state)
 {
     (void)state;
@@ -421,7 +423,7 @@ static void critical_option_in_response(void **state)
     pair_close(&p);
 }
 
-/* RFC 8613 8.4.2: Observe in an answer to a request that had none. */
+/* RFC 8613 8.4.2: Observe in the response to a request that had none. */
 static void uninvited_notification(void **state)
 {
     (void)state;
@@ -448,7 +450,7 @@ static void uninvited_notification(void **state)
     pair_close(&p);
 }
 
-/* A separate answer: empty ACK first, then a CON that is acknowledged, and acknowledged again after the end. */
+/* A separate response: empty ACK first, then a CON that is acknowledged, and acknowledged again after the end. */
 static void separate_response(void **state)
 {
     (void)state;
@@ -476,14 +478,14 @@ static void separate_response(void **state)
             assert_int_equal(datagram_message(&out).mid, m.mid);
             expect_quiet(&p.client, 1000);
         }
-        assert_int_equal(nacre_context_failed_decryptions(p.ours), spoilt); /* duplicates are not tried again */
+        assert_int_equal(nacre_context_failed_decryptions(p.ours), spoilt); /* duplicates are not decrypted again */
     }
     pair_close(&p);
 }
 
 /* ---- Echo (RFC 8613 B.1.2) ----------------------------------------------------------------------------------------- */
 
-/* The server forgot its window: challenge, repetition, answer. Three Partial IVs, three tokens' worth of binding. */
+/* The server lost its window: challenge, repetition, response, with three Partial IVs and three bindings. */
 static void echo_end_to_end(void **state)
 {
     (void)state;
@@ -495,7 +497,7 @@ static void echo_end_to_end(void **state)
             (void)start(&p.client, &p.server, p.ours, type);
             const nacre_message sent = sent_request(&p, &first, 0);
             party_give(&p.server, &p.client, &first, 0);
-            if (persistent) { /* the challenge needs a number of its own, and waits for it */
+            if (persistent) { /* the challenge needs its own number, and waits for it */
                 assert_false(party_take(&p.server, &challenge, 0));
                 (void)expect_event(&p.server, NACRE_EVENT_PERSIST);
                 serve_store(p.theirs);
@@ -516,7 +518,7 @@ static void echo_end_to_end(void **state)
             assert_int_not_equal(repeated.mid, sent.mid);
             assert_false(nacre_bytes_equal(repeated.token, sent.token));
             assert_int_equal(nacre_context_next_seq(p.ours), 2);
-            party_give(&p.client, &p.server, &challenge, 0); /* a late duplicate means nothing any more */
+            party_give(&p.client, &p.server, &challenge, 0); /* a late duplicate has no effect */
             expect_quiet(&p.client, 0);
             party_give(&p.server, &p.client, &again, 0);
             const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
@@ -530,7 +532,8 @@ static void echo_end_to_end(void **state)
     }
 }
 
-/* An application's own 4.01 with Echo: answered once; the second is the response. An Echo option of ours is replaced. */
+/* An application's own 4.01 with Echo is repeated once; the second is the response. An Echo option of ours is
+ * replaced. */
 static void echo_is_repeated_once(void **state)
 {
     (void)state;
@@ -607,7 +610,7 @@ static void echo_in_clear(void **state)
     pair_close(&p);
 }
 
-/* No room for the Echo value: the 4.01 is the answer. */
+/* When the Echo value does not fit, the 4.01 is the response. */
 static void echo_does_not_fit(void **state)
 {
     (void)state;
@@ -630,7 +633,7 @@ static void echo_does_not_fit(void **state)
     pair_close(&p);
 }
 
-/* A server without an Echo value cannot ask: it takes the request for a replay. */
+/* A server without an Echo value cannot challenge: it treats the request as a replay. */
 static void lost_window_without_echo(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* retransmission_test: retransmission and giving up at the times of RFC 7252 4.2 and 4.8, and what stops it. */
+/* retransmission_test: retransmission and giving up at the times of RFC 7252 4.2 and 4.8, and what ends them. */
 #include "../scenario/world.h"
 
 /* ---- Timers (RFC 7252 4.2, 4.8) ------------------------------------------------------------------------------------ */
@@ -66,7 +66,7 @@ static void timing_is_configured(void **state)
     pair_close(&p);
 }
 
-/* The clock may stand at its end without a wait wrapping round. */
+/* The clock may be at its maximum: no time wraps. */
 static void end_of_time(void **state)
 {
     (void)state;
@@ -80,7 +80,7 @@ static void end_of_time(void **state)
     pair_close(&p);
 }
 
-/* At its very end nothing is due that has no time. */
+/* At its maximum, an event without a time is still not due. */
 static void what_has_no_time_is_never_due(void **state)
 {
     (void)state;
@@ -105,11 +105,11 @@ static void empty_ack(void **state)
     party_give(&p.client, &p.server, &wrong_mid, 100);
     assert_in_range(nacre_endpoint_deadline(p.client.ep), 2000, 3000);
     datagram ack = empty_message(NACRE_ACK, sent.mid);
-    party_give(&p.client, &p.client, &ack, 100); /* from somebody else */
+    party_give(&p.client, &p.client, &ack, 100); /* from another peer */
     assert_in_range(nacre_endpoint_deadline(p.client.ep), 2000, 3000);
     party_give(&p.client, &p.server, &ack, 100);
     assert_true(nacre_endpoint_deadline(p.client.ep) == 93100);
-    party_give(&p.client, &p.server, &ack, 5000); /* once more: the time for the answer does not start again */
+    party_give(&p.client, &p.server, &ack, 5000); /* again: the time for the response does not restart */
     assert_true(nacre_endpoint_deadline(p.client.ep) == 93100);
     nacre_endpoint_expire(p.client.ep, 93099);
     expect_quiet(&p.client, 93099);
@@ -118,8 +118,8 @@ static void empty_ack(void **state)
     pair_close(&p);
 }
 
-/* An acknowledged CON is not sent again (RFC 7252 4.2), plain or protected, before or after it was retransmitted, whenever
- * the clock is looked at; one that was not acknowledged is. */
+/* An acknowledged CON is not retransmitted (RFC 7252 4.2), plain or protected, before or after a retransmission,
+ * whenever the clock is read; one without an ACK is. */
 static void acknowledged_request_is_never_sent_again(void **state)
 {
     (void)state;
@@ -148,7 +148,7 @@ static void acknowledged_request_is_never_sent_again(void **state)
     }
 }
 
-/* The machine slept: nothing that was acknowledged is sent when it wakes, and no deadline is left behind. */
+/* After the machine slept, no acknowledged request is retransmitted, and no deadline is left. */
 static void acknowledged_request_is_not_sent_after_a_sleep(void **state)
 {
     (void)state;
@@ -168,7 +168,7 @@ static void acknowledged_request_is_not_sent_after_a_sleep(void **state)
     }
 }
 
-/* A RST after the ACK is as unauthenticated as before it: it sends nothing again, and is told at the end. */
+/* A RST after the ACK is as unauthenticated as before it: it causes no retransmission, and is reported at the end. */
 static void reset_after_the_ack_sends_nothing_again(void **state)
 {
     (void)state;
@@ -187,7 +187,7 @@ static void reset_after_the_ack_sends_nothing_again(void **state)
     pair_close(&p);
 }
 
-/* The ACK may come while the retransmission stands in the queue. */
+/* The ACK may arrive while the retransmission is queued. */
 static void ack_stops_a_queued_retransmission(void **state)
 {
     (void)state;
@@ -204,8 +204,8 @@ static void ack_stops_a_queued_retransmission(void **state)
     pair_close(&p);
 }
 
-/* A RST ends a plain exchange (RFC 7252 4.2). Of a protected one anybody far off may have guessed the MID, so it goes on:
- * an answer that verifies still counts, and only without one RESET is what is said. */
+/* A RST ends a plain exchange (RFC 7252 4.2). For a protected one an off-path attacker may have guessed the MID, so it
+ * goes on: a verified response still counts, and RESET is reported only without one. */
 static void rst_ends_a_plain_exchange_but_not_a_protected_one(void **state)
 {
     (void)state;
@@ -219,7 +219,7 @@ static void rst_ends_a_plain_exchange_but_not_a_protected_one(void **state)
         const nacre_message sent = sent_request(&p, &d, 0);
         datagram wrong = empty_message(NACRE_RST, (uint16_t)(sent.mid + 1)), rst = empty_message(NACRE_RST, sent.mid);
         party_give(&p.client, &p.server, &wrong, 0);
-        party_give(&p.client, &p.client, &rst, 0); /* from somebody else */
+        party_give(&p.client, &p.client, &rst, 0); /* from another peer */
         expect_quiet(&p.client, 0);
         party_give(&p.client, &p.server, &rst, 0);
         if (context != NULL) {
@@ -255,7 +255,7 @@ static void unreachable_address_fails_requests_that_were_sent(void **state)
     assert_int_not_equal(second.mid, sent.mid);
     datagram ack = empty_message(NACRE_ACK, second.mid);
     party_give(&p.client, &p.server, &ack, 0);
-    nacre_endpoint_unreachable(p.client.ep, &p.server.address); /* acknowledged: the peer was there */
+    nacre_endpoint_unreachable(p.client.ep, &p.server.address); /* acknowledged: the peer was reachable */
     expect_quiet(&p.client, 0);
     pair_close(&p);
 }
@@ -282,7 +282,7 @@ static void cancelled_request_is_not_sent_again(void **state)
     const nacre_message sent = sent_request(&p, &d, 0);
     datagram rst = empty_message(NACRE_RST, sent.mid);
     party_give(&p.client, &p.server, &rst, 0);
-    nacre_endpoint_cancel(p.client.ep, completed); /* its event stands in the queue, and goes */
+    nacre_endpoint_cancel(p.client.ep, completed); /* its queued event is removed */
     expect_quiet(&p.client, 0);
     pair_close(&p);
 }

@@ -17,7 +17,7 @@ static void say(nacre_exchange exchange)
     assert_int_equal(nacre_endpoint_respond(world.server.ep, exchange, &response), NACRE_OK);
 }
 
-/* Registers; the first notification, a CON, is acknowledged, and a NON follows, whose MID is given. */
+/* Registers; the first notification, a CON, is acknowledged, and a NON follows, whose MID is returned. */
 static nacre_observer observed(raw *r, uint16_t *mid, uint64_t now)
 {
     nacre_observer observer;
@@ -38,7 +38,7 @@ static nacre_observer observed(raw *r, uint16_t *mid, uint64_t now)
     return observer;
 }
 
-/* The CON that a RST has brought about. */
+/* The CON that a RST causes. */
 static uint16_t checked(raw *r, nacre_observer observer, uint64_t now)
 {
     datagram d;
@@ -75,7 +75,7 @@ static void rst_alone_ends_no_protected_observation(void **state)
     }
 }
 
-/* RFC 7641 4.5: the client that rejects the CON too is not interested, and one that does not answer is gone. */
+/* RFC 7641 4.5: a RST to the CON too, or its timeout, ends the observation. */
 static void rst_to_the_con_ends_it_and_so_does_its_timeout(void **state)
 {
     (void)state;
@@ -97,7 +97,7 @@ static void rst_to_the_con_ends_it_and_so_does_its_timeout(void **state)
     }
 }
 
-/* Four RST that match nothing are few, five are a guess; after an exchange lifetime they are forgotten. */
+/* Four RST that match nothing are tolerated, five indicate guessing; after an exchange lifetime they expire. */
 static void rst_to_the_con_counts_while_few_came_to_nothing(void **state)
 {
     (void)state;
@@ -123,13 +123,13 @@ static void rst_to_the_con_counts_while_few_came_to_nothing(void **state)
         raw_empty(&r, NACRE_RST, mid, rows[i].pause);
         if (rows[i].ends)
             assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_REMOVED).err, NACRE_ERR_RESET);
-        else raw_empty(&r, NACRE_ACK, mid, rows[i].pause); /* the client's own word */
+        else raw_empty(&r, NACRE_ACK, mid, rows[i].pause); /* the client's own ACK */
         expect_quiet(&world.server, rows[i].pause);
         pair_close(&world);
     }
 }
 
-/* All 65,536 numbers, over and over: one CON at a time, and one in a quarter of the exchange lifetime. */
+/* All 65,536 message IDs, over and over: one CON at a time, and one per quarter of the exchange lifetime. */
 static void all_numbers_bring_one_con_about(void **state)
 {
     (void)state;
@@ -156,7 +156,7 @@ static void all_numbers_bring_one_con_about(void **state)
     pair_close(&world);
 }
 
-/* The same for a separate answer: guessed, a RST does not silence it. */
+/* A guessed RST does not end a protected separate response either. */
 static void rst_silences_a_protected_response_while_few_came_to_nothing(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* separate_response_test: answers that the application gives in its own time, and how they travel. */
+/* separate_response_test: responses that the application gives later, and how they are sent. */
 #include "../scenario/raw.h"
 #include "endpoint/endpoint_struct.h"
 
@@ -16,8 +16,8 @@ static void respond(nacre_exchange exchange, const char *text)
     respond_text(&world.server, exchange, text);
 }
 
-/* RFC 7252 5.2.2: an empty ACK, the answer as a CON of its own, the same bytes until it is acknowledged. RFC 8613 4.2: the
- * ACK is not protected. */
+/* RFC 7252 5.2.2: an empty ACK, then the response as a separate CON, with the same bytes until it is acknowledged. RFC
+ * 8613 4.2: the ACK is not protected. */
 static void separate_response_follows_an_empty_ack_and_is_retransmitted(void **state)
 {
     (void)state;
@@ -28,7 +28,7 @@ static void separate_response_follows_an_empty_ack_and_is_retransmitted(void **s
         raw_request(&r, &request, NACRE_CON, NACRE_GET, raw_options(-1, "slow", -1), 0);
         const nacre_exchange exchange = expect_event(&world.server, NACRE_EVENT_REQUEST).exchange;
         assert_int_equal(nacre_endpoint_defer_response(ep, exchange), NACRE_OK);
-        assert_int_equal(nacre_endpoint_defer_response(ep, exchange), NACRE_OK); /* said already */
+        assert_int_equal(nacre_endpoint_defer_response(ep, exchange), NACRE_OK); /* deferred already */
         assert_false(party_take(&world.server, &response, 0));
         assert_true(nacre_endpoint_deadline(ep) == 100);
         nacre_endpoint_expire(ep, 99);
@@ -47,7 +47,7 @@ static void separate_response_follows_an_empty_ack_and_is_retransmitted(void **s
         assert_int_equal(sent.type, NACRE_CON);
         assert_true(nacre_bytes_equal(sent.token, r.token));
         assert_payload(raw_read(&r, &response), "at last");
-        /* RFC 8613 8.3: the request's nonce, as it is its only answer */
+        /* RFC 8613 8.3: the request's nonce, as it is its only response */
         if (is_protected) assert_false(r.info.has_partial_iv);
         raw_give(&r, &request, 60001);
         raw_expect_empty(&r, NACRE_ACK, r.mid, 60001);
@@ -59,7 +59,7 @@ static void separate_response_follows_an_empty_ack_and_is_retransmitted(void **s
             assert_true(datagram_same(&again, &response));
             assert_false(party_take(&world.server, &again, due));
         }
-        raw_empty(&r, NACRE_ACK, (uint16_t)(sent.mid + 1), 200000); /* of nothing that we sent */
+        raw_empty(&r, NACRE_ACK, (uint16_t)(sent.mid + 1), 200000); /* of no message of ours */
         assert_true(nacre_endpoint_deadline(ep) != UINT64_MAX);
         raw_empty(&r, NACRE_ACK, sent.mid, 200000);
         assert_true(nacre_endpoint_deadline(ep) == UINT64_MAX);
@@ -68,18 +68,18 @@ static void separate_response_follows_an_empty_ack_and_is_retransmitted(void **s
     }
 }
 
-/* Soon enough, the answer still goes into the ACK, and no timer is left. */
+/* A response given soon enough is still piggybacked, and no timer is left. */
 static void still_piggybacked(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
         raw r = open_raw(is_protected, &(nacre_endpoint_config){ .num_transmissions = 1 });
         datagram request, response, again;
-        for (int i = 0; i < 3; i++) { /* the one push comes back each time */
+        for (int i = 0; i < 3; i++) { /* the one transmission is freed each time */
             raw_request(&r, &request, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
             const nacre_exchange exchange = expect_event(&world.server, NACRE_EVENT_REQUEST).exchange;
             assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
-            raw_empty(&r, NACRE_ACK, 7, 50); /* another burst: the message's memory has gone */
+            raw_empty(&r, NACRE_ACK, 7, 50); /* another burst: the message's memory is reused */
             respond(exchange, "soon");
             const nacre_message sent = raw_take(&r, &response, 60);
             assert_int_equal(sent.type, NACRE_ACK);
@@ -95,7 +95,7 @@ static void still_piggybacked(void **state)
     }
 }
 
-/* RFC 7252 5.2.3: to a NON the answer is a NON, without an ACK, and once. */
+/* RFC 7252 5.2.3: the response to a NON is a NON, without an ACK, and sent once. */
 static void to_a_non(void **state)
 {
     (void)state;
@@ -114,7 +114,7 @@ static void to_a_non(void **state)
     pair_close(&world);
 }
 
-/* A RST, or nobody who acknowledges: that was all. */
+/* A RST, or no ACK, ends the exchange. */
 static void given_up(void **state)
 {
     (void)state;
@@ -142,7 +142,7 @@ static void given_up(void **state)
     }
 }
 
-/* The places are counted, and each comes back: answered, ignored, or with its context. */
+/* Deferred responses are limited, and each end frees an entry: a response, ignoring it, or removing its context. */
 static void deferred_responses_are_bounded_and_freed(void **state)
 {
     (void)state;
@@ -154,7 +154,7 @@ static void deferred_responses_are_bounded_and_freed(void **state)
         e[i] = raw_requested(&r, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0).exchange;
         assert_int_equal(nacre_endpoint_defer_response(ep, e[i]), i < 2 ? NACRE_OK : NACRE_ERR_BUSY);
     }
-    respond(e[2], "now"); /* BUSY left it as it was */
+    respond(e[2], "now"); /* unchanged after BUSY */
     assert_true(party_take(&world.server, &d, 0));
     nacre_endpoint_ignore(ep, e[0]);
     raw_expect_empty(&r, NACRE_ACK, (uint16_t)(r.mid - 2), 0);
@@ -175,8 +175,8 @@ static void deferred_responses_are_bounded_and_freed(void **state)
     pair_close(&world);
 }
 
-/* Who sends plain requests in others' names gets half of the places at most; the rest is for those that somebody vouches for,
- * and for addresses that have shown themselves. */
+/* Plain requests from forged addresses get half of the entries at most; the rest is for verified requests and validated
+ * addresses. */
 static void forged_ones_get_half(void **state)
 {
     (void)state;
@@ -191,7 +191,7 @@ static void forged_ones_get_half(void **state)
     for (int i = 0; i < TRANSMISSIONS; i++) {
         const nacre_exchange e = raw_requested(&forged, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0).exchange;
         assert_int_equal(nacre_endpoint_defer_response(ep, e), i < TRANSMISSIONS / 2 ? NACRE_OK : NACRE_ERR_BUSY);
-        if (i >= TRANSMISSIONS / 2) respond(e, "sorry"); /* BUSY left it as it was */
+        if (i >= TRANSMISSIONS / 2) respond(e, "sorry"); /* unchanged after BUSY */
         if (i >= TRANSMISSIONS / 2) (void)raw_take(&forged, &d, 0);
     }
     assert_int_equal(
@@ -203,7 +203,7 @@ static void forged_ones_get_half(void **state)
     pair_close(&world);
 }
 
-/* A context that goes before the ACK: the refusal has the request's token (RFC 8613 8.2 step 2). */
+/* When the context is removed before the ACK, the refusal has the request's token (RFC 8613 8.2 step 2). */
 static void context_goes_early(void **state)
 {
     (void)state;
@@ -219,7 +219,7 @@ static void context_goes_early(void **state)
     pair_close(&world);
 }
 
-/* What cannot be said leaves the exchange open, with its token, whether its ACK has gone or not. */
+/* A response that cannot be sent leaves the exchange open, with its token, before and after its ACK. */
 static void too_long_then_short(void **state)
 {
     (void)state;
@@ -244,8 +244,8 @@ static void too_long_then_short(void **state)
         }
 }
 
-/* RFC 8613 B.1: a recovered window takes the request's nonce away, so its answer has a number, and the store of that may
- * have to be waited for: then the answer waits too, and goes with it. */
+/* RFC 8613 B.1: a recovered window removes the right to the request's nonce, so its response has a number, which may
+ * wait for the store: then the response waits too, and is sent when it is confirmed. */
 static void waits_for_store(void **state)
 {
     (void)state;
@@ -255,7 +255,7 @@ static void waits_for_store(void **state)
         datagram d;
         nacre_context_confirm_reserved(world.theirs, 1);
         raw_request(&r, &d, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
-        (void)expect_event(&world.server, NACRE_EVENT_PERSIST); /* asked for early: the challenge took the last */
+        (void)expect_event(&world.server, NACRE_EVENT_PERSIST); /* requested early, by the challenge */
         (void)raw_take(&r, &d, 0);
         const nacre_message challenge = raw_read(&r, &d);
         uint8_t echo[16];
@@ -283,7 +283,7 @@ static void waits_for_store(void **state)
     }
 }
 
-/* A request that waited for its store gives the place where it did back when its message goes, not when it is answered. */
+/* A request that waited for its store frees that entry when its message is released, not when it gets its response. */
 static void pending_then_deferred(void **state)
 {
     (void)state;
@@ -305,7 +305,7 @@ static void pending_then_deferred(void **state)
     pair_close(&world);
 }
 
-/* What is not answered later is still ignored with the next burst. */
+/* A request that was not deferred still counts as ignored at the next burst. */
 static void not_requested(void **state)
 {
     (void)state;

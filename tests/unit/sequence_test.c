@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* sequence: sender sequence numbers, used once each, durable before they are used, and used up after 2^40 - 1
- * (RFC 8613 7.2, 7.2.1, B.1.1). */
+/* sequence_test: sender sequence numbers are used once each, durable before use, and exhausted after 2^40 - 1 (RFC 8613
+ * 7.2, 7.2.1, B.1.1). */
 #include "support.h"
 
 #include <oscore/request_id.h>
@@ -11,7 +11,7 @@ static nacre_message get(void)
     return test_request(NACRE_GET, test_options(NACRE_OPT_URI_PATH, "61", 0), NACRE_ABSENT);
 }
 
-/* try_protect gives the error, and on success the number that the message carries. */
+/* Returns the error; on success `seq` is the number in the message. */
 static nacre_err try_protect(nacre_context *ctx, uint64_t *seq)
 {
     nacre_message m = get();
@@ -51,7 +51,7 @@ static void test_volatile_numbers_go_up_by_one(void **state)
     assert_false(needs.blocked || needs.window_lost);
 }
 
-/* RFC 8613 7.2.1: 2^40 - 1 is used, once; then nothing, for requests and responses alike. */
+/* RFC 8613 7.2.1: 2^40 - 1 is used once; then requests and responses alike are refused. */
 static void test_the_last_number_is_used_once(void **state)
 {
     (void)state;
@@ -86,13 +86,13 @@ static void test_used_up_from_the_start(void **state)
 {
     (void)state;
     nacre_context_params params = test_params(1, TEST_CLIENT);
-    params.next_seq = NACRE_SEQ_MAX + 1; /* as a store finds it after the last number */
+    params.next_seq = NACRE_SEQ_MAX + 1; /* as a store restores it after the last number */
     nacre_context *ctx = test_context(&params);
     uint64_t seq;
     assert_err(try_protect(ctx, &seq), NACRE_ERR_CONTEXT_UNAVAILABLE);
 }
 
-/* RFC 8613 B.1.1: no number is used that is not durable as possibly used. */
+/* RFC 8613 B.1.1: a number is used only after it is durably reserved. */
 static void test_not_yet_until_confirmed(void **state)
 {
     (void)state;
@@ -108,7 +108,7 @@ static void test_not_yet_until_confirmed(void **state)
     nacre_context_confirm_reserved(ctx, 5);
     assert_err(try_protect(ctx, &seq), NACRE_ERR_NOT_YET);
     nacre_context_confirm_reserved(ctx, 7);
-    nacre_context_confirm_reserved(ctx, 6); /* below what was confirmed: changes nothing */
+    nacre_context_confirm_reserved(ctx, 6); /* below the confirmed one: no effect */
     for (uint64_t expected = 5; expected < 7; expected++) {
         assert_ok(try_protect(ctx, &seq));
         assert_int_equal(seq, expected);
@@ -119,7 +119,7 @@ static void test_not_yet_until_confirmed(void **state)
     assert_int_equal(seq, 7);
 }
 
-/* A ceiling that is very far away is kept as one that is less far, never as one that is farther; and asked for again. */
+/* A ceiling that is very far away is stored as a nearer one, never as a farther one, and requested again. */
 static void test_a_ceiling_far_away(void **state)
 {
     (void)state;
@@ -148,7 +148,7 @@ static void test_a_ceiling_far_away(void **state)
     }
 }
 
-/* A store that writes whenever it is asked never blocks the context, and is asked ever less often. */
+/* A store that always writes when asked never blocks the context, and is asked less and less often. */
 static void test_asking_early(void **state)
 {
     (void)state;
@@ -167,7 +167,7 @@ static void test_asking_early(void **state)
         assert_false(needs.blocked);
         if (needs.reserve) {
             assert_true(needs.reserve > ceiling);
-            assert_true(needs.reserve - ceiling <= 10000); /* what a crash loses at most */
+            assert_true(needs.reserve - ceiling <= 10000); /* the most that a crash skips */
             ceiling = needs.reserve;
             nacre_context_confirm_reserved(ctx, ceiling);
             requested++;
@@ -232,7 +232,7 @@ static void test_chunks_are_limited(void **state)
     }
 }
 
-/* What was confirmed does not outlive a save, which says less: numbers and window wait for the store again. */
+/* A save, which writes exact numbers, revokes the confirmations: numbers and window wait for the store again. */
 static void test_a_save_takes_the_confirmations_back(void **state)
 {
     (void)state;
@@ -252,13 +252,13 @@ static void test_a_save_takes_the_confirmations_back(void **state)
     assert_int_equal(seq, 1);
     assert_err(try_protect(ctx, &seq), NACRE_ERR_NOT_YET);
 
-    params.persistent = false; /* without a store there is nothing to wait for */
+    params.persistent = false; /* without a store nothing waits */
     nacre_context *volatile_one = test_context(&params);
     nacre_context_before_save(volatile_one);
     assert_ok(try_protect(volatile_one, &seq));
 }
 
-/* A ceiling never passes 2^40, and a context near its end is not asked for more. */
+/* A ceiling never exceeds 2^40, and a context near its end requests no more. */
 static void test_reserving_at_the_end(void **state)
 {
     (void)state;
@@ -278,7 +278,7 @@ static void test_reserving_at_the_end(void **state)
     assert_err(try_protect(ctx, &seq), NACRE_ERR_CONTEXT_UNAVAILABLE);
 }
 
-/* Partial IVs are as short as can be, on the way out and in the identity (RFC 8613 5, 6.1). */
+/* Partial IVs have the shortest form, in the message and in the request ID (RFC 8613 5, 6.1). */
 static void test_partial_ivs_of_every_length(void **state)
 {
     (void)state;
@@ -312,15 +312,15 @@ static void test_partial_ivs_of_every_length(void **state)
         (void)test_unprotect_request(server, &at_server, datagram);
         assert_bytes(nacre__request_piv(&at_client), opt.partial_iv);
         assert_bytes(nacre__request_piv(&at_server), opt.partial_iv);
-        /* the number reaches the window whole */
+        /* the window gets the whole number */
         assert_err(nacre_replay_check(nacre_context_replay(server), rows[i].seq), NACRE_ERR_REPLAY);
         if (rows[i].seq < NACRE_SEQ_MAX) assert_ok(nacre_replay_check(nacre_context_replay(server), rows[i].seq + 1));
         if (rows[i].seq) assert_ok(nacre_replay_check(nacre_context_replay(server), rows[i].seq - 1));
     }
 }
 
-/* A stopped context protects nothing, with numbers in hand and a request's nonce to answer with, and accepts no request; one
- * that goes on does. What it asked others before, it still reads the answer to. */
+/* A stopped context protects nothing, even with reserved numbers and a request's nonce, and accepts no request, unlike
+ * one that is not stopped. It still reads responses to its earlier requests. */
 static void test_a_stopped_context_goes_on_with_nothing(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* serve_watch: who observes a file or a directory of nacre serve --root hears of changes, whoever makes them. The server is
- * the tool, in a process of its own. */
+/* serve_watch_test: observers of a file or a directory of nacre serve --root are notified of changes by any program.
+ * The server is the tool, in a separate process. */
 #include <nacre/nacre.h>
 
 #include "scratch.h"
@@ -123,7 +123,7 @@ static void step(const fixture *f, uint32_t wait_ms)
     if (nacre_loop_step(f->loop, wait_ms, &why) != NACRE_OK) fail_msg("%s", why.text);
 }
 
-/* Until that many notifications have come. More than one may come of one change: making a file is one, closing it another. */
+/* Waits for `num` notifications. One change may bring several: creating a file is one, closing it another. */
 static void wait_for(const fixture *f, const observation *w, unsigned num)
 {
     const uint64_t end = nacre_clock_ms() + 10000;
@@ -196,7 +196,7 @@ static void files_and_directories(void **state)
     assert_int_equal(file.code, NACRE_NOT_FOUND);
 }
 
-/* How many directories the server watches. */
+/* The number of directories that the server watches. */
 static unsigned num_watches(const fixture *f)
 {
     char name[300], line[256];
@@ -284,7 +284,7 @@ static void a_renamed_parent_of_a_parent_is_told(void **state)
     assert_int_equal(list.code, NACRE_NOT_FOUND);
 }
 
-/* RFC 7641 4.2: with 4.06, as the Content-Format is another one. */
+/* RFC 7641 4.2: with 4.06, because the Content-Format differs. */
 static void a_file_that_replaces_a_directory_ends_the_observation(void **state)
 {
     static observation file, list;
@@ -300,7 +300,7 @@ static void a_file_that_replaces_a_directory_ends_the_observation(void **state)
     assert_true(file.ended && list.ended);
     assert_int_equal(file.code, NACRE_NOT_ACCEPTABLE);
     assert_int_equal(list.code, NACRE_NOT_ACCEPTABLE);
-    observe(f, &file, "sub", NULL); /* as it is now */
+    observe(f, &file, "sub", NULL); /* in its present form */
     assert_int_equal(file.first, 'o');
     scratch_write(f->dir, "root/sub", "new");
     while (file.first != 'n') wait_for(f, &file, file.notifications + 1);
@@ -341,7 +341,7 @@ static void a_file_that_is_written_all_the_time_does_not_flood(void **state)
         if (i % 64 == 0) step(f, 0);
     }
     assert_true(fputs("zzzzzz", open) >= 0 && fflush(open) == 0);
-    while (file.first != 'z') wait_for(f, &file, file.notifications + 1); /* the last state, always */
+    while (file.first != 'z') wait_for(f, &file, file.notifications + 1); /* the last state always arrives */
     assert_false(file.ended);
     assert_in_range(file.notifications, 3, 10 + (nacre_clock_ms() - begin) / 50);
     (void)fclose(open);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* server_test: what a server takes and refuses, what it says then, and who may look on. */
+/* server_test: which contexts and requests a server accepts and refuses, its error texts, and the packet tap. */
 #include "greeter.h"
 #include "pair.h"
 #include "support.h"
@@ -51,7 +51,7 @@ static void resources_are_checked(void **state)
     assert_int_equal(nacre_server_close(NULL, NULL), NACRE_OK);
 }
 
-/* A stop that comes first is not lost, a stop is good for one run, and many are as good as one. */
+/* A stop before the run is not lost, a stop ends one run, and several count as one. */
 static void stop_is_remembered(void **state)
 {
     nacre_server *server;
@@ -92,7 +92,7 @@ static void a_server_that_cannot_start_says_why(void **state)
     assert_int_equal(nacre_server_close(server, &why), NACRE_OK);
 }
 
-/* ---- Somebody looks on ---- */
+/* ---- The packet tap ---- */
 
 typedef struct watched {
     const char *dir;

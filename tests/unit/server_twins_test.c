@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* server_twins_test: RFC 8613 3.3: no two counters under one Sender Key and no two windows under one Recipient Key in one server,
- * from wherever its contexts come and in whatever order: directories, credentials, contexts that the program made, packs. */
+/* server_twins_test: RFC 8613 3.3: no two counters under one Sender Key and no two windows under one Recipient Key in
+ * one server, from any source of contexts and in any order: directories, credentials, contexts that the program made,
+ * packs. */
 #include "io/server/server_internal.h"
 #include "blocks.h"
 #include "packs.h"
@@ -121,7 +122,7 @@ static const char *make_pack(const fixture *f, const char *name, const nacre_dir
     return path;
 }
 
-/* One more context in the server, of that name. */
+/* Adds a context of that name to the server. */
 static nacre_err add(fixture *f, source from, const char *name, const nacre_directory_info *info, nacre_detail *why)
 {
     *why = (nacre_detail){ "" };
@@ -132,7 +133,7 @@ static nacre_err add(fixture *f, source from, const char *name, const nacre_dire
                              : add_credentials(f, name, why);
 }
 
-/* ---- What a server has ---- */
+/* ---- A server's contexts ---- */
 
 typedef struct had {
     size_t contexts, senders, keys, packs;
@@ -170,7 +171,8 @@ static void expect_ok(fixture *f, source from, const char *name, const nacre_dir
 
 /* ---- The rows ---- */
 
-/* A copy from any source beside the original from any other; its neighbour with another secret is taken. */
+/* A copy from any source is refused beside the original from any other; its neighbour with another secret is
+ * accepted. */
 static void one_sender_key_twice_is_refused_from_any_two_sources(void **state)
 {
     fixture *f = *state;
@@ -188,7 +190,8 @@ static void one_sender_key_twice_is_refused_from_any_two_sources(void **state)
         }
 }
 
-/* libcoap's group: one sender, several recipients: two counters under its key. And two Sender IDs before one peer: two windows. */
+/* libcoap's group: one sender, several recipients: two counters under its key. And two Sender IDs with one peer: two
+ * windows. */
 static void one_of_the_two_keys_is_enough(void **state)
 {
     fixture *f = *state;
@@ -211,7 +214,7 @@ static void one_of_the_two_keys_is_enough(void **state)
         }
 }
 
-/* What the keys are made of: the same but for one thing is another context. The two sides of one context are two. */
+/* Contexts whose key inputs differ in one thing are distinct, and so are the two sides of one context. */
 static void a_server_takes_what_differs_in_the_keys(void **state)
 {
     fixture *f = *state;
@@ -240,7 +243,7 @@ static void a_server_takes_what_differs_in_the_keys(void **state)
     expect_refusal(f, DIRECTORY, "padded", "first", &other, "Sender Key");
 }
 
-/* A directory is one by whatever path, and under several names. */
+/* A directory is the same one under any path, and under several names. */
 static void one_directory_by_several_paths_is_no_twin(void **state)
 {
     fixture *f = *state;
@@ -254,7 +257,8 @@ static void one_directory_by_several_paths_is_no_twin(void **state)
     assert_int_equal(look(f).contexts, 1);
 }
 
-/* Of a file with one twin, at its end, nothing is left: no context, no name, no lock. Without it, all is taken. */
+/* A credentials file whose last entry is a twin leaves nothing behind: no context, no name, no lock. Without that
+ * entry, all are accepted. */
 static void credentials_with_a_twin_leave_the_server_as_it_was(void **state)
 {
     static const char *const text =
@@ -288,7 +292,7 @@ static void credentials_with_a_twin_leave_the_server_as_it_was(void **state)
     assert_string_equal(nacre_server_claims(f->server, key->ctx)[1], ":first");
 }
 
-/* Of a pack whose last context is a twin, nothing is left; the others can be added from elsewhere. */
+/* A pack whose last context is a twin leaves nothing behind; the others can be added from elsewhere. */
 static void a_pack_with_a_twin_leaves_the_server_as_it_was(void **state)
 {
     enum { NUM = 40 };
@@ -302,7 +306,7 @@ static void a_pack_with_a_twin_leaves_the_server_as_it_was(void **state)
     assert_err(nacre_server_add_pack(f->server, path, &why), NACRE_ERR_DUPLICATE_CONTEXT);
     if (strstr(why.text, "fleet, context 39") == NULL || strstr(why.text, "first") == NULL) fail_msg("%s", why.text);
     is_as_it_was(f, before);
-    pack_close(pack_open(path)); /* nor is it locked */
+    pack_close(pack_open(path)); /* nor is the pack locked */
     expect_ok(f, DIRECTORY, "second", &infos[0]);
     assert_ok(nacre_server_add_pack(f->server, make_pack(f, "rest", infos + 1, NUM - 2), &why));
     assert_int_equal(look(f).contexts, NUM);

@@ -12,7 +12,7 @@ static nacre_exchange request_from(party *p, const nacre_address *peer, uint8_t 
     return exchange;
 }
 
-/* Sends NON requests, and gives up each at once, until one is held; that one stays. Gives the bytes that went. */
+/* Sends NON requests, and gives up each at once, until one is held back, which stays. Returns the bytes sent. */
 static size_t send_until_held(party *p, const nacre_address *peer, uint64_t now)
 {
     size_t bytes = 0;
@@ -108,7 +108,7 @@ static void a_held_request_can_be_cancelled(void **state)
     const nacre_exchange second = request_from(&p.client, &p.server.address, NACRE_NON);
     assert_false(party_take(&p.client, &d, 0));
     nacre_endpoint_cancel(p.client.ep, second);
-    assert_true(nacre_endpoint_deadline(p.client.ep) != UINT64_MAX); /* the first one still waits */
+    assert_true(nacre_endpoint_deadline(p.client.ep) != UINT64_MAX); /* the first one is still held back */
     pair_close(&p);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* siphash: the vectors of the reference implementation (SipHash-2-4, which shows the structure) and of Rust's libcore
- * (SipHash-1-3, which is used): key 00 01 … 0f, message 00 01 … of each length from 0 to 63, the hash as eight bytes. */
+/* siphash_test: the vectors of the reference implementation (SipHash-2-4, which shows the structure) and of Rust's
+ * libcore (SipHash-1-3, which is used): key 00 01 … 0f, message 00 01 … of each length from 0 to 63, the hash as eight
+ * bytes. */
 #include "base/siphash.h"
 #include "support.h"
 
@@ -64,7 +65,7 @@ static void the_published_vectors_come_out_at_every_length(void **state)
     count_up(key, sizeof key);
     count_up(message, sizeof message);
     for (size_t len = 0; len < NUM_VECTORS; len++) {
-        const nacre_bytes bytes = test_copy(nacre_bytes_of(message, len)); /* nothing may be read behind it */
+        const nacre_bytes bytes = test_copy(nacre_bytes_of(message, len)); /* the exact size, to detect overreads */
         assert_true(hash_with(2, 4, bytes) == published(siphash_2_4[len]));
         assert_true(hash_with(1, 3, bytes) == published(siphash_1_3[len]));
         assert_true(nacre__siphash_of(key, bytes) == published(siphash_1_3[len]));

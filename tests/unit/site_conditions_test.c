@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* site_conditions: If-Match and If-None-Match, for every method (RFC 7252 5.10.8): what is not fulfilled is not carried out. */
+/* site_conditions_test: If-Match and If-None-Match, for every method (RFC 7252 5.10.8): a request whose condition is
+ * false is not carried out. */
 #include "../scenario/world.h"
 #include <nacre/site.h>
 
 static unsigned called, changed;
 
-/* There is something here, with ETag "now", and every method but GET and FETCH changes it. */
+/* A resource with ETag "now", which every method but GET and FETCH changes. */
 static void something(void *user, const nacre_request *request, nacre_response *response)
 {
     (void)user;
@@ -111,7 +112,7 @@ static void conditions_count_for_every_method(void **state)
                                        NACRE_PATCH, NACRE_IPATCH, NACRE_DELETE };
     static const struct {
         condition conditions[2];
-        bool holds; /* of what has ETag "now" */
+        bool holds; /* for a resource with ETag "now" */
     } rows[] = {
         { { { 0, "" }, { 0, "" } }, true },
         { { { NACRE_OPT_IF_MATCH, "" }, { 0, "" } }, true },
@@ -130,7 +131,7 @@ static void conditions_count_for_every_method(void **state)
                              rows[i].holds ? done : NACRE_PRECONDITION_FAILED);
             assert_int_equal(called, rows[i].holds);
             changed = called = 0;
-            /* a handler that does not look at conditions is not asked to change anything under one */
+            /* a handler that ignores conditions is not called to change anything under one */
             const bool is_done = is_safe ? rows[i].holds : !has_any;
             assert_int_equal(request(methods[m], "/x", rows[i].conditions, 2),
                              is_done ? done : NACRE_PRECONDITION_FAILED);
@@ -148,7 +149,7 @@ static void responses_without_an_etag_and_errors(void **state)
     assert_int_equal(request(NACRE_GET, "/n", &none, 1), NACRE_PRECONDITION_FAILED);
     assert_int_equal(request(NACRE_GET, "/m", &none, 1), NACRE_NOT_FOUND);
     assert_int_equal(request(NACRE_GET, "/m", &one, 1), NACRE_NOT_FOUND);
-    assert_int_equal(request(NACRE_GET, "/l", NULL, 0), 0); /* it comes later */
+    assert_int_equal(request(NACRE_GET, "/l", NULL, 0), 0); /* it is deferred */
     assert_int_equal(request(NACRE_GET, "/l", &any, 1), NACRE_PRECONDITION_FAILED);
     assert_int_equal(request(NACRE_GET, "/.well-known/core", &any, 1), NACRE_CONTENT);
     assert_int_equal(request(NACRE_GET, "/.well-known/core", &one, 1), NACRE_PRECONDITION_FAILED);

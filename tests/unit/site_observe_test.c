@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* site: who may watch a resource, and what becomes of it when all places are taken. */
+/* site_observe_test: which requests may observe a resource, and which observers remain when all entries are in use. */
 #include "../scenario/blocks.h"
 #include "../scenario/raw.h"
 #include <nacre/site.h>
@@ -39,7 +39,7 @@ static void close(fixture *f)
     free(f->memory);
 }
 
-/* Asks, and says whether the answer has Observe. */
+/* Sends a request; true when the response has Observe. */
 static bool watches(fixture *f, nacre_bytes options)
 {
     datagram d;
@@ -50,8 +50,8 @@ static bool watches(fixture *f, nacre_bytes options)
     return !nacre_is_absent(nacre_option_find(raw_read(&f->r, &d).options, NACRE_OPT_OBSERVE));
 }
 
-/* RFC 7641 4.1: a registration that comes once more replaces the one before, also when there is no other place. One of
- * somebody else finds none; what stands there is told as ever. */
+/* RFC 7641 4.1: a repeated registration replaces the one before, also when all entries are in use. Another client's is
+ * refused, and the present observer is still notified. */
 static void registered_anew_when_full(void **state)
 {
     (void)state;
@@ -67,14 +67,14 @@ static void registered_anew_when_full(void **state)
         assert_int_equal(nacre_site_respond(f.site, &event), NACRE_OK);
         const nacre_message m = raw_take(&f.r, &d, 0);
         assert_payload(raw_read(&f.r, &d), "state");
-        raw_empty(&f.r, NACRE_ACK, m.mid, 0); /* its address has shown itself */
+        raw_empty(&f.r, NACRE_ACK, m.mid, 0); /* its address is validated */
         f.r.token = NACRE_ARRAY(token);
         assert_false(watches(&f, raw_options(0, "x", -1)));
         close(&f);
     }
 }
 
-/* Anybody can send a registration in anybody's name; one that never answered must not keep others out. */
+/* Registrations may come from forged addresses: one that was never confirmed must not exclude others. */
 static void forged_ones_give_way(void **state)
 {
     (void)state;
@@ -108,7 +108,7 @@ static void only_whole_requests(void **state)
     }
 }
 
-/* A FETCH in two blocks: the endpoint has the last one, and could not ask the resource again. */
+/* A FETCH in two blocks: the endpoint has the last one, and could not repeat the request to the resource. */
 static void not_in_blocks(void **state)
 {
     (void)state;
@@ -135,7 +135,7 @@ static void not_in_blocks(void **state)
     close(&f);
 }
 
-/* Observers of the program's own are none of the site's business. */
+/* The site leaves the program's own observers alone. */
 static void others_observers(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* site: resources by path, refusals that no handler writes, and /.well-known/core. */
+/* site_test: resources by path, error responses that no handler writes, and /.well-known/core. */
 #include "../scenario/world.h"
 #include <nacre/site.h>
 
@@ -12,7 +12,7 @@ static void say(void *user, const nacre_request *request, nacre_response *respon
     nacre_response_text(response, NACRE_CONTENT, user);
 }
 
-/* Says who asked, how, and under which path. */
+/* Responds with the peer, the protection and the path. */
 static void tell(void *user, const nacre_request *request, nacre_response *response)
 {
     char text[200], digits[5];
@@ -93,7 +93,7 @@ enum { NUM_RESOURCES = sizeof resources / sizeof *resources };
 typedef struct last_request {
     pair p;
     nacre_err site_err;
-    nacre_message response; /* as the client got it */
+    nacre_message response; /* as the client received it */
     bool is_protected;
 } last_request;
 
@@ -117,7 +117,7 @@ static nacre_site *site_on(party *p, void **memory, const nacre_resource *of, si
     return site;
 }
 
-/* Sends one request to a fresh site and leaves the answer in `a`; end with pair_close(&a->p). */
+/* Sends one request to a fresh site and leaves the response in `a`; end with pair_close(&a->p). */
 static void request_site(last_request *a, bool is_protected, uint8_t method, nacre_bytes options, nacre_bytes payload,
                          const nacre_resource *of, size_t num)
 {
@@ -139,10 +139,10 @@ static void request_site(last_request *a, bool is_protected, uint8_t method, nac
     if (party_next_event(&a->p.server, &event)) a->site_err = nacre_site_respond(site, &event);
     nacre_site_set_resources(site, NULL, 0);
     free(memory);
-    assert_true(party_take(&a->p.server, &back, 0)); /* answered in any case */
+    assert_true(party_take(&a->p.server, &back, 0)); /* always responded to */
     party_give(&a->p.client, &a->p.server, &back, 0);
     a->response = response_of(a);
-    assert_int_equal(a->is_protected, is_protected); /* refusals too go back the way the request came */
+    assert_int_equal(a->is_protected, is_protected); /* errors are protected as the request was */
 }
 
 static nacre_bytes path_options(uint8_t *buf, size_t cap, const char *path)
@@ -203,7 +203,7 @@ static void requests_are_routed_by_path(void **state)
     }
 }
 
-/* A subtree at the root takes everything, and gives way to what is longer. */
+/* A subtree at the root handles every path, unless a longer one matches. */
 static void root_subtree(void **state)
 {
     (void)state;
@@ -219,7 +219,8 @@ static void root_subtree(void **state)
     }
 }
 
-/* The message is the only limit: a segment has up to 255 bytes, and three characters for each when percent-encoded. */
+/* The message size is the only limit of a path: a segment has up to 255 bytes, and three characters for each when
+ * percent-encoded. */
 static void path_is_as_long_as_a_message_holds(void **state)
 {
     static const uint8_t letters[] = { 'x', 0xe6 };
@@ -307,7 +308,7 @@ static void proxy_uri(void **state)
     pair_close(&a.p);
 }
 
-/* Blocks that are no way to begin or to go on (RFC 7959 2.2, 2.9.2); the transfer's tests have the rest. */
+/* Blocks that can neither begin nor continue a transfer (RFC 7959 2.2, 2.9.2); the transfer's tests have the rest. */
 static void invalid_blocks_are_refused(void **state)
 {
     (void)state;
@@ -357,7 +358,8 @@ static void body_sizes(void **state)
     }
 }
 
-/* ---- Handlers that err --------------------------------------------------------------------------------------------- */
+/* ---- Handler errors
+ * ------------------------------------------------------------------------------------------------ */
 
 static void errors_of_handlers_become_5_00(void **state)
 {
@@ -367,7 +369,7 @@ static void errors_of_handlers_become_5_00(void **state)
         uint8_t code;
         nacre_err err;
     } rows[] = {
-        { "/nothing", NACRE_SERVER_ERROR, NACRE_OK }, /* what a response starts as */
+        { "/nothing", NACRE_SERVER_ERROR, NACRE_OK }, /* the initial state of a response */
         { "/code", NACRE_SERVER_ERROR, NACRE_ERR_BAD_ARGUMENT },
         { "/1024", NACRE_CONTENT, NACRE_OK },
         { "/1025", NACRE_CONTENT, NACRE_OK },

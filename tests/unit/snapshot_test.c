@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* snapshot_test: snapshots of a context directory that are put back, and what different file systems let see of it. */
+/* snapshot_test: restored snapshots of a context directory, and what different file systems reveal of them. */
 #include "directories.h"
 
 #include <stdio.h>
@@ -15,13 +15,13 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
-/* ---- A file system as it is wanted ---- */
+/* ---- A simulated file system ---- */
 
 static struct {
     unsigned long magic; /* 0: the real one */
-    unsigned hidden;     /* what statx does not tell */
+    unsigned hidden;     /* statx fields that are left out */
     int fsid;
-    int num_writes; /* seconds that every ctime is later */
+    int num_writes; /* seconds added to every ctime */
 } seen;
 
 int fstatfs(int fd, struct statfs *fs)
@@ -79,7 +79,7 @@ static void use_killed(struct fixture *f, const char *path)
 
 static const char *const names[] = { "secret.json", "settings.json", "sequence.json", "lock" };
 
-/* cp -al: a fresh directory whose files are the same ones; over those that are there. */
+/* cp -al: a fresh directory with links to the same files, which replace existing ones. */
 static void link_all(const char *from, const char *to)
 {
     char old[4300], fresh[4300];
@@ -112,7 +112,7 @@ static void need_births(struct fixture *f)
 
 /* ---- Snapshots ---- */
 
-/* Point 4: after the next write the snapshot's sequence.json is a file of its own, with the inode that it names. */
+/* After the next write the snapshot's sequence.json is a separate file, with the inode that it records. */
 static void a_snapshot_of_hard_links_put_back_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -128,10 +128,10 @@ static void a_snapshot_of_hard_links_put_back_is_refused(void **state)
         assert_int_equal(rename(f->client, broken), 0);
         assert_int_equal(rename(snapshot, f->client), 0);
         expect(f, f->client, true);
-        expect(f, broken, false); /* the newest one, in the directory that it was written in */
+        expect(f, broken, false); /* the newest state, in the directory where it was written */
         assert_int_equal(rename(f->client, snapshot), 0);
         assert_int_equal(rename(broken, f->client), 0);
-        link_all(snapshot, f->client); /* back into the directory: only the count tells it */
+        link_all(snapshot, f->client); /* back into the directory: only the count reveals it */
         expect(f, f->client, true);
         assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 10000 * (i + 1), NULL), NACRE_OK);
         for (size_t k = 0; k < 4; k++) scratch_unlink(snapshot, names[k]);
@@ -139,7 +139,7 @@ static void a_snapshot_of_hard_links_put_back_is_refused(void **state)
     }
 }
 
-/* Nothing was written since: it is the true state; and only the directory is another one. */
+/* Nothing was written since: the state is true, and only the directory differs. */
 static void a_snapshot_with_no_write_after_it_is_a_copy(void **state)
 {
     struct fixture *f = *state;
@@ -184,12 +184,11 @@ static void the_count_is_judged_row_by_row(void **state)
         int num_writes;
         bool refused;
     } rows[] = {
-        { lock_now, 0, false },    { lock_now, 3600, false },
-        { lock_before, 0, false }, /* power was cut between the two */
-        { "", 0, false },          /* emptied by aiocoap's lock library */
-        { "", 3600, true },        /* and sequence.json was renamed since */
-        { NULL, 0, false },        /* removed by hand */
-        { NULL, 3600, true },      { "rubbish", 0, false },
+        { lock_now, 0, false }, { lock_now, 3600, false }, { lock_before, 0, false }, /* power failed between the two */
+        { "", 0, false },   /* emptied by aiocoap's lock library */
+        { "", 3600, true }, /* and sequence.json was renamed since */
+        { NULL, 0, false }, /* removed by hand */
+        { NULL, 3600, true },   { "rubbish", 0, false },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         print_message("           row %zu\n", i);
@@ -198,17 +197,17 @@ static void the_count_is_judged_row_by_row(void **state)
         seen.num_writes = rows[i].num_writes;
         expect(f, f->client, rows[i].refused);
         seen.num_writes = 0;
-        if (!rows[i].refused) assert_int_equal(newest(f->client), 4); /* caught up, before a number is used */
+        if (!rows[i].refused) assert_int_equal(newest(f->client), 4); /* the count catches up before a number is used */
     }
     scratch_write(f->client, "lock", lock_now);
-    assert_int_equal(rename(old, scratch_path(f->client, "sequence.json")), 0); /* with less than the count */
+    assert_int_equal(rename(old, scratch_path(f->client, "sequence.json")), 0); /* with a number below the count */
     expect(f, f->client, true);
     free(lock_before);
     free(lock_now);
     free(old);
 }
 
-/* Point 4: a backup made right after nacre keygen names no file; the count says that it was used since. */
+/* A backup made right after nacre keygen records no file; the count shows that the directory was used since. */
 static void an_unused_state_put_back_over_a_used_one_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -219,7 +218,7 @@ static void an_unused_state_put_back_over_a_used_one_is_refused(void **state)
     expect(f, f->client, true);
     assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 0, NULL), NACRE_OK);
     expect(f, f->client, false);
-    scratch_write(f->server, "sequence.json", unused); /* never used: nothing is counted there */
+    scratch_write(f->server, "sequence.json", unused); /* never used: no count yet */
     expect(f, f->server, false);
     free(unused);
 }
@@ -231,7 +230,7 @@ static void write_as_another_program(const char *path, unsigned next)
     scratch_write(path, "sequence.json", text);
 }
 
-/* Point 4: a state of another program, which names nothing, goes on above the count or is an old one. */
+/* A state of another program, which records no file, is accepted above the count and refused as old below it. */
 static void another_programs_state_goes_on_where_the_count_is(void **state)
 {
     struct fixture *f = *state;
@@ -249,8 +248,8 @@ static void another_programs_state_goes_on_where_the_count_is(void **state)
     }
 }
 
-/* Point 4: the count begins anew once another program has removed DIR/lock, and may be less than an old state names, or
- * the same. */
+/* The count restarts when another program has removed DIR/lock, and may then be at or below the one that an old state
+ * records. */
 static void an_old_state_is_refused_when_the_count_began_anew(void **state)
 {
     struct fixture *f = *state;
@@ -270,12 +269,12 @@ static void an_old_state_is_refused_when_the_count_began_anew(void **state)
         expect(f, f->client, true);
         seen.num_writes = 0;
         scratch_unlink(f->client, "sequence.json");
-        write_as_another_program(f->client, 60 + (unsigned)count); /* as a program that leaves DIR/lock */
+        write_as_another_program(f->client, 60 + (unsigned)count); /* as a program that leaves DIR/lock alone */
     } while (newest(f->client) < named + 2);
     free(old);
 }
 
-/* A write of the count that power cut short leaves the one before: two records, in turn. */
+/* Two records are written in turn: after a torn write of one, the other counts. */
 static void a_torn_count_is_the_one_before(void **state)
 {
     struct fixture *f = *state;
@@ -319,7 +318,7 @@ static void what_a_file_system_does_not_tell_is_said(void **state)
         seen.magic = rows[i].magic;
         seen.hidden = rows[i].hidden;
         scratch_unlink(f->client, "sequence.json");
-        use_here(f, f->client); /* weak or not, it is used */
+        use_here(f, f->client); /* a state without identity is accepted too */
         assert_int_equal(nacre_mark_at(f->client), rows[i].mark);
         assert_int_equal(nacre_directory_read(&info, f->client, false, NULL), NACRE_OK);
         assert_int_equal(info.mark, rows[i].mark);
@@ -328,17 +327,18 @@ static void what_a_file_system_does_not_tell_is_said(void **state)
         if (text != NULL) assert_non_null(strstr(text, rows[i].says));
         char *old = scratch_read(f->client, "sequence.json");
         use_here(f, f->client);
-        scratch_write(f->client, "sequence.json", old); /* over the file in place: on all of them the count tells it */
+        scratch_write(f->client, "sequence.json", old); /* over the file in place: the count reveals it everywhere */
         expect(f, f->client, true);
         free(old);
     }
 }
 
-/* A Btrfs snapshot has the inode numbers and times of its origin, and another f_fsid. Elsewhere that may change. */
+/* A Btrfs snapshot has the inode numbers and times of its origin, and another f_fsid. On other file systems f_fsid may
+ * change. */
 static void a_subvolume_snapshot_is_another_identity(void **state)
 {
     struct fixture *f = *state;
-    need_births(f); /* this state names no f_fsid: it was written before that was known */
+    need_births(f); /* this state has no f_fsid, as older versions wrote it */
     static const struct {
         unsigned long magic;
         bool refused;
@@ -374,7 +374,7 @@ int main(void)
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 #else
-int main(void) /* where no file has a time of birth, nothing of this is found out */
+int main(void) /* where files have no birth time, copies are not detected */
 {
     return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* store_fuzzy_files_test: the files of a directory, damaged in every simple way: cut off at every byte, every bit turned,
- * and what editors and accidents do. Either that is an error with a text, and nothing on disk has changed; or the state is
- * no less safe than before: numbers not lower, nothing accepted that was seen. Where a damaged digit makes another valid
- * number, nobody can tell: such cases are counted, and must be damaged digits. */
+/* store_fuzzy_files_test: the files of a directory are damaged in every simple way: truncated at every byte, with every
+ * bit flipped, and as editors do. Each case is an error with a text and no change on disk, or leaves a state no less
+ * safe than before: numbers not lower, nothing accepted that was seen. A damaged digit may give another valid number,
+ * which cannot be detected: such cases are counted, and must be damaged digits. */
 #include "scratch.h"
 #include "support.h"
 
@@ -54,7 +54,7 @@ static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
-    /* Thousands of small files, of which none must last: memory will do. */
+    /* Thousands of small files that need not last: use memory. */
     if (scratch_exists("/dev", "shm")) setenv("TMPDIR", "/dev/shm", 0);
     f->dir = scratch_make();
     scratch_write(f->dir, "lock", "");
@@ -73,7 +73,7 @@ static int tear_down(void **state)
     return test_release(state);
 }
 
-/* ---- What is less safe ---- */
+/* ---- Less safe states ---- */
 
 static bool seen(const nacre_directory_info *info, uint64_t number)
 {
@@ -82,7 +82,7 @@ static bool seen(const nacre_directory_info *info, uint64_t number)
     return bit < info->window && (info->window_bits[bit / 8] >> (bit % 8) & 1) != 0;
 }
 
-/* Whether `info` would accept what the undamaged state calls seen. */
+/* Whether `info` would accept a number that the undamaged state has seen. */
 static bool accepts_seen(const nacre_directory_info *info, const nacre_directory_info *good)
 {
     if (!good->window_known) return info->window_known;
@@ -116,7 +116,7 @@ static bool equal(const nacre_directory_info *a, const nacre_directory_info *b)
 struct damage {
     size_t file;
     nacre_bytes text;
-    bool digit; /* all that was damaged is the digits of one number */
+    bool digit; /* only digits of one number were damaged */
     const char *what;
     size_t at;
 };
@@ -127,7 +127,7 @@ static void broken(const struct damage *d, const char *rule)
              (const char *)d->text.ptr);
 }
 
-/* The three files are as they were put there, and there is no fourth but the lock. */
+/* The three files are unchanged, and the only other one is the lock. */
 static void check_untouched(const struct fixture *f, const struct damage *d)
 {
     static uint8_t bytes[70 * 1024];
@@ -203,7 +203,7 @@ static void cut_everywhere(struct fixture *f, size_t file)
     for (size_t at = 0; at < len; at++) {
         struct damage d = { file, nacre_bytes_of((const uint8_t *)f->texts[file], at), false, "cut off", at };
         nacre_err err = try_damage(f, &d);
-        if (at < len - 1) assert_err(err, NACRE_ERR_BAD_CONTEXT); /* all but the final newline matters */
+        if (at < len - 1) assert_err(err, NACRE_ERR_BAD_CONTEXT); /* every byte but the final newline matters */
         else assert_ok(err);
     }
 }
@@ -213,7 +213,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Bits turned, and bytes replaced by what has a meaning in JSON, left out or doubled. */
+/* Flipped bits, and bytes replaced by JSON's special characters, omitted or doubled. */
 static void damage_every_byte(struct fixture *f, size_t file)
 {
     static const char put_in[] = "0123456789-+.eE \t\r\n\"\\/{}[],:ntfx\x7f\xc3";
@@ -252,7 +252,7 @@ static void test_secret(void **state)
 {
     cut_everywhere(*state, 0);
     damage_every_byte(*state, 0);
-    assert_int_equal(((struct fixture *)*state)->digits, 0); /* other keys, but the same state */
+    assert_int_equal(((struct fixture *)*state)->digits, 0); /* other keys, the same state */
 }
 
 static void test_settings(void **state)
@@ -300,7 +300,7 @@ static void test_older_sequence(void **state)
     assert_true(f->digits > 0 && f->refused > f->digits);
 }
 
-/* ---- What editors and accidents do ---- */
+/* ---- Damage by editors and accidents ---- */
 
 static nacre_bytes with_crlf(nacre_bytes text)
 {
@@ -367,7 +367,7 @@ static void test_whole_files(void **state)
     damage_whole_files(f);
 }
 
-/* Each refused one beside an accepted one that differs in what is named. */
+/* Each refused row has an accepted neighbour that differs in the named thing. */
 static void test_sequence_rows(void **state)
 {
     static const struct {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* store_health_test: a store that fails is told of when it begins and when it ends, with its text, its context and how many
- * there are: of loops, clients and servers with one thread and several, and of stores that say so at once and later. */
+/* store_health_test: a failing store is reported when it starts and stops failing, with its text, its context and the
+ * number of failing ones: by loops, by clients and servers with one thread and several, for stores that fail at once
+ * and later. */
 #include <nacre/nacre.h>
 
 #include "endpoint/endpoint_driver.h"
@@ -17,7 +18,8 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
-/* ---- What was told ---------------------------------------------------------------------------------------------------- */
+/* ---- Reports
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static struct {
     atomic_uint begun, still, ended;
@@ -68,14 +70,14 @@ static void each_of_ten_thousand_contexts_begins_and_ends_once(void **state)
     for (int again = 0; again < 3; again++)
         for (size_t i = 0; i < NUM; i++) nacre__failed(&h, &contexts[i], &h, NACRE_ERR_FILE, &why);
     expect_told(NUM, 0, NUM);
-    assert_true(atomic_load(&told.still) < 100); /* one in five seconds, however often it is tried */
+    assert_true(atomic_load(&told.still) < 100); /* one report in five seconds, however often it is retried */
     assert_int_equal(nacre__store_health_get(&h).num_failures, 3 * NUM);
     assert_string_equal(told.text, "no room");
     size_t at = 0, num = 0;
     while (nacre__store_next_failing(&h, &h, &at) != NULL) num++;
     assert_int_equal(num, NUM);
     at = 0;
-    assert_null(nacre__store_next_failing(&h, &why, &at)); /* found by another */
+    assert_null(nacre__store_next_failing(&h, &why, &at)); /* found by another thread */
     nacre__store_forget(&h, &contexts[7]);
     assert_false(nacre__store_worked(&h, &contexts[7]));
     for (size_t i = 0; i < NUM; i++)
@@ -150,7 +152,7 @@ static void a_store_that_fails_is_tried_again_without_a_request(void **state)
     assert_string_equal(told.text, "memory store: told to answer NACRE_ERR_FILE");
     const uint64_t due = nacre__persist_deadline(&l->persist);
     assert_true(due > nacre_clock_ms() && due <= nacre_clock_ms() + 5000);
-    nacre__persist_retry(&l->persist, l->ep, due - 1); /* not yet */
+    nacre__persist_retry(&l->persist, l->ep, due - 1); /* not due yet */
     assert_int_equal(l->memory_store.num_reserve, 1);
     nacre__persist_retry(&l->persist, l->ep, due);
     assert_int_equal(l->memory_store.num_reserve, 2);
@@ -165,7 +167,7 @@ static void a_store_that_fails_is_tried_again_without_a_request(void **state)
     close_loop(l);
 }
 
-/* A context that works again has the others tried at once: what was wrong was the disk of all. */
+/* A context whose store works again makes the others retry at once, because they probably share its disk. */
 static void one_that_works_again_brings_the_others(void **state)
 {
     (void)state;
@@ -180,7 +182,7 @@ static void one_that_works_again_brings_the_others(void **state)
     expect_told(NUM + 1, 0, NUM + 1);
     const unsigned before = l->memory_store.num_reserve;
     nacre__persist_retry(&l->persist, l->ep, nacre__persist_deadline(&l->persist));
-    assert_int_equal(l->memory_store.num_reserve, before + 1); /* the first that fails ends the round */
+    assert_int_equal(l->memory_store.num_reserve, before + 1); /* the first failure ends the round */
     l->memory_store.result = NACRE_OK;
     nacre__persist_serve(&l->persist, l->ep, l->ctx);
     for (int round = 0; round < NUM; round++) nacre__persist_retry(&l->persist, l->ep, nacre_clock_ms());
@@ -202,7 +204,7 @@ static void a_failure_reported_afterwards_is_told_alike(void **state)
         expect_told(1, 0, 1);
         if (!by_endpoint) assert_string_equal(told.text, "the flash is worn out");
         assert_int_equal(l->persist.stores.num_waiting, 0);
-        nacre__persist_serve(&l->persist, l->ep, l->ctx); /* asked again: the failure before counts no more */
+        nacre__persist_serve(&l->persist, l->ep, l->ctx); /* requested again: the earlier failure is cleared */
         nacre__persist_look(&l->persist, l->ep);
         assert_int_equal(l->persist.stores.num_waiting, 1);
         nacre_context_confirm_reserved(l->ctx, l->memory_store.requested);
@@ -294,7 +296,8 @@ static void wait_for(const atomic_uint *counter, unsigned num)
     assert_int_equal(atomic_load(counter), num);
 }
 
-/* A server whose context's window is held by the program's store, so that its first request needs it; and a client. */
+/* A server whose context's window is stored by the program, so that its first request waits for the store; and a
+ * client. */
 typedef struct both {
     nacre_crypto crypto;
     nacre_context theirs, ours;
@@ -352,7 +355,7 @@ static void close_both(both *b)
     free(b);
 }
 
-/* What comes of one request: NACRE_OK for its answer. */
+/* The outcome of one request: NACRE_OK for a response. */
 static void *serve_one(void *arg)
 {
     both *b = arg;
@@ -392,7 +395,7 @@ static void a_server_tells_with_the_names_of_the_context(void **state)
     }
 }
 
-/* The store said that it would take its time, and another thread finds out that it cannot. */
+/* The store announced a later result, and another thread reports that it failed. */
 static void a_server_may_be_told_by_any_thread(void **state)
 {
     (void)state;
@@ -401,7 +404,7 @@ static void a_server_may_be_told_by_any_thread(void **state)
         assert_int_equal(pthread_create(&b->asker, NULL, serve_one, b), 0);
         const uint64_t end = nacre_clock_ms() + 10000;
         while (atomic_load(&program.num_calls) == 0 && nacre_clock_ms() < end) (void)poll(NULL, 0, 5);
-        (void)poll(NULL, 0, 50); /* the request waits now */
+        (void)poll(NULL, 0, 50); /* the request is waiting */
         nacre_server_store_failed(b->server, &b->theirs, NACRE_ERR_FILE, "the database went away");
         assert_int_equal(pthread_join(b->asker, NULL), 0);
         assert_err(b->outcome, NACRE_ERR_UNAUTHENTICATED);
@@ -414,7 +417,7 @@ static void a_server_may_be_told_by_any_thread(void **state)
     }
 }
 
-/* A client's own store: nothing is sent, and it is told too. */
+/* A client's own store fails: nothing is sent, and it is reported too. */
 static void a_client_tells(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What stores say that they hold, step by step: of a directory and of a context of a pack. */
+/* store_load_test: the state that stores report, step by step, for a directory and for a context of a pack. */
 #include <nacre/pack.h>
 
 #include <sys/wait.h>
@@ -30,7 +30,7 @@ static void check(nacre_context *ctx, const nacre_store *store, nacre_context *p
     expect(store, 1, true, 1);
     assert_int_equal(pack_send_one(peer, ctx, store), 1);
     nacre_stored got = { .next_seq = 77 };
-    pid_t child = fork(); /* which finds the context wiped */
+    pid_t child = fork(); /* the child finds the context wiped */
     if (child == 0) {
         nacre_err err = nacre_store_load(store, &got, NULL);
         _exit(err == NACRE_OK || err == NACRE_ERR_LOCKED ? 0 : 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* store_memory_test: every allocation of opening, loading and generating fails in turn (B4): an error, nothing leaked,
- * nothing left locked, and the next attempt succeeds. The allocator is replaced, so sanitizers that bring their own skip
- * this. */
+/* store_memory_test: every allocation of opening, loading and generating fails in turn: each is an error without a leak
+ * or a lock left, and the next attempt succeeds. The allocator is replaced, so the test is skipped under sanitizers,
+ * which bring their own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -90,14 +90,14 @@ struct fixture {
     char *dir;
     nacre_crypto crypto;
     char a[4200], b[4200], credentials[4200];
-    uint8_t common_iv[NACRE_MAX_NONCE]; /* as it is when memory does not run out */
+    uint8_t common_iv[NACRE_MAX_NONCE]; /* the values when no allocation fails */
     bool has_common_iv;
 };
 
-/* What is tried: true when it succeeded, and then it is undone again. */
+/* One attempt: true when it succeeded, after which it is undone. */
 typedef bool attempt_fn(struct fixture *f);
 
-/* The cryptography library does without some of its allocations; what comes out must be right all the same. */
+/* The cryptography library tolerates some failed allocations; the result must still be right. */
 static void check_keys(struct fixture *f, nacre_directory *dir)
 {
     nacre_bytes common_iv = nacre_context_common_iv(nacre_directory_context(dir));
@@ -122,7 +122,7 @@ static bool open_and_close(struct fixture *f)
     return true;
 }
 
-/* To the legacy layout, opened there with a file of both sides, written, and back again. */
+/* Converts to the legacy layout, opens it with a state of both sides, writes, and converts back. */
 static bool convert_and_back(struct fixture *f)
 {
     nacre_directory *dir = NULL;
@@ -181,7 +181,7 @@ static bool generate_again(struct fixture *f)
     return nacre_directory_generate(x, y, NULL, &why) == NACRE_OK;
 }
 
-/* Fails allocation 1, 2, … until the attempt gets by without the one that would fail. The result is how many there are. */
+/* Fails allocation 1, 2, … until the attempt needs no further one. Returns the number of allocations. */
 static unsigned fail_each(struct fixture *f, attempt_fn *attempt)
 {
     for (unsigned n = 1;; n++) {
@@ -190,7 +190,7 @@ static unsigned fail_each(struct fixture *f, attempt_fn *attempt)
         heap.fail_at = n;
         heap.counting = true;
         bool done = attempt(f);
-        ERR_clear_error(); /* the library's words about its own failures */
+        ERR_clear_error(); /* errors queued by the library */
         heap.counting = false;
         if (heap.live != 0) fail_msg("allocation %u: %ld pieces leaked", n, heap.live);
         if (heap.calls < n) {
@@ -212,7 +212,7 @@ static int set_up(void **state)
     assert_int_equal(nacre_directory_generate(f->a, f->b, NULL, NULL), NACRE_OK);
     scratch_write(f->dir, "c.json",
                   "{\"coap://h/*\": \":a\", \":a\": {\"oscore\": {\"basedir\": \"a\"}}, \"coap://i\": \":a\"}");
-    assert_true(open_and_close(f)); /* what the cryptography library keeps, it has now */
+    assert_true(open_and_close(f)); /* the cryptography library has allocated what it keeps */
     ERR_raise(ERR_LIB_USER, 1);
     ERR_clear_error();
     *state = f;
@@ -233,7 +233,7 @@ static void opening_without_memory(void **state)
     assert_true(fail_each(*state, open_and_close) >= 5);
 }
 
-/* Whatever is left in between, it goes on from there. */
+/* Each attempt continues from what the one before left. */
 static void converting_without_memory(void **state)
 {
     struct fixture *f = *state;
@@ -272,7 +272,7 @@ static void generating_without_memory(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-/* Valgrind puts its own allocator in the place of ours. */
+/* Valgrind replaces our allocator. */
 static bool allocator_is_ours(void)
 {
     heap.counting = true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* store_test: what a context needs, what a store gives, and what is confirmed; with the store in memory. */
+/* store_test: the requests of a context, the results of a store, and the confirmations, with the store in memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +24,7 @@ struct fixture {
     struct side client, server;
 };
 
-/* As after a restart: the context begins with what the store holds. */
+/* As after a restart: the context starts from the stored state. */
 static void restart(struct fixture *f, struct side *side, nacre_bytes sender_id, nacre_bytes recipient_id)
 {
     nacre_stored stored;
@@ -114,7 +114,7 @@ static void reserved_numbers_are_confirmed(void **state)
     assert_int_equal(f->client.memory.num_window_lost, 0);
     assert_true(f->client.memory.next_seq == 10);
     assert_int_equal(protect(f, &out, NACRE_BUF(buf)), NACRE_OK);
-    /* nothing is open: nothing is asked */
+    /* nothing to persist: the store is not called */
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
     assert_int_equal(f->client.memory.num_reserve, 1);
 }
@@ -162,7 +162,7 @@ static void the_window_is_given_up_first(void **state)
         f->server.memory.result = results[i];
         assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), results[i]);
         assert_int_equal(f->server.memory.num_window_lost, i + 1);
-        assert_int_equal(f->server.memory.num_reserve, i + 1); /* tried all the same */
+        assert_int_equal(f->server.memory.num_reserve, i + 1); /* numbers are reserved even so */
         assert_false(f->server.memory.window_lost);
     }
     f->server.memory.result = NACRE_OK;
@@ -172,7 +172,7 @@ static void the_window_is_given_up_first(void **state)
     assert_int_equal(unprotect(f, out), NACRE_ERR_REPLAY);
 }
 
-/* A store whose two answers differ: the graver one counts, with its own text. */
+/* When the store's two results differ, the more severe one counts, with its text. */
 static nacre_err lost_result, reserve_result;
 static nacre_err differ_reserve(void *self, uint64_t ceiling, nacre_detail *why)
 {
@@ -214,7 +214,7 @@ static void the_graver_result_counts(void **state)
     assert_int_equal(protect(f, &out, NACRE_BUF(buf)), NACRE_OK);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         nacre_detail why = { "" };
-        tear_down(state); /* a fresh server each time: what was confirmed stays so */
+        tear_down(state); /* a fresh server each time, because confirmations last */
         set_up(state);
         f = *state;
         assert_int_equal(unprotect(f, out), NACRE_ERR_NOT_YET);
@@ -254,7 +254,7 @@ static void saving_remembers_the_truth(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-/* A save in between says less than what was reserved before: what follows waits for the store anew, on both sides. */
+/* A save in between has a lower number than was reserved: what follows waits for the store again, on both sides. */
 static void a_save_in_between(void **state)
 {
     struct fixture *f = *state;
@@ -283,7 +283,7 @@ static void a_save_in_between(void **state)
     assert_int_equal(unprotect(f, requests[1]), NACRE_OK);
 }
 
-/* Also when it fails: it may have written something. */
+/* Also when it fails, because it may have been written. */
 static void a_failed_save_confirms_nothing_either(void **state)
 {
     struct fixture *f = *state;
@@ -300,14 +300,15 @@ static void a_failed_save_confirms_nothing_either(void **state)
     assert_int_equal(protect(f, &out, NACRE_BUF(buf)), NACRE_OK);
 }
 
-/* A crash goes on above what was reserved and does not know its window; a clean end goes on where it was. */
+/* After a crash numbers go on above the reserved ones and the window is unknown; after a clean end both go on
+ * exactly. */
 static void what_is_stored_is_loaded(void **state)
 {
     struct fixture *f = *state;
     uint8_t bufs[2][64];
     nacre_bytes out[2];
     const nacre_bytes c = NACRE_STR("c"), s = NACRE_STR("s");
-    restart(f, &f->client, c, s); /* nothing is stored yet: new keys */
+    restart(f, &f->client, c, s); /* nothing is stored: new keys */
     restart(f, &f->server, s, c);
     assert_int_equal(nacre_context_next_seq(&f->client.ctx), 0);
     assert_true(nacre_context_replay(&f->server.ctx)->known);
@@ -399,7 +400,7 @@ static nacre_err never_load(void *self, nacre_stored *state, nacre_detail *why)
     return never();
 }
 
-/* An all-zero head, a later version, and a table that is too short. */
+/* An all-zero head, a later version, and a table that is too short are refused. */
 static void a_table_of_another_version_is_not_called(void **state)
 {
     struct fixture *f = *state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* store_wait_test: contexts that wait for their store, and contexts that go (RFC 8613 B.1). */
+/* store_wait_test: contexts that wait for their store, and contexts that are removed (RFC 8613 B.1). */
 #include "../scenario/world.h"
 
 /* ---- Stores (RFC 8613 B.1) ----------------------------------------------------------------------------------------- */
@@ -17,14 +17,14 @@ static void client_waits_for_store(void **state)
     assert_ptr_equal(persist_event.context, p.ours);
     expect_quiet(&p.client, 0);
     assert_true(nacre_context_needs(p.ours).blocked);
-    nacre_endpoint_confirmed(p.client.ep, p.ours, NACRE_OK); /* said too early: asked again, and nothing sent */
+    nacre_endpoint_confirmed(p.client.ep, p.ours, NACRE_OK); /* too early: requested again, and nothing sent */
     assert_false(party_take(&p.client, &d, 0));
     (void)expect_event(&p.client, NACRE_EVENT_PERSIST);
     serve_store(p.ours);
     nacre_endpoint_confirmed(p.client.ep, p.ours, NACRE_OK);
     assert_true(party_take(&p.client, &d, 0));
     assert_true(party_take(&p.client, &d, 0));
-    /* the last of the chunk is spent: asked for early */
+    /* the last of the chunk is used: more is requested early */
     (void)expect_event(&p.client, NACRE_EVENT_PERSIST);
     expect_quiet(&p.client, 0);
     pair_close(&p);
@@ -38,7 +38,7 @@ static void client_store_fails(void **state)
     datagram d;
     const nacre_exchange first = start(&p.client, &p.server, p.ours, NACRE_CON);
     (void)start(&p.client, &p.server, p.ours, NACRE_NON);
-    (void)start(&p.client, &p.server, NULL, NACRE_NON); /* does not wait, and goes */
+    (void)start(&p.client, &p.server, NULL, NACRE_NON); /* does not wait, and is sent */
     assert_true(party_take(&p.client, &d, 0));
     assert_false(party_take(&p.client, &d, 0));
     (void)expect_event(&p.client, NACRE_EVENT_PERSIST);
@@ -50,7 +50,7 @@ static void client_store_fails(void **state)
     pair_close(&p);
 }
 
-/* RFC 8613 7.2.1: the last number goes out, then no more. */
+/* RFC 8613 7.2.1: the last number is sent, then no more. */
 static void numbers_used_up(void **state)
 {
     (void)state;
@@ -66,7 +66,7 @@ static void numbers_used_up(void **state)
     pair_close(&p);
 }
 
-/* More contexts ask early than the pool has places: who waits is asked for all the same. */
+/* With more early requests than pool entries, a waiting context is still served. */
 static void many_contexts_request(void **state)
 {
     (void)state;
@@ -81,7 +81,7 @@ static void many_contexts_request(void **state)
         nacre_context_confirm_reserved(ctx[i], 1);
     }
     datagram d;
-    for (int i = 0; i < 8; i++) { /* each spends its last number, and asks for more: there are two places */
+    for (int i = 0; i < 8; i++) { /* each uses its last number and requests more: there are two entries */
         const nacre_exchange e = start(&client, &server, ctx[i], NACRE_NON);
         assert_true(party_take(&client, &d, 0));
         nacre_endpoint_cancel(client.ep, e);
@@ -101,7 +101,7 @@ static void many_contexts_request(void **state)
     party_close(&server);
 }
 
-/* Of a full pool the questions ahead of time give way, not those that somebody waits for. */
+/* In a full pool early requests are evicted, not those that an exchange waits for. */
 static void early_questions_give_way(void **state)
 {
     (void)state;
@@ -124,7 +124,7 @@ static void early_questions_give_way(void **state)
         nacre_endpoint_cancel(client.ep, e);
     }
     (void)start(&client, &server, ctx[3], NACRE_NON);
-    assert_false(party_take(&client, &d, 0)); /* waits too: the fourth question for three places */
+    assert_false(party_take(&client, &d, 0)); /* waits too: the fourth request for three entries */
     int requested = 0;
     for (nacre_event event; nacre_endpoint_next_event(client.ep, &event);)
         requested += event.context == ctx[0] || event.context == ctx[3];
@@ -133,7 +133,7 @@ static void early_questions_give_way(void **state)
     party_close(&server);
 }
 
-/* A verified request waits until the store has forgotten its window; then the same bytes are delivered. */
+/* A verified request waits until the store has marked the window unknown; then the same bytes are delivered. */
 static void server_waits_for_store(void **state)
 {
     (void)state;
@@ -147,7 +147,7 @@ static void server_waits_for_store(void **state)
     expect_quiet(&p.server, 0);
     party_give(&p.server, &p.client, &d, 2500); /* a retransmission meanwhile: not a second request, not a replay */
     expect_quiet(&p.server, 2500);
-    party_take_back(&p.server); /* the endpoint kept the bytes itself */
+    party_take_back(&p.server); /* the endpoint keeps its own copy of the bytes */
     serve_store(p.theirs);
     nacre_endpoint_confirmed(p.server.ep, p.theirs, NACRE_OK);
     const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
@@ -160,7 +160,7 @@ static void server_waits_for_store(void **state)
     pair_close(&p);
 }
 
-/* An answer made from the parked request's own bytes (an echo server). */
+/* A response that points into the pending request's own bytes (an echo server). */
 static void pending_request_may_be_echoed(void **state)
 {
     (void)state;
@@ -185,7 +185,7 @@ static void pending_request_may_be_echoed(void **state)
     pair_close(&p);
 }
 
-/* The store fails: a CON gets a plain 5.03, a NON nothing, and the window has not moved. */
+/* The store fails: a CON gets a plain 5.03, a NON no response, and the window is unchanged. */
 static void server_store_fails(void **state)
 {
     (void)state;
@@ -212,14 +212,14 @@ static void server_store_fails(void **state)
     }
 }
 
-/* After an Echo the answer needs a Partial IV of its own, and with it the store (RFC 8613 8.3, B.1.2): a server whose
- * request is delivered, and whose numbers are spent. */
+/* After an Echo the response needs its own Partial IV, and with it the store (RFC 8613 8.3, B.1.2): returns the
+ * delivered request of a server whose numbers are used up. */
 static nacre_event request_whose_response_waits(pair *p, datagram *again)
 {
     datagram d, back;
     pair_open(p, &(nacre_endpoint_config){ .max_message = 128 },
               &(pairing){ .server_lost = true, .server_persistent = true, .first_chunk = 1 });
-    serve_store(p->theirs); /* one number: for the challenge */
+    serve_store(p->theirs); /* one number, for the challenge */
     (void)start(&p->client, &p->server, p->ours, NACRE_CON);
     (void)sent_request(p, &d, 0);
     party_give(&p->server, &p->client, &d, 0);
@@ -243,9 +243,9 @@ static void response_waits_for_store(void **state)
     respond_text(&p.server, request.exchange, "in time");
     assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &large), NACRE_ERR_STALE);
     expect_quiet(&p.server, 0);
-    party_give(&p.server, &p.client, &again, 2000); /* duplicates find no answer yet */
+    party_give(&p.server, &p.client, &again, 2000); /* duplicates get no response yet */
     expect_quiet(&p.server, 2000);
-    nacre_endpoint_confirmed(p.server.ep, p.theirs, NACRE_OK); /* said too early: asked again */
+    nacre_endpoint_confirmed(p.server.ep, p.theirs, NACRE_OK); /* confirmed too early: requested again */
     (void)expect_event(&p.server, NACRE_EVENT_PERSIST);
     expect_quiet(&p.server, 2000);
     serve_store(p.theirs);
@@ -261,7 +261,7 @@ static void response_waits_for_store(void **state)
     pair_close(&p);
 }
 
-/* The store fails, or the context goes, while the answer waits: it is not sent in clear (B22). */
+/* The store fails, or the context is removed, while the response waits: it is not sent in clear. */
 static void waiting_response_is_withdrawn(void **state)
 {
     (void)state;
@@ -283,7 +283,7 @@ static void waiting_response_is_withdrawn(void **state)
     }
 }
 
-/* A whole burst waits; in the burst's order it goes on. */
+/* A whole burst waits, and is delivered in its order. */
 static void burst_waits_for_store(void **state)
 {
     (void)state;
@@ -299,7 +299,7 @@ static void burst_waits_for_store(void **state)
     for (int i = 0; i < 4; i++)
         burst[i] = (nacre_datagram){ .peer = p.client.address, .bytes = { d[i].bytes, d[i].len } };
     assert_int_equal(nacre_endpoint_receive_many(p.server.ep, burst, 4, 0), 4);
-    party_give(&p.server, &p.client, &d[4], 0); /* no place to wait in: as if it had not come */
+    party_give(&p.server, &p.client, &d[4], 0); /* no free entry: treated as if not received */
     (void)expect_event(&p.server, NACRE_EVENT_PERSIST);
     expect_quiet(&p.server, 0);
     assert_int_equal(nacre_endpoint_get_stats(p.server.ep).dropped, 1);
@@ -315,7 +315,8 @@ static void burst_waits_for_store(void **state)
     pair_close(&p);
 }
 
-/* ---- A context that goes ------------------------------------------------------------------------------------------- */
+/* ---- A removed context
+ * --------------------------------------------------------------------------------------------- */
 
 static void context_removed_at_client(void **state)
 {
@@ -323,12 +324,12 @@ static void context_removed_at_client(void **state)
     pair p;
     pair_open(&p, NULL, &(pairing){ 0 });
     datagram d, back;
-    (void)start(&p.client, &p.server, p.ours, NACRE_CON); /* sent and answered, its event not pulled */
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON); /* sent and responded to, its event not pulled */
     (void)sent_request(&p, &d, 0);
     served(&p, &d, &back, "x", 0);
     party_give(&p.client, &p.server, &back, 0);
     (void)start(&p.client, &p.server, p.ours, NACRE_CON); /* not sent */
-    (void)start(&p.client, &p.server, NULL, NACRE_CON);   /* has nothing to do with it */
+    (void)start(&p.client, &p.server, NULL, NACRE_CON);   /* independent of the context */
     nacre_endpoint_remove_context(p.client.ep, p.ours);
     expect_failed(&p.client, NACRE_ERR_NO_CONTEXT);
     expect_failed(&p.client, NACRE_ERR_NO_CONTEXT);
@@ -358,12 +359,12 @@ static void context_removed_at_server(void **state)
         nacre_event none;
         assert_false(nacre_endpoint_next_event(p.server.ep, &none));
         const nacre_message response = { .code = NACRE_CONTENT };
-        if (stage == 2) /* B22: an answer that cannot be protected any more is not sent at all */
+        if (stage == 2) /* a response that can no longer be protected is not sent */
             assert_int_equal(nacre_endpoint_respond(p.server.ep, event.exchange, &response), NACRE_ERR_STALE);
         assert_true(party_take(&p.server, &back, 0));
         assert_int_equal(datagram_message(&back).code, NACRE_UNAUTHORIZED);
         assert_true(nacre_bytes_equal(datagram_message(&back).token, datagram_message(&d).token));
-        nacre_endpoint_confirmed(p.server.ep, p.theirs, NACRE_OK); /* too late, and harmless */
+        nacre_endpoint_confirmed(p.server.ep, p.theirs, NACRE_OK); /* too late, without effect */
         expect_quiet(&p.server, 0);
         pair_close(&p);
     }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* stream_signal: signs of life, the ways a connection ends, its bounds and its deadlines (RFC 8323 3.4, 5.4 to 5.6). */
+/* stream_signal_test: Ping and Pong, the ways a connection ends, its limits and its deadlines (RFC 8323 3.4, 5.4 to
+ * 5.6). */
 #include "stream_end.h"
 
 enum { MS_CSM = 10000, MS_STALL = 30000, MS_CLOSE = 10000 };
 
 /* ---- Ping and Pong ------------------------------------------------------------------------------------------------------ */
 
-/* RFC 8323 5.4.1: the Pong with Custody waits until what came before the Ping has been worked on. */
+/* RFC 8323 5.4.1: the Pong with Custody waits until everything received before the Ping is processed. */
 static void test_custody_waits(void **state)
 {
     (void)state;
@@ -19,13 +20,13 @@ static void test_custody_waits(void **state)
     nacre_stream_processed(&e->s);
     end_quiet(e);
     assert_bytes(end_written(e), test_hex("10e320 01e342"));
-    /* without Custody it comes at once, with nothing to wait for too */
+    /* without Custody it is sent at once, and also with nothing to wait for */
     assert_true(end_give(e, test_hex("0001 00e2")));
     assert_true(end_next(e, &event));
     end_quiet(e);
     assert_bytes(end_written(e), test_hex("00e3"));
     nacre_stream_processed(&e->s);
-    assert_true(end_give(e, test_hex("10e220 20e22100"))); /* and a Custody that is not empty is none */
+    assert_true(end_give(e, test_hex("10e220 20e22100"))); /* and a Custody option with a value is ignored */
     end_quiet(e);
     assert_bytes(end_written(e), test_hex("10e320 00e3"));
 }
@@ -73,7 +74,7 @@ static void test_peer_releases(void **state)
             assert_memory_equal(option.value.ptr, addresses[num++], 3);
         }
     assert_int_equal(num, 2);
-    /* RFC 8323 5.5: what was asked is answered first, and nothing new is asked. */
+    /* RFC 8323 5.5: open requests get their responses first, and no new ones are sent. */
     end_quiet(e);
     assert_true(nacre_stream_is_closing(&e->s));
     assert_err(nacre_stream_send(&e->s, test_hex("40011234"), e->now), NACRE_ERR_UNREACHABLE);
@@ -102,7 +103,7 @@ static void test_peer_releases_while_we_wait(void **state)
             assert_true(end_give(e, test_hex("014555")));
             assert_true(end_next(e, &event));
             assert_int_equal(event.kind, NACRE_STREAM_MESSAGE);
-        } else { /* not for ever */
+        } else { /* with a deadline */
             assert_int_equal(nacre_stream_deadline(&e->s), e->now + MS_CLOSE);
             e->now += MS_CLOSE;
             nacre_stream_expire(&e->s, e->now);
@@ -125,7 +126,7 @@ static void test_we_release(void **state)
     assert_bytes(end_written(e), test_hex("70e4 23613a31 220258"));
     assert_ok(nacre_stream_release(&e->s, NACRE_ABSENT, 0, e->now));
     assert_int_equal(end_written(e).len, 0);
-    assert_true(end_give(e, test_hex("0001"))); /* what the peer still asks is served */
+    assert_true(end_give(e, test_hex("0001"))); /* the peer's further requests are served */
     assert_true(end_next(e, &event));
     assert_ok(nacre_stream_send(&e->s, test_hex("40451234"), e->now));
     end_quiet(e);
@@ -149,7 +150,7 @@ static void test_peer_aborts(void **state)
     assert_true(event.by_peer);
     assert_int_equal(event.bad_csm_option, 8);
     assert_bytes(event.bytes, NACRE_STR("no!"));
-    assert_true(nacre_stream_is_over(&e->s)); /* nothing more is written, nor read */
+    assert_true(nacre_stream_is_over(&e->s)); /* nothing more is written or read */
     end_quiet(e);
     assert_int_equal(nacre_stream_input(&e->s).cap, 0);
 }
@@ -180,7 +181,7 @@ static void test_half_closed_peers_get_their_responses(void **state)
     (void)state;
     end *e = open_end();
     nacre_stream_event event;
-    assert_true(end_give(e, test_hex("0001 0001 4001b1"))); /* the third one is cut off */
+    assert_true(end_give(e, test_hex("0001 0001 4001b1"))); /* the third one is incomplete */
     nacre_stream_finished(&e->s, e->now);
     assert_true(end_next(e, &event) && end_next(e, &event));
     end_quiet(e);
@@ -209,9 +210,10 @@ static void test_peer_closes_and_owes(void **state)
     assert_ok(event.err);
 }
 
-/* ---- Bounds ------------------------------------------------------------------------------------------------------------- */
+/* ---- Limits
+ * ------------------------------------------------------------------------------------------------------------- */
 
-/* A peer that does not read gets no more messages taken from it than can be answered; and an Abort still finds its room. */
+/* From a peer that does not read, no more messages are taken than can be responded to; an Abort always fits. */
 static void test_unread_responses_stop_requests(void **state)
 {
     (void)state;
@@ -223,7 +225,7 @@ static void test_unread_responses_stop_requests(void **state)
     ((uint8_t *)(uintptr_t)response.ptr)[1] = NACRE_CONTENT;
     assert_true(end_give(e, test_hex("0001 0001 00e2")));
     assert_true(end_next(e, &event));
-    end_quiet(e); /* there is room for one answer */
+    end_quiet(e); /* one response fits */
     assert_ok(nacre_stream_send(&e->s, response, e->now));
     nacre_stream_processed(&e->s);
     end_quiet(e);
@@ -242,12 +244,12 @@ static void test_unread_responses_stop_requests(void **state)
     assert_bytes(nacre_bytes_of(out.ptr + out.len - 9, 9), test_hex("70e5ff656e6f756768"));
 }
 
-/* Whatever the peer sends while nothing is taken, no more than the room is kept of it. */
+/* Whatever the peer sends while nothing is processed, no more than the buffer's size is kept. */
 static void test_input_is_bounded(void **state)
 {
     (void)state;
     end *e = open_end();
-    nacre_bytes requests = test_fill(0x01, 4096); /* each two bytes: a request with a token of one, 3 bytes; any */
+    nacre_bytes requests = test_fill(0x01, 4096); /* in every two bytes: a request with a token of one, 3 bytes; any */
     assert_false(end_give(e, requests));
     assert_int_equal(nacre_stream_input(&e->s).cap, 0);
     assert_false(end_give(e, requests));
@@ -286,7 +288,7 @@ static void test_deadlines(void **state)
     static const struct {
         situation which;
         uint64_t after;
-        const char *out; /* a prefix of what is written */
+        const char *out; /* a prefix of the output */
         bool ends;
         nacre_err err;
     } rows[] = {
@@ -319,7 +321,7 @@ static void test_deadlines(void **state)
     assert_true(nacre_stream_deadline(&e->s) == UINT64_MAX);
 }
 
-/* A message that comes in drops takes as long as one that does not come: the clock starts with its first byte. */
+/* The deadline of a message starts with its first byte, so sending it in small pieces gains no time. */
 static void test_drops_do_not_buy_time(void **state)
 {
     (void)state;
@@ -360,7 +362,7 @@ static void test_pings_of_the_stream(void **state)
     }
 }
 
-/* What falls due at once is done at once. */
+/* Two deadlines that are due at once are both handled. */
 static void test_two_deadlines_at_once(void **state)
 {
     (void)state;
@@ -374,7 +376,7 @@ static void test_two_deadlines_at_once(void **state)
     assert_true(nacre_stream_deadline(&e->s) > e->now);
 }
 
-/* Who waits for an answer is not idle. */
+/* A connection with an open request is not idle. */
 static void test_idle_needs_nothing_under_way(void **state)
 {
     (void)state;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* stream: messages in a byte stream, what is refused, and what the peer announces (RFC 8323 3, 5.3; RFC 8974 2). */
+/* stream_test: messages in a byte stream, which are refused, and the peer's announced settings (RFC 8323 3, 5.3; RFC
+ * 8974 2). */
 #include "stream_end.h"
 
 enum { BUF_SIZE = 70000 };
 
 /* ---- Framing ----------------------------------------------------------------------------------------------------------- */
 
-/* RFC 8323 3.2: the four forms of Len, and RFC 8974 2.1: those of TKL. `body` counts bytes behind the token: one option of
- * two bytes, the marker, and the payload. */
+/* RFC 8323 3.2: the four forms of Len, and RFC 8974 2.1: those of TKL. `body` counts bytes after the token: one option
+ * of two bytes, the marker, and the payload. */
 static const struct {
     size_t token, body;
     const char *head; /* all before the token */
@@ -44,7 +45,7 @@ static end *large_end(void)
 {
     end *e = end_of(&(nacre_stream_config){ .max_message = BUF_SIZE, .max_token = 1000 });
     (void)end_written(e);
-    assert_true(end_give(e, test_hex("70e1 230fffff 4203e8"))); /* it takes 2^20-1 bytes, and tokens of 1000 */
+    assert_true(end_give(e, test_hex("70e1 230fffff 4203e8"))); /* the peer takes 2^20-1 bytes, and tokens of 1000 */
     end_quiet(e);
     assert_int_equal(nacre_stream_get_peer(&e->s).max_message, 0xfffff);
     return e;
@@ -83,7 +84,7 @@ static void test_examples_of_the_rfc(void **state)
     assert_bytes(end_written(e), test_hex("01e342"));
 }
 
-/* However the bytes are cut, the same comes out: in two parts at each place, and one by one. */
+/* The result does not depend on how the bytes are split: in two parts at each position, and one by one. */
 static void test_every_segmentation(void **state)
 {
     (void)state;
@@ -116,7 +117,7 @@ static void test_every_segmentation(void **state)
     }
 }
 
-/* A stream that ends at any byte: what was whole is there, and no part of what was not. */
+/* When a stream ends at any byte, all complete messages are delivered, and no incomplete one. */
 static void test_every_truncation(void **state)
 {
     (void)state;
@@ -189,9 +190,10 @@ static void test_init_refuses(void **state)
     }
 }
 
-/* ---- What ends a connection --------------------------------------------------------------------------------------------- */
+/* ---- Errors that end a connection
+ * --------------------------------------------------------------------------------------- */
 
-/* Each row that is refused stands beside one that differs in what its name says and passes. `abort` is what is written; NULL:
+/* Each refused row has an accepted neighbour that differs in what its name says. `abort` is what is written; NULL:
  * nothing, and the connection goes on. */
 static const struct {
     const char *name, *hex, *abort_options;
@@ -248,7 +250,7 @@ static const struct {
     { "request, token of 9", "00e1 0901 010203040506070809", "", NACRE_ERR_MALFORMED },
     { "request, token of 8", "00e1 0801 0102030405060708", NULL, NACRE_OK },
     { "answer, token of 9", "00e1 0945 010203040506070809", NULL, NACRE_OK },
-    /* 1280 bytes as a datagram, said by the header alone */
+    /* 1280 bytes as a datagram, announced by the header alone */
     { "body of 1277", "00e1 e003f001", "", NACRE_ERR_TOO_LONG },
     { "body of 1276", "00e1 e003ef01", NULL, NACRE_OK },
     { "token of 1, body of 1276", "00e1 e103ef01", "", NACRE_ERR_TOO_LONG },
@@ -283,7 +285,7 @@ static void test_what_is_refused(void **state)
         if (!any || event.kind != NACRE_STREAM_ENDED || event.by_peer) fail_msg("%s: goes on", refused[i].name);
         assert_err_row(refused[i].name, event.err, refused[i].err);
         assert_true(event.bytes.len > 0);
-        assert_false(nacre_stream_is_over(&e->s)); /* the Abort is to be written first */
+        assert_false(nacre_stream_is_over(&e->s)); /* the Abort is written first */
         assert_bytes_row(refused[i].name, end_written(e), abort_of(refused[i].abort_options, event.bytes));
         assert_true(nacre_stream_is_over(&e->s));
         assert_err(nacre_stream_send(&e->s, datagram_of(NACRE_CON, 1, 1, 0), e->now), NACRE_ERR_UNREACHABLE);
@@ -294,7 +296,7 @@ static void test_what_is_refused(void **state)
     }
 }
 
-/* RFC 8323 5.3.1, 5.6: the Abort, and our own user, say how long it was and what was announced. */
+/* RFC 8323 5.3.1, 5.6: the Abort and our user's error name the length and the announced limit. */
 static void test_too_long_is_told_with_both_lengths(void **state)
 {
     (void)state;
@@ -323,7 +325,8 @@ static void test_too_long_is_told_with_both_lengths(void **state)
     }
 }
 
-/* ---- What the peer announces -------------------------------------------------------------------------------------------- */
+/* ---- The peer's settings
+ * ------------------------------------------------------------------------------------------------ */
 
 static void test_settings(void **state)
 {
@@ -359,7 +362,7 @@ static void test_settings(void **state)
     }
 }
 
-/* RFC 8323 5.3.1: the size counts the whole message as it stands in the stream. RFC 8974 2.2.1: tokens of requests. */
+/* RFC 8323 5.3.1: the size counts the whole message in the stream. RFC 8974 2.2.1: tokens of requests. */
 static void test_what_the_peer_takes_is_respected(void **state)
 {
     (void)state;
@@ -380,7 +383,7 @@ static void test_what_the_peer_takes_is_respected(void **state)
         { "00e1", 9, 4, NACRE_POST, NACRE_ERR_TOO_LONG },
         { "00e1", 9, 4, NACRE_CONTENT, NACRE_OK },
         { "20e1 6109", 9, 4, NACRE_POST, NACRE_OK },
-        { "30e1 220800", 8, 1268, NACRE_POST, NACRE_OK }, /* 1280 as a datagram: ours */
+        { "30e1 220800", 8, 1268, NACRE_POST, NACRE_OK }, /* 1280 as a datagram: our limit */
         { "30e1 220800", 8, 1269, NACRE_POST, NACRE_ERR_TOO_LONG },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -396,7 +399,8 @@ static void test_what_the_peer_takes_is_respected(void **state)
     }
 }
 
-/* What only datagrams have is taken and not sent; what is neither request nor response is refused. */
+/* Message types that only datagrams have are accepted and not sent; a code that is neither request nor response is
+ * refused. */
 static void test_what_send_takes(void **state)
 {
     (void)state;

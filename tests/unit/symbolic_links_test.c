@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* symbolic_links_test: symbolic links in a context directory. What is read only may be one, as Kubernetes mounts secrets; what
- * is replaced by its name must be the file itself, or its target would keep the old numbers. Refused, nothing has changed. */
+/* symbolic_links_test: symbolic links in a context directory. A file that is only read may be a link, as Kubernetes
+ * mounts secrets; a file that is replaced by name must not be, because the link's target would keep the old numbers. A
+ * refusal changes nothing. */
 #include "directories.h"
 
 #include <errno.h>
@@ -82,7 +83,7 @@ static struct fixture *fresh(void **fixture)
     return f;
 }
 
-/* The state as a link: refused by all that there is, whether the link leads to a file or nowhere. */
+/* A state that is a link is refused by every operation, whether the link leads to a file or nowhere. */
 static void a_state_behind_a_link_is_refused(void **state)
 {
     (void)state;
@@ -107,7 +108,8 @@ static void a_state_behind_a_link_is_refused(void **state)
         }
 }
 
-/* Secrets and settings as links are read, and never written: a conversion, which would have to, is refused whole. */
+/* Secrets and settings as links are read, and never written: a conversion, which would have to write them, is refused
+ * completely. */
 static void secret_and_settings_may_be_links(void **state)
 {
     (void)state;
@@ -148,7 +150,7 @@ static void a_linked_secrets_file_is_not_renamed(void **state)
     close_ok(open_ok(f, f->client));
 }
 
-/* Settings that are away for now are not settings that were never there: algorithm and window would be others. */
+/* A dangling link to settings is an error, not missing settings: algorithm and window would differ. */
 static void a_link_that_leads_nowhere_is_no_absent_file(void **state)
 {
     struct fixture *f = *state;
@@ -168,21 +170,21 @@ static void a_link_that_leads_nowhere_is_no_absent_file(void **state)
     }
 }
 
-/* The directory itself is opened once, so a link to it is as good as its name. */
+/* The directory itself is opened once, so a link to it works like its name. */
 static void a_link_to_the_directory_will_do(void **state)
 {
     struct fixture *f = *state;
     assert_int_equal(symlink("client", scratch_path(f->dir, "alias")), 0);
     nacre_directory *dir = open_ok(f, scratch_path(f->dir, "alias"));
     assert_int_equal(serve(dir, NULL), NACRE_OK);
-    scratch_unlink(f->dir, "alias"); /* it leads elsewhere by now */
+    scratch_unlink(f->dir, "alias"); /* it leads elsewhere now */
     assert_int_equal(symlink("server", scratch_path(f->dir, "alias")), 0);
     close_ok(dir);
     scratch_expect(f->client, "sequence.json", STATE("0", EMPTY));
     assert_false(scratch_exists(f->server, "sequence.json"));
 }
 
-/* New directories and packs are made where nothing is, not behind a link. */
+/* New directories and packs are created under unused names only, not through a link. */
 static void nothing_is_made_behind_a_link(void **state)
 {
     struct fixture *f = *state;
