@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow cross */
-/* table of the context room: finding a context by kid and kid context (RFC 8613 3.3, 5.1, 8.2 step 2). */
+/* table_test: finding a context by kid and kid context (RFC 8613 3.3, 5.1, 8.2 step 2). */
 #include "support.h"
 
 #include <signal.h>
@@ -11,7 +11,7 @@
 
 enum { MAX = 64 };
 
-/* Each with keys of its own. */
+/* Each has its own keys. */
 static nacre_context *context(const char *recipient_id, const char *id_context)
 {
     static uint64_t num;
@@ -41,7 +41,7 @@ static size_t find_all(const nacre_table *table, const char *kid, const char *ki
         assert_true(num < MAX);
         found[num++] = ctx;
     }
-    assert_null(nacre_table_find(table, test_hex(kid), test_hex(kid_context), &cursor)); /* and stays at the end */
+    assert_null(nacre_table_find(table, test_hex(kid), test_hex(kid_context), &cursor)); /* and does not move on */
     return num;
 }
 
@@ -69,7 +69,7 @@ static void test_init_refuses(void **state)
     assert_int_equal(find_all(&table, "", NULL, found), 0);
 }
 
-/* kid context: absent, any will do; present, it must be the ID Context; present and empty is not absent. */
+/* An absent kid context matches any; a present one must equal the ID Context; an empty one is not absent. */
 static void test_kid_and_kid_context(void **state)
 {
     (void)state;
@@ -93,7 +93,7 @@ static void test_kid_and_kid_context(void **state)
         assert_int_equal(find_all(table, kids[k], "bb", found), 0);
     }
     assert_int_equal(find_all(table, "02", NULL, found), 0);
-    assert_int_equal(find_all(table, "0102030405060708", NULL, found), 0); /* B5: longer than any ID */
+    assert_int_equal(find_all(table, "0102030405060708", NULL, found), 0); /* longer than any ID */
     assert_int_equal(find_all(table, "0001", NULL, found), 0);
 }
 
@@ -149,8 +149,8 @@ static void test_full_and_twice(void **state)
     }
 }
 
-/* What is tried first: a context that has no ID Context, for a request without kid context may well mean it. Whichever came
- * first, and also when the one by which the others are found is taken out. */
+/* For a request without kid context, contexts without ID Context are tried first, in any order of addition, and also
+ * after the context through which the others are found is removed. */
 static void test_those_without_an_id_context_come_first(void **state)
 {
     (void)state;
@@ -170,8 +170,8 @@ static void test_those_without_an_id_context_come_first(void **state)
     }
 }
 
-/* Additions and removals in random order, with many contexts on few kids: always exactly those that are in are found, in
- * tables of any size. */
+/* Additions and removals in random order, with many contexts on few kids: always exactly the present contexts are
+ * found, in tables of any size. */
 static void random_additions_and_removals(size_t num_slots, int num_steps)
 {
     enum { NUM = 48, KIDS = 4 };
@@ -188,7 +188,7 @@ static void random_additions_and_removals(size_t num_slots, int num_steps)
         if (in[i]) {
             nacre_table_remove(table, all[i]);
             in[i] = false;
-            nacre_table_remove(table, all[i]); /* not in any more: changes nothing */
+            nacre_table_remove(table, all[i]); /* absent: no effect */
         } else if (table->num_contexts < num_most) {
             assert_ok(nacre_table_add(table, all[i]));
             assert_err(nacre_table_add(table, all[i]), NACRE_ERR_BAD_ARGUMENT);
@@ -214,15 +214,15 @@ static void test_random_additions_and_removals(void **state)
     for (size_t num_slots = 64; num_slots <= 80; num_slots += 5) random_additions_and_removals(num_slots, 3000);
 }
 
-/* A few slots are searched without SipHash, and what is beyond the last whole group of slots one by one. */
+/* Small tables are searched without SipHash, and entries after the last whole group one by one. */
 static void tables_of_every_small_size_find_what_is_in(void **state)
 {
     (void)state;
     for (size_t num_slots = 2; num_slots <= 40; num_slots++) random_additions_and_removals(num_slots, 500);
 }
 
-/* Many queries at once find what single searches find, in the same order, also when each goes on by its cursor; among
- * them kids that nobody has, absent ones and ones too long. */
+/* Many queries at once find what single searches find, in the same order, also when each continues by its cursor; among
+ * them unknown, absent and overlong kids. */
 static void test_many_at_once(void **state)
 {
     (void)state;
@@ -254,9 +254,9 @@ static void test_many_at_once(void **state)
     }
 }
 
-/* ---- How many contexts are read: none of them may be, but that each read is counted and allowed ---- */
+/* ---- The number of contexts read: each sits on a protected page, and every read is counted ---- */
 
-static uint8_t *pages; /* a context on each */
+static uint8_t *pages; /* one context per page */
 static size_t page_size, num_pages;
 static volatile size_t num_read;
 
@@ -277,7 +277,7 @@ static void watch_reads(bool on)
     assert_int_equal(mprotect(pages, num_pages * page_size, on ? PROT_NONE : PROT_READ | PROT_WRITE), 0);
 }
 
-/* Contexts that are copies of one but for their IDs; one each for a page. */
+/* Copies of one context with other IDs, one per page. */
 static nacre_context *context_on_page(size_t i)
 {
     return (nacre_context *)(void *)(pages + i * page_size);
@@ -303,7 +303,7 @@ static void put_number(uint8_t *to, size_t len, size_t number)
     for (size_t i = len; i > 0; i--, number >>= 8) to[i - 1] = (uint8_t)number;
 }
 
-/* Looks for a number of kids or kid contexts; gives how many contexts were read. */
+/* Searches for a number of kids or kid contexts; returns how many contexts were read. */
 static size_t reads_of(const nacre_table *table, size_t num, bool by_context, size_t first,
                        nacre_context *const *wanted)
 {
@@ -326,7 +326,7 @@ static size_t reads_of(const nacre_table *table, size_t num, bool by_context, si
     return sum;
 }
 
-/* A kid that nobody has is not found without a look at any context, but where tags agree by chance. */
+/* An unknown kid is rejected without reading any context, except where tags match by chance. */
 static void test_unknown_kids_read_no_context(void **state)
 {
     (void)state;
@@ -345,8 +345,8 @@ static void test_unknown_kids_read_no_context(void **state)
     close_pages();
 }
 
-/* Many contexts with one kid: none is looked for among the others, neither when it is found, nor when it is not, nor when it
- * is added or taken out. (RFC 8613 3.3: the ID Context tells them apart.) */
+/* Many contexts with one kid: finding, missing, adding or removing one does not read the others. (RFC 8613 3.3: the ID
+ * Context tells them apart.) */
 static void test_one_kid_and_many_id_contexts(void **state)
 {
     (void)state;
@@ -372,7 +372,7 @@ static void test_one_kid_and_many_id_contexts(void **state)
         watch_reads(false);
         assert_ok(err);
     }
-    assert_in_range(sum, NUM, 2 * NUM + NUM / 50); /* itself, and the one by which the others are found */
+    assert_in_range(sum, NUM, 2 * NUM + NUM / 50); /* itself, and the one through which the others are found */
     assert_in_range(reads_of(table, NUM, true, 7000, all), NUM, 2 * NUM + NUM / 50);
     assert_in_range(reads_of(table, NUM, true, 7000 + NUM, NULL), NUM, NUM + NUM / 50);
     sum = 0;
@@ -387,7 +387,7 @@ static void test_one_kid_and_many_id_contexts(void **state)
             num++;
         assert_int_equal(num, i % 100 == 0 ? NUM - i - 1 : 0);
     }
-    assert_in_range(sum, NUM, 8 * NUM); /* and those behind it that move up */
+    assert_in_range(sum, NUM, 8 * NUM); /* and those after it that move up */
     assert_int_equal(table->num_contexts, 0);
     close_pages();
 }
@@ -403,7 +403,7 @@ static nacre_context *with(nacre_context_params params, const char *sender_id, c
     return test_context(&params);
 }
 
-/* RFC 8613 3.3: what one window has seen, a second one under the same Recipient Key would accept again. */
+/* RFC 8613 3.3: a number that one window has seen would be accepted by a second one under the same Recipient Key. */
 static void a_second_window_under_one_recipient_key_is_refused(void **state)
 {
     (void)state;
@@ -439,7 +439,7 @@ static void a_second_window_under_one_recipient_key_is_refused(void **state)
     }
 }
 
-/* A refused context is not in, and the other one still is; when that was taken out, it is taken. */
+/* A refused context is not added, and the first one stays; after that is removed, the other is accepted. */
 static void a_table_that_refused_is_as_it_was(void **state)
 {
     (void)state;
@@ -455,7 +455,7 @@ static void a_table_that_refused_is_as_it_was(void **state)
     assert_ok(nacre_table_add(table, twin));
 }
 
-/* IDs that fall together under the key zero are found under any; what stands where depends on the key. */
+/* IDs that collide under the key zero are found under any key; positions depend on the key. */
 static void the_hash_key_decides_where_contexts_stand(void **state)
 {
     enum { SLOTS = 1000, CONTEXTS = 500, KEYS = 3 };

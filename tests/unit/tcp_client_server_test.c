@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tcp_client_server_test: nacre_client and nacre_server over connections, with context directories, as client_server_test has
- * them over datagrams. */
+/* tcp_client_server_test: nacre_client and nacre_server over TCP, with context directories, as client_server_test over
+ * datagrams. */
 #include "pair.h"
 #include "support.h"
 
@@ -16,7 +16,7 @@ static void hello(void *user, const nacre_request *request, nacre_response *resp
 
 typedef struct fixture {
     pair pair;
-    const char *bind; /* for connections */
+    const char *bind; /* of the connections */
     served s;
     char udp[104], tcp[104]; /* URIs of /hello */
 } fixture;
@@ -72,7 +72,7 @@ static void both_directions_alternate(void **state)
     for (size_t i = 0; i < COUNT(binds); i++) {
         start(f, binds[i]);
         char tcp[96];
-        const char *port = strrchr(f->tcp, ':'); /* a wildcard is asked at an address of its own */
+        const char *port = strrchr(f->tcp, ':'); /* a server on the wildcard address is reached at a specific one */
         (void)snprintf(tcp, sizeof tcp, "coap+tcp://%s%s", i == 0 ? "[::1]" : "127.0.0.1", port);
         nacre_client *client = open_client(f);
         for (int j = 0; j < 3; j++) {
@@ -97,7 +97,7 @@ static void a_plain_request_is_refused(void **state)
     served_stop(&f->s);
 }
 
-/* The connection of the last request has gone with the server; the next request makes another one. */
+/* The server restarts, which ends the connection of the last request; the next request opens another. */
 static void the_server_goes_and_comes_back(void **state)
 {
     fixture *f = *state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tcp_ends_test: why a connection ended reaches the user, for each way that a peer can end it. The peer is a script: what it
- * sends once it was connected to, and whether it closes then. */
+/* tcp_ends_test: the reason for the end of a connection is reported to the user, for each way that a peer can end it.
+ * The peer is a script: the bytes that it sends after the connection is made, and whether it closes then. */
 #include <nacre/nacre.h>
 
 #include <arpa/inet.h>
@@ -99,7 +99,7 @@ static void each_end_is_told_with_its_reason(void **state)
     }
 }
 
-/* Nothing listens: no connection ended, and the line says so. */
+/* A refused connection: the error line does not speak of a connection that ended. */
 static void a_refused_connection_is_none_that_ended(void **state)
 {
     int listener;

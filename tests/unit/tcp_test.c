@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross slow */
-/* tcp_test: connections over loopback: two loops in one process, and plain sockets that do what a well-meaning peer would not. */
+/* tcp_test: connections over loopback: two loops in one process, and plain sockets that misbehave. */
 #include <nacre/nacre.h>
 
 #include "io/address.h"
@@ -25,8 +25,8 @@ typedef struct side {
     nacre_table table;
     nacre_table_slot slots[4];
     nacre_exchange exchange;
-    size_t response_len; /* of what it answers with */
-    bool keeps_quiet;    /* it answers nothing */
+    size_t response_len; /* of its response */
+    bool keeps_quiet;    /* it sends no response */
     int requests, events, responses;
     nacre_event_kind kind;
     nacre_err err;
@@ -102,7 +102,7 @@ static void step(side *a, side *b)
     if (b != NULL) assert_ok(nacre_loop_step(b->loop, 1, NULL));
 }
 
-/* Steps until the first has had so many events. */
+/* Steps until the first has had `events` events. */
 static void run(side *a, side *b, int events)
 {
     uint64_t end = nacre_clock_ms() + 3000;
@@ -165,7 +165,7 @@ static void raw_send(int fd, const char *hex)
     assert_int_equal(send(fd, bytes.ptr, bytes.len, MSG_NOSIGNAL), (ssize_t)bytes.len);
 }
 
-/* So many bytes; fewer when the connection ends, or nothing comes. */
+/* Reads `len` bytes; fewer when the connection ends, or nothing arrives. */
 static nacre_bytes raw_read(int fd, size_t len, side *s)
 {
     uint8_t *buf = test_alloc(len);
@@ -244,7 +244,7 @@ static void many_at_once_from_two(void **state)
     close_side(server);
 }
 
-/* RFC 8323 3.3: either side may ask, whoever opened the connection. */
+/* RFC 8323 3.3: either side may send requests, whichever opened the connection. */
 static void the_acceptor_requests_too(void **state)
 {
     (void)state;
@@ -292,7 +292,7 @@ static void without_connections_no_peer_is_reachable(void **state)
     close_side(server);
 }
 
-/* The peer closes, or resets, while it owes an answer. No signal comes of writing to it. */
+/* The peer closes or resets before its response. Writing to it raises no signal. */
 static void the_peer_dies(void **state)
 {
     (void)state;
@@ -311,7 +311,7 @@ static void the_peer_dies(void **state)
         run(client, NULL, 2);
         assert_int_equal(client->kind, NACRE_EVENT_FAILED);
         assert_err(client->err, NACRE_ERR_UNREACHABLE);
-        run_for(client, NULL, 1100); /* its place is free again, and the next request connects */
+        run_for(client, NULL, 1100); /* its entry is free again, and the next request connects */
         send_request(client, address, NULL);
         fd = raw_accept(listener, client);
         raw_expect(fd, CSM "0801", client);
@@ -321,7 +321,7 @@ static void the_peer_dies(void **state)
     }
 }
 
-/* What was asked before the end is answered. */
+/* Requests received before the peer's end get their responses. */
 static void half_closed(void **state)
 {
     (void)state;
@@ -335,7 +335,8 @@ static void half_closed(void **state)
     close_side(server);
 }
 
-/* ---- Peers that say what they should not -------------------------------------------------------------------------------- */
+/* ---- Peers that violate the protocol
+ * ------------------------------------------------------------------------------------ */
 
 static void not_coap(void **state)
 {
@@ -355,7 +356,8 @@ static void not_coap(void **state)
     close_side(server);
 }
 
-/* RFC 8323 5.3.1: a request larger than the peer takes is not sent; our own side says what the peer would have said. */
+/* RFC 8323 5.3.1: a request larger than the peer takes is not sent; our side reports the error that the peer would have
+ * sent. */
 static void larger_than_the_peer_takes(void **state)
 {
     (void)state;
@@ -364,7 +366,7 @@ static void larger_than_the_peer_takes(void **state)
     int listener = raw_listen(&address);
     send_request(client, address, NULL);
     int fd = raw_accept(listener, client);
-    raw_send(fd, "20e12109"); /* 9 bytes, and a request without anything has 10 */
+    raw_send(fd, "20e12109"); /* 9 bytes; the smallest request has 10 */
     nacre_bytes first = raw_read(fd, 5 + 10, client);
     assert_int_equal(first.len, 15);
     run_for(client, NULL, 20);
@@ -372,7 +374,7 @@ static void larger_than_the_peer_takes(void **state)
     nacre_endpoint *ep = nacre_loop_endpoint(client->loop);
     address.flags = NACRE_ADDRESS_RELIABLE;
     assert_err(nacre_endpoint_request(ep, &client->exchange, &address, NULL, &plain, NULL), NACRE_ERR_TOO_LONG);
-    /* Or it says so when the request has been made, and is not on its way yet. */
+    /* Or the peer announces it after the request was made and before it is sent. */
     raw_send(fd, "20e1210c");
     run_for(client, NULL, 20);
     send_request(client, address, NULL);
@@ -421,11 +423,12 @@ static void released_and_held_off(void **state)
     }
 }
 
-/* ---- Bounds ------------------------------------------------------------------------------------------------------------- */
+/* ---- Limits
+ * ------------------------------------------------------------------------------------------------------------- */
 
 enum { BURST = 3000 };
 
-/* Far more than all buffers hold is asked before anything is read; all of it is answered, in order. */
+/* Far more requests than all buffers hold are sent before anything is read; all get responses, in order. */
 static void a_burst_gets_its_responses(void **state)
 {
     (void)state;
@@ -451,7 +454,7 @@ static void a_burst_gets_its_responses(void **state)
     close_side(server);
 }
 
-/* Who asks and does not read is not served beyond what fits, and loses its connection in the end. */
+/* A peer that sends requests and does not read is not served beyond what fits, and loses its connection in the end. */
 static void slow_readers_are_dropped(void **state)
 {
     (void)state;
@@ -474,7 +477,7 @@ static void slow_readers_are_dropped(void **state)
     close_side(server);
 }
 
-/* With all places taken a further connection is closed, and the one that was quiet for the longest is asked to go. */
+/* When all entries are in use, a further connection is closed, and the longest-idle one is sent a Release. */
 static void a_bounded_number(void **state)
 {
     (void)state;
@@ -523,7 +526,8 @@ static int raw_connect_from(const side *s, const char *from)
     return fd;
 }
 
-/* Half a message on each of its connections, which so are never quiet: the last quarter of the places is for other hosts. */
+/* Each connection of a host has half a message, and so is never idle: the last quarter of the entries is for other
+ * hosts. */
 static void one_host_leaves_entries_for_others(void **state)
 {
     (void)state;
@@ -541,11 +545,11 @@ static void one_host_leaves_entries_for_others(void **state)
     run_for(server, NULL, 1100);
     int fourth = raw_connect_from(server, "127.0.0.1");
     raw_expect_end(fourth, server);
-    raw_expect(greedy[0], "00e4", server); /* its own quiet one is asked to make place for it, */
+    raw_expect(greedy[0], "00e4", server); /* its own idle connection is sent a Release for it, */
     (void)close(greedy[0]);
     (void)close(fourth);
     run_for(server, NULL, 20);
-    fourth = raw_connect_from(server, "127.0.0.1"); /* and has */
+    fourth = raw_connect_from(server, "127.0.0.1"); /* and closes */
     raw_send(fourth, "00e1 40");
     raw_expect(fourth, CSM, server);
     int fifth = raw_connect_from(server, "127.0.0.1");
@@ -598,7 +602,7 @@ static void invalid_arguments_are_refused(void **state)
     assert_err(nacre_tcp_listen(tcp, &local, &why), NACRE_ERR_ADDRESS); /* taken */
     assert_non_null(strstr(why.text, "TCP"));
     assert_int_equal(nacre_tcp_local(tcp).len, 0);
-    assert_err(nacre_loop_add_tcp(server->loop, tcp), NACRE_ERR_BAD_ARGUMENT); /* it has one */
+    assert_err(nacre_loop_add_tcp(server->loop, tcp), NACRE_ERR_BAD_ARGUMENT); /* the loop already has one */
     nacre_loop *loop;
     nacre_endpoint_config config = { .crypto = *test_crypto() };
     assert_ok(nacre_loop_open(&loop, server->udp, &config, on_event, server, NULL));

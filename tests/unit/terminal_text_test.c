@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* terminal_text_test: what text of others may not do to a terminal. */
+/* terminal_text_test: text from peers cannot control the terminal. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,12 +24,12 @@ static const struct {
       "??31m????" }, /* C1: CSI */
     { "\x9b"
       "31m\x80\xff",
-      "?31m??" }, /* … as a terminal of one byte a character takes it */
+      "?31m??" }, /* … as a terminal with single-byte characters reads it */
     { "\xe2\x80\xae"
       "fdp\xe2\x81\xa6\xe2\x80\x8f\xd8\x9c",
-      "???fdp????????" },                                                   /* directions */
+      "???fdp????????" },                                                   /* directional controls */
     { "\xe2\x80\xa8\xe2\x80\xa9", "??????" },                               /* line and paragraph separator */
-    { "\xc0\xaf\xe0\x80\xaf\xed\xa0\x80\xf4\x90\x80\x80", "????????????" }, /* too long, a surrogate, above U+10FFFF */
+    { "\xc0\xaf\xe0\x80\xaf\xed\xa0\x80\xf4\x90\x80\x80", "????????????" }, /* overlong, a surrogate, above U+10FFFF */
     { "cut \xe4\xb8", "cut ??" },
 };
 

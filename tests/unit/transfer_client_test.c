@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* transfer, as a client: Block1 and Block2 of its own requests against a server that the test plays by hand. */
+/* transfer_client_test: Block1 and Block2 of a client's requests against a scripted server. */
 #include "../scenario/blocks.h"
 #include "transfer/transfer_internal.h"
 
 typedef struct fixture {
     pair p;
     nacre_transfer_exchange exchange;
-    nacre_message last_request; /* what the server got last */
+    nacre_message last_request; /* the server's last received message */
     nacre_exchange at_server;
     uint8_t buf[70000];
 } fixture;
@@ -25,7 +25,7 @@ static void end(fixture *f)
     pair_close(&f->p);
 }
 
-/* The client's next message, as the server sees it. */
+/* The client's next message, as the server receives it. */
 static void arrives(fixture *f)
 {
     carry(&f->p.client, &f->p.server, 0);
@@ -49,7 +49,7 @@ static void start_request(fixture *f, uint8_t code, size_t len, uint16_t block_s
     arrives(f);
 }
 
-/* The server's answer; what becomes of it at the client is left to be looked at. */
+/* The server's response; its effect at the client is checked by the caller. */
 static void respond(fixture *f, const said *s)
 {
     const nacre_message m = said_message(s);
@@ -57,7 +57,7 @@ static void respond(fixture *f, const said *s)
     carry(&f->p.server, &f->p.client, 0);
 }
 
-/* … which goes on with its next message. */
+/* … and the client's next message. */
 static void respond_and_next(fixture *f, const said *s)
 {
     nacre_event event;
@@ -83,7 +83,8 @@ static void expect_block(const fixture *f, int64_t block1, int64_t block2, size_
     assert_pattern(f->last_request.payload, from, len);
 }
 
-/* ---- What fits one message ------------------------------------------------------------------------------------------- */
+/* ---- Bodies in one message
+ * ------------------------------------------------------------------------------------------- */
 
 static void small_ones_have_no_blocks(void **state)
 {
@@ -141,7 +142,7 @@ static void blocks_go_up(void **state)
     end(&f);
 }
 
-/* RFC 7959 2.3: smaller blocks from where the body is. */
+/* RFC 7959 2.3: smaller blocks from the present offset. */
 static void sizes_go_down(void **state)
 {
     (void)state;
@@ -158,7 +159,7 @@ static void sizes_go_down(void **state)
     end(&f);
 }
 
-/* RFC 7959 2.9.3, also for what was no body in blocks. */
+/* RFC 7959 2.9.3, also for a body without blocks. */
 static void too_large_with_a_size(void **state)
 {
     (void)state;
@@ -171,13 +172,13 @@ static void too_large_with_a_size(void **state)
         respond_and_next(&f, &SAID(.code = NACRE_TOO_LARGE, .block1 = BLOCK(0, i == 1, 5)));
         expect_block(&f, BLOCK(0, 1, 5), NO_BLOCK, 0, 512);
         assert_true(tag_of(&f) != tag);
-        respond(&f, &SAID(.code = NACRE_TOO_LARGE, .block1 = BLOCK(0, 1, 5))); /* no smaller size: its last word */
+        respond(&f, &SAID(.code = NACRE_TOO_LARGE, .block1 = BLOCK(0, 1, 5))); /* no smaller size: final */
         assert_int_equal(ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK).message.code, NACRE_TOO_LARGE);
         end(&f);
     }
 }
 
-/* RFC 7959 2.9.2: all of it once more, with another tag; not twice. */
+/* RFC 7959 2.9.2: the whole body is sent once more, with another tag; not twice. */
 static void incomplete_begins_anew_once(void **state)
 {
     (void)state;
@@ -194,7 +195,7 @@ static void incomplete_begins_anew_once(void **state)
     end(&f);
 }
 
-/* The later blocks of an answer are lost: what is safe is asked for once more, what is not is not carried out twice. */
+/* The later blocks of a response are lost: a safe request is repeated once, an unsafe one is not carried out twice. */
 static void a_response_lost_half_way(void **state)
 {
     (void)state;
@@ -267,8 +268,7 @@ static void blocks_fit_the_datagram(void **state)
         f.last_request = expect_event(&f.p.server, NACRE_EVENT_REQUEST).message;
         const size_t block = f.last_request.payload.len;
         assert_int_equal((size_t)16 << (option_of(&f.last_request, NACRE_OPT_BLOCK1) & 7), block);
-        if (block < 1024)
-            assert_true(d.len + block + 12 > sizes[i]); /* the next size would not; give or take a bound */
+        if (block < 1024) assert_true(d.len + block + 12 > sizes[i]); /* the next size would not, within a margin */
         end(&f);
     }
 }
@@ -286,7 +286,7 @@ static void blocks_come_down(void **state)
                                .payload = pattern(0, 1024)));
     expect_block(&f, NO_BLOCK, BLOCK(1, 0, 6), 0, 0);
     assert_int_equal(option_of(&f.last_request, NACRE_OPT_REQUEST_TAG), -1);
-    /* the server may choose smaller ones on the way */
+    /* the server may switch to smaller ones */
     respond_and_next(
         &f, &SAID(.code = NACRE_CONTENT, .etag = "v", .block2 = BLOCK(2, 1, 5), .payload = pattern(1024, 512)));
     expect_block(&f, NO_BLOCK, BLOCK(3, 0, 5), 0, 0);
@@ -298,7 +298,7 @@ static void blocks_come_down(void **state)
     end(&f);
 }
 
-/* RFC 7959 2.4, and the answer in blocks to a request in blocks keeps its tag (RFC 9175 3.4). */
+/* RFC 7959 2.4, and the response in blocks to a request in blocks keeps its tag (RFC 9175 3.4). */
 static void early_and_after_block1(void **state)
 {
     (void)state;
@@ -322,7 +322,7 @@ static void early_and_after_block1(void **state)
     end(&f);
 }
 
-/* RFC 8132 2.1: what a FETCH asks for is said in each request. */
+/* RFC 8132 2.1: a FETCH repeats its payload in each request. */
 static void fetch_says_it_again(void **state)
 {
     (void)state;
@@ -334,7 +334,7 @@ static void fetch_says_it_again(void **state)
     end(&f);
 }
 
-/* RFC 7959 2.4: blocks of two bodies are never joined. Safe requests are made once more. */
+/* RFC 7959 2.4: blocks of two bodies are never joined. Safe requests are repeated once. */
 static void another_etag(void **state)
 {
     (void)state;
@@ -436,7 +436,7 @@ static nacre_err swallow(void *user, uint64_t offset, nacre_bytes piece, uint64_
     return NACRE_OK;
 }
 
-/* RFC 7959 2.2: the number has 20 bits, and does not begin anew. */
+/* RFC 7959 2.2: the block number has 20 bits, and does not wrap. */
 static void numbers_end(void **state)
 {
     (void)state;
@@ -500,7 +500,7 @@ static void invalid_requests_are_refused(void **state)
     end(&f);
 }
 
-/* The endpoint's places are taken by somebody else for a while. */
+/* The endpoint's entries are used by other exchanges for a while. */
 static void waits_for_an_entry(void **state)
 {
     (void)state;
@@ -510,7 +510,7 @@ static void waits_for_an_entry(void **state)
     start_request(&f, NACRE_PUT, 1500, 0);
     respond(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 6)));
     nacre_event event;
-    assert_true(nacre_endpoint_next_event(f.p.client.ep, &event)); /* behind the transfer's back */
+    assert_true(nacre_endpoint_next_event(f.p.client.ep, &event)); /* without the transfer */
     const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
     assert_int_equal(nacre_endpoint_request(f.p.client.ep, &other, &f.p.server.address, NULL, &get, NULL), NACRE_OK);
     assert_false(nacre__client_transfer_event(f.p.client.transfer, &event));
@@ -522,7 +522,7 @@ static void waits_for_an_entry(void **state)
     end(&f);
 }
 
-/* What the endpoint says of one block's exchange is what it says of the whole. */
+/* The outcome of one block's exchange is the outcome of the whole transfer. */
 static void a_block_that_is_lost(void **state)
 {
     (void)state;
@@ -561,7 +561,7 @@ static void notify(fixture *f, const said *s)
     respond(f, s);
 }
 
-/* RFC 7959 3.4: the rest of a notification is fetched without Observe; a newer one takes its place. */
+/* RFC 7959 3.4: the rest of a notification is fetched without Observe; a newer one replaces it. */
 static void notifications_in_blocks(void **state)
 {
     (void)state;
@@ -586,7 +586,7 @@ static void notifications_in_blocks(void **state)
     assert_pattern(ends(&f, NACRE_EVENT_NOTIFICATION, NACRE_OK).message.payload, 0, 5);
     while (party_take(&f.p.client, &ack, 0)) party_give(&f.p.server, &f.p.client, &ack, 0);
 
-    /* one that cannot be fetched, and the observation goes on */
+    /* one that cannot be fetched: the observation goes on */
     notify(&f, &first);
     assert_false(party_next_event(&f.p.client, &event));
     while (party_take(&f.p.client, &ack, 0)) party_give(&f.p.server, &f.p.client, &ack, 0);
@@ -594,7 +594,7 @@ static void notifications_in_blocks(void **state)
     respond(&f, &SAID(.code = NACRE_CONTENT, .etag = "v1", .block2 = BLOCK(2, 0, 6), .payload = pattern(0, 1)));
     (void)ends(&f, NACRE_EVENT_NOTIFICATION, NACRE_ERR_BLOCKS);
 
-    /* while one is fetched, a newer one comes */
+    /* a newer one arrives during a fetch */
     notify(&f, &first);
     assert_false(party_next_event(&f.p.client, &event));
     while (party_take(&f.p.client, &ack, 0)) party_give(&f.p.server, &f.p.client, &ack, 0);
@@ -615,7 +615,7 @@ static void notifications_in_blocks(void **state)
     end(&f);
 }
 
-/* The server does not let itself be observed, and its answer is long: leaving while it is fetched leaves nothing. */
+/* The server accepts no observation, and its response has blocks: unobserving during the fetch leaves nothing open. */
 static void leaving_what_is_not_observed(void **state)
 {
     (void)state;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* transfer: what ends while it is in the middle of something: contexts and renewals with requests that wait for a place,
- * registrations that are given up before they go, observers with an answer that was put off; and what is not its own. */
+/* transfer_ends_test: transfers that end midway: contexts and rederivations whose requests wait for an entry,
+ * registrations given up before they are sent, observers with a deferred response; and exchanges that are not the
+ * transfer's. */
 #include "../scenario/blocks.h"
 #include "../scenario/rederiving.h"
 #include "transfer/transfer_internal.h"
 
-/* ---- A client whose observations hold all places of its endpoint --------------------------------------------------------- */
+/* ---- A client whose observations use all entries of its endpoint
+ * --------------------------------------------------------- */
 
 typedef struct fixture {
     pair p;
@@ -39,7 +41,7 @@ static void close(fixture *f)
     pair_close(&f->p);
 }
 
-/* All that either has to say goes to the other; the server's REQUEST, if there is one, is given. */
+/* Delivers all messages in both directions; returns the server's REQUEST event, if any. */
 static nacre_event talk(fixture *f)
 {
     nacre_event event, request = { .exchange = 0 };
@@ -84,7 +86,7 @@ static void observe(fixture *f, int which, nacre_context *context, nacre_rederiv
     assert_pattern(expect_event(&f->p.client, NACRE_EVENT_NOTIFICATION).message.payload, 0, 5);
 }
 
-/* A notification in blocks, whose second one cannot be asked for: the observations have all places. */
+/* A notification in blocks, the second of which cannot be requested: the observations use all entries. */
 static void notify_in_blocks(fixture *f, int which)
 {
     nacre_event event;
@@ -96,12 +98,12 @@ static void notify_in_blocks(fixture *f, int which)
     assert_int_equal(f->p.client.transfer->num_waiting, 1);
 }
 
-/* What would protect the next block goes while it waits; then a place is free. It must not go out with keys that are gone,
- * nor be looked at in memory that may be gone: it ends, and what observes with it. */
+/* The context of the next block is removed while the block waits for an entry. It must neither be sent under removed
+ * keys nor be read from freed memory: the transfer and its observation end. */
 static void what_waits_is_lost(void **state)
 {
     (void)state;
-    for (int row = 0; row < 3; row++) { /* the context goes; the renewal; nothing */
+    for (int row = 0; row < 3; row++) { /* the context is removed; the rederivation; neither */
         fixture f;
         datagram d;
         nacre_event event;
@@ -115,11 +117,11 @@ static void what_waits_is_lost(void **state)
             nacre_context_wipe(f.p.ours);
         } else if (row == 1) {
             nacre_transfer_remove_rederivation(f.p.client.transfer, &f.ours.rederivation);
-            memset(&f.ours.rederivation, 0x55, sizeof f.ours.rederivation); /* as memory that is somebody else's */
+            memset(&f.ours.rederivation, 0x55, sizeof f.ours.rederivation); /* as memory that is reused */
         }
         nacre_transfer_cancel(f.p.client.transfer, f.exchanges[1]);
         if (row < 2) {
-            event = expect_event(&f.p.client, NACRE_EVENT_NOTIFICATION); /* the one that was being fetched */
+            event = expect_event(&f.p.client, NACRE_EVENT_NOTIFICATION); /* the one whose fetch was open */
             assert_int_equal(event.err, NACRE_ERR_NO_CONTEXT);
             assert_int_equal(event.transfer_exchange.number, f.exchanges[0].number);
             expect_failed(&f.p.client, NACRE_ERR_NO_CONTEXT);
@@ -136,8 +138,8 @@ static void what_waits_is_lost(void **state)
 
 /* ---- Leaving ------------------------------------------------------------------------------------------------------------- */
 
-/* The answer was no notification, its blocks did not belong together, and when all was to be made anew somebody else had the
- * place: there is no registration, and there will be none. */
+/* The response was no notification, its blocks did not belong together, and when the transfer starts again all entries
+ * are in use: there is no registration, and there will be none. */
 static void leaving_before_it_goes(void **state)
 {
     (void)state;
@@ -158,7 +160,7 @@ static void leaving_before_it_goes(void **state)
             &SAID(.code = NACRE_CONTENT, .etag = "2", .block2 = BLOCK(1, 0, 6), .payload = pattern(1024, 3)));
         assert_int_equal(nacre_endpoint_respond(f.p.server.ep, talk(&f).exchange, &second), NACRE_OK);
         carry(&f.p.server, &f.p.client, 0);
-        assert_true(nacre_endpoint_next_event(f.p.client.ep, &event)); /* behind the transfer's back */
+        assert_true(nacre_endpoint_next_event(f.p.client.ep, &event)); /* without the transfer */
         for (int i = 0; i < 2; i++)
             assert_int_equal(nacre_endpoint_ping(f.p.client.ep, &taken[i], &f.p.server.address, NULL), NACRE_OK);
         assert_false(nacre__client_transfer_event(t, &event));
@@ -178,9 +180,10 @@ static void leaving_before_it_goes(void **state)
     }
 }
 
-/* ---- Not its own ----------------------------------------------------------------------------------------------------------- */
+/* ---- Exchanges of others
+ * --------------------------------------------------------------------------------------------------- */
 
-/* A ping is the endpoint's, and so is what becomes of it. */
+/* A ping is the endpoint's, and so is its outcome. */
 static void pings_pass(void **state)
 {
     (void)state;
@@ -207,10 +210,11 @@ static void pings_pass(void **state)
     }
 }
 
-/* ---- Answers that were put off ----------------------------------------------------------------------------------------------- */
+/* ---- Deferred responses
+ * ------------------------------------------------------------------------------------------------------ */
 
-/* The observer goes before it was answered: nobody says so but OBSERVER_REMOVED, or the program that dropped it, and nothing is
- * left of the question. */
+/* The observer ends before its deferred response: only OBSERVER_REMOVED, or the program that removed it, says so, and
+ * nothing of the request is left. */
 static void put_off_for_nobody(void **state)
 {
     (void)state;

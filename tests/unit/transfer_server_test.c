@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* transfer, as a server: bodies put together and answers cut, for clients that the test plays by hand. */
+/* transfer_server_test: bodies are assembled and responses split, for scripted clients. */
 #include "../scenario/blocks.h"
 
 enum { MAX_BODY = 4000, CLIENTS = 6 };
@@ -8,7 +8,7 @@ enum { MAX_BODY = 4000, CLIENTS = 6 };
 typedef struct fixture {
     party server, client; /* the client has all contexts, and no transfer */
     nacre_context *ctx[CLIENTS];
-    nacre_message got; /* what the client got last */
+    nacre_message got; /* the client's last received message */
     uint64_t now;
     unsigned num_requests; /* REQUEST events */
 } fixture;
@@ -39,7 +39,7 @@ static void end(fixture *f)
     party_close(&f->client);
 }
 
-/* Sends a request of client `client` (-1: plain), leaves its events at the server. */
+/* Sends a request of client `client` (-1: plain); its events stay at the server. */
 static void send(fixture *f, int client, const said *s)
 {
     nacre_exchange exchange;
@@ -56,7 +56,7 @@ static void gets(fixture *f)
     f->got = expect_event(&f->client, NACRE_EVENT_RESPONSE).message;
 }
 
-/* A request that the transfer answers by itself. */
+/* A request that the transfer responds to by itself. */
 static uint8_t settled(fixture *f, int client, const said *s)
 {
     nacre_event event;
@@ -107,12 +107,12 @@ static void bodies_are_put_together(void **state)
         respond(&f, &event, &SAID(.code = NACRE_CHANGED));
         assert_int_equal(f.got.code, NACRE_CHANGED);
         expect_block1(&f, BLOCK(2, 0, 6));
-        assert_int_equal(settled(&f, client, &UP(2, 0, 6, "t")), NACRE_INCOMPLETE); /* it is over */
+        assert_int_equal(settled(&f, client, &UP(2, 0, 6, "t")), NACRE_INCOMPLETE); /* it has ended */
         end(&f);
     }
 }
 
-/* A body in one block, and a body that begins again. */
+/* A body in one block, and a body that starts again. */
 static void one_block_and_a_new_beginning(void **state)
 {
     (void)state;
@@ -176,8 +176,8 @@ static void blocks_that_do_not_fit(void **state)
     }
 }
 
-/* SPEC: a block that was held back, delivered into another operation of the same client on the same resource (RFC 9175 3.5,
- * RFC 8613 4.1.3.4.1). */
+/* A block that was held back and is delivered into another operation of the same client on the same resource is refused
+ * (RFC 9175 3.5, RFC 8613 4.1.3.4.1). */
 static void blocks_of_two_operations_do_not_mix(void **state)
 {
     (void)state;
@@ -186,7 +186,7 @@ static void blocks_of_two_operations_do_not_mix(void **state)
     const said b0 =
         SAID(.code = NACRE_PUT, .path = "x", .tag = "b", .block1 = BLOCK(0, 1, 0), .payload = pattern(5000, 16));
     assert_int_equal(settled(&f, 0, &UP(0, 1, 0, "a")), NACRE_CONTINUE);
-    assert_int_equal(settled(&f, 0, &b0), NACRE_CONTINUE); /* the client gave the first one up, it thinks */
+    assert_int_equal(settled(&f, 0, &b0), NACRE_CONTINUE); /* the client believes that the first one was given up */
     const nacre_event event = reaches(&f, 0, &UP(1, 0, 0, "a"));
     assert_pattern(event.message.payload, 0, 23); /* a's blocks only */
     respond(&f, &event, &SAID(.code = NACRE_CHANGED));
@@ -200,7 +200,7 @@ static void blocks_of_two_operations_do_not_mix(void **state)
     end(&f);
 }
 
-/* RFC 7959 2.9.3: told at the first block, or found out later; a body without end is cut off. */
+/* RFC 7959 2.9.3: refused at the first block, or when the limit is reached; a body without end is cut off. */
 static void too_large(void **state)
 {
     (void)state;
@@ -220,7 +220,7 @@ static void too_large(void **state)
     end(&f);
 }
 
-/* RFC 7959 2.3: the server's smaller size is heard. */
+/* RFC 7959 2.3: the client follows the server's smaller size. */
 static void smaller_blocks_are_requested(void **state)
 {
     (void)state;
@@ -251,7 +251,8 @@ static void forgotten_after_a_time(void **state)
     }
 }
 
-/* ---- Places -------------------------------------------------------------------------------------------------------------- */
+/* ---- Entries
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static bool goes_on(fixture *f, int client, const char *tag)
 {
@@ -264,19 +265,19 @@ static uint8_t starts(fixture *f, int client, const char *tag)
     return settled(f, client, &UP(0, 1, 0, tag));
 }
 
-/* Four places, two for each. */
+/* Four entries, two for each client. */
 static void entries_are_shared(void **state)
 {
     (void)state;
     const nacre_transfer_config config = { .num_bodies = 4, .bodies_per_peer = 2 };
     fixture f;
     begin_with(&f, &config);
-    for (int i = 0; i < 3; i++) /* its own oldest goes */
+    for (int i = 0; i < 3; i++) /* its own oldest is evicted */
         assert_int_equal(starts(&f, 0, i == 0 ? "a" : i == 1 ? "b" : "c"), NACRE_CONTINUE);
     assert_int_equal(starts(&f, 1, "a"), NACRE_CONTINUE);
     assert_int_equal(starts(&f, 1, "b"), NACRE_CONTINUE);
-    assert_int_equal(starts(&f, 2, "a"), NACRE_CONTINUE); /* who has none takes from who has two: the oldest, 0's b */
-    assert_int_equal(starts(&f, 2, "b"), NACRE_CONTINUE); /* its second takes its own first: nobody has three */
+    assert_int_equal(starts(&f, 2, "a"), NACRE_CONTINUE); /* the oldest entry of a client with two is evicted: 0's b */
+    assert_int_equal(starts(&f, 2, "b"), NACRE_CONTINUE); /* its second evicts its own first: no client has three */
     assert_false(goes_on(&f, 0, "a"));
     assert_false(goes_on(&f, 0, "b"));
     assert_true(goes_on(&f, 0, "c"));
@@ -287,7 +288,7 @@ static void entries_are_shared(void **state)
 
     begin_with(&f, &config);
     for (int i = 0; i < 4; i++) assert_int_equal(starts(&f, i, "a"), NACRE_CONTINUE);
-    assert_int_equal(starts(&f, 4, "a"), NACRE_UNAVAILABLE); /* everybody has one */
+    assert_int_equal(starts(&f, 4, "a"), NACRE_UNAVAILABLE); /* each client has one */
     assert_int_equal(starts(&f, -1, "a"), NACRE_UNAVAILABLE);
     for (int i = 0; i < 4; i++) assert_true(goes_on(&f, i, "a"));
     f.now += 93000;
@@ -296,7 +297,7 @@ static void entries_are_shared(void **state)
     end(&f);
 }
 
-/* Addresses cost nothing: all plain senders are one, and give way. */
+/* Addresses are cheap to forge: all plain senders share one quota, and are evicted first. */
 static void plain_senders_are_one(void **state)
 {
     (void)state;
@@ -307,7 +308,7 @@ static void plain_senders_are_one(void **state)
     f.client.address = address_named("another");
     assert_int_equal(starts(&f, -1, "a"), NACRE_CONTINUE);
     f.client.address = address_named("client");
-    assert_false(goes_on(&f, -1, "a")); /* pushed out by another plain one */
+    assert_false(goes_on(&f, -1, "a")); /* evicted by another plain one */
     for (int i = 0; i < 3; i++) assert_int_equal(starts(&f, i, "a"), NACRE_CONTINUE);
     assert_int_equal(starts(&f, 3, "a"), NACRE_CONTINUE);
     for (int i = 0; i < 4; i++) assert_true(goes_on(&f, i, "a"));
@@ -323,7 +324,7 @@ static void context_that_goes(void **state)
     assert_int_equal(starts(&f, 1, "a"), NACRE_CONTINUE);
     nacre_table_remove(&f.server.table, &f.server.contexts[0]);
     nacre_transfer_remove_context(f.server.transfer, &f.server.contexts[0]);
-    assert_int_equal(starts(&f, 2, "a"), NACRE_CONTINUE); /* its place is free */
+    assert_int_equal(starts(&f, 2, "a"), NACRE_CONTINUE); /* its entry is free */
     assert_true(goes_on(&f, 1, "a"));
     end(&f);
 }
@@ -380,7 +381,7 @@ static void bodies_arrive_in_pieces(void **state)
     assert_int_equal(p.done, 1);
 
     assert_int_equal(settled(&f, 0, &UP(0, 1, 6, "t")), NACRE_CONTINUE);
-    assert_int_equal(settled(&f, 0, &UP(0, 1, 6, "t")), NACRE_CONTINUE); /* anew: the first is over */
+    assert_int_equal(settled(&f, 0, &UP(0, 1, 6, "t")), NACRE_CONTINUE); /* started again: the first has ended */
     assert_int_equal(p.done, 2);
     p.say.max_body = 1500;
     assert_int_equal(settled(&f, 0, &UP(0, 1, 6, "u")), NACRE_CONTINUE);
@@ -393,11 +394,11 @@ static void bodies_arrive_in_pieces(void **state)
     assert_int_equal(p.done, 4);
     p.err = NACRE_OK;
     p.say = (nacre_upload){ .code = NACRE_FORBIDDEN, .text = "no" };
-    assert_int_equal(settled(&f, 0, &UP(0, 1, 6, "w")), NACRE_FORBIDDEN); /* `done` is not for what was refused */
+    assert_int_equal(settled(&f, 0, &UP(0, 1, 6, "w")), NACRE_FORBIDDEN); /* `done` is not called for a refused one */
     assert_payload(f.got, "no");
     assert_int_equal(p.done, 4);
     p.say = (nacre_upload){ 0 };
-    event = reaches(&f, 0, &SAID(.code = NACRE_PUT, .path = "x", .payload = pattern(0, 9))); /* no blocks, no pieces */
+    event = reaches(&f, 0, &SAID(.code = NACRE_PUT, .path = "x", .payload = pattern(0, 9))); /* no blocks: no sink */
     assert_null(event.user);
     assert_pattern(event.message.payload, 0, 9);
     end(&f); /* the upload that is still open ends with the transfer */
@@ -405,8 +406,8 @@ static void bodies_arrive_in_pieces(void **state)
     assert_int_equal(p.done, 5);
 }
 
-/* RFC 7959 2.9: with the sink's own code and text, at the block that failed, be it the first, one between, or the last; plain and
- * protected. The body is free then: what follows it is no part of anything. */
+/* RFC 7959 2.9: with the sink's own code and text, at the block that failed, be it the first, one between, or the last;
+ * plain and protected. The body's entry is then free: later blocks belong to no body. */
 static void failing_sink_says_why_at_the_block_that_failed(void **state)
 {
     (void)state;
@@ -443,7 +444,7 @@ static void failing_sink_says_why_at_the_block_that_failed(void **state)
 
 #define GET(block_) SAID(.code = NACRE_GET, .path = "x", .block2 = (block_))
 
-/* Kept, and cut: the application is asked once. */
+/* A response is cached and split: the application gets one request. */
 static void responses_are_cut(void **state)
 {
     (void)state;
@@ -478,21 +479,21 @@ static void responses_that_fit_stay_as_they_are(void **state)
     nacre_event event = reaches(&f, 0, &GET(NO_BLOCK));
     respond(&f, &event, &SAID(.code = NACRE_CONTENT, .payload = pattern(0, 1024)));
     assert_int_equal(f.got.options.len, 0);
-    event = reaches(&f, 0, &GET(BLOCK(0, 0, 6))); /* said early: answered */
+    event = reaches(&f, 0, &GET(BLOCK(0, 0, 6))); /* an early Block2 is returned */
     respond(&f, &event, &SAID(.code = NACRE_CONTENT, .payload = pattern(0, 1024)));
     assert_int_equal(option_of(&f.got, NACRE_OPT_BLOCK2) + 1, BLOCK(0, 0, 6));
     assert_int_equal(option_of(&f.got, NACRE_OPT_ETAG), -1);
     event = reaches(&f, 0, &GET(BLOCK(0, 0, 2)));
     respond(&f, &event, &SAID(.code = NACRE_CONTENT, .payload = pattern(0, 65)));
     assert_int_equal(option_of(&f.got, NACRE_OPT_BLOCK2) + 1, BLOCK(0, 1, 2));
-    event = reaches(&f, 0, &GET(BLOCK(0, 0, 2))); /* an error's text is cut, not sent in blocks */
+    event = reaches(&f, 0, &GET(BLOCK(0, 0, 2))); /* an error's text is truncated, not sent in blocks */
     respond(&f, &event, &SAID(.code = NACRE_NOT_FOUND, .payload = pattern(0, 65)));
     assert_int_equal(f.got.options.len, 0);
     assert_pattern(f.got.payload, 0, 64);
     end(&f);
 }
 
-/* RFC 9175 3.8: the same content has the same ETag, other content and another transfer's another. */
+/* RFC 9175 3.8: the same content has the same ETag; other content, or another transfer, has another. */
 static void etag_depends_on_content_and_transfer(void **state)
 {
     (void)state;
@@ -523,7 +524,8 @@ static void etag_depends_on_content_and_transfer(void **state)
         for (int j = 0; j < i; j++) assert_true(seen[i] != seen[j]);
 }
 
-/* What is not kept is asked for again, by GET and FETCH; what others keep is not theirs. */
+/* A block that is not cached is requested again from the application, for GET and FETCH; another client's cache is not
+ * used. */
 static void requested_again(void **state)
 {
     (void)state;
@@ -545,7 +547,7 @@ static void requested_again(void **state)
     respond(&f, &event, &SAID(.code = NACRE_FORBIDDEN));
     assert_int_equal(f.got.code, NACRE_FORBIDDEN);
     assert_int_equal(settled(&f, 0, &GET(BLOCK(1, 0, 6))), NACRE_CONTENT);
-    /* by POST it would be another operation */
+    /* with POST it would be another operation */
     const said post = SAID(.code = NACRE_POST, .path = "x");
     event = reaches(&f, 0, &post);
     const nacre_message longer = { .code = NACRE_CHANGED, .payload = pattern(0, MAX_BODY + 1) };
@@ -560,7 +562,7 @@ static void requested_again(void **state)
     end(&f);
 }
 
-/* RFC 8132 2.1: two questions by one client at one resource. */
+/* RFC 8132 2.1: two FETCH payloads of one client at one resource. */
 static void fetches_with_other_payloads(void **state)
 {
     (void)state;
@@ -571,7 +573,7 @@ static void fetches_with_other_payloads(void **state)
     respond(&f, &event, &SAID(.code = NACRE_CONTENT, .payload = pattern(0, 1500)));
     q.block2 = BLOCK(1, 0, 6);
     q.payload = pattern(1, 5);
-    event = reaches(&f, 0, &q); /* not from what is kept for the other */
+    event = reaches(&f, 0, &q); /* not from the body cached for the other */
     nacre_transfer_ignore(f.server.transfer, event.exchange);
     q.payload = NACRE_ABSENT;
     carry(&f.server, &f.client, 0); /* the empty ACK */
@@ -628,8 +630,8 @@ static void responses_from_a_source(void **state)
     }
 }
 
-/* A short source without an ETag, in blocks that the client chose: 16 bytes, and as many as there are. They have one ETag, which
- * is that of the same body given whole. */
+/* A short source without an ETag, in blocks that the client chose: 16 bytes, and as many as there are. They have one
+ * ETag, the same as that of the body given whole. */
 static void short_sources_in_small_blocks(void **state)
 {
     (void)state;
@@ -662,7 +664,7 @@ static void short_sources_in_small_blocks(void **state)
             }
 }
 
-/* The answer to a body in blocks, in blocks, later. */
+/* The response to a body in blocks is deferred, and sent in blocks. */
 static void deferred_response_to_blocks_is_sent_in_blocks(void **state)
 {
     (void)state;
@@ -673,7 +675,7 @@ static void deferred_response_to_blocks_is_sent_in_blocks(void **state)
     assert_int_equal(nacre_transfer_defer_response(f.server.transfer, event.exchange), NACRE_OK);
     assert_int_equal(nacre_transfer_defer_response(f.server.transfer, event.exchange), NACRE_ERR_STALE);
     const nacre_event other = reaches(&f, 1, &GET(NO_BLOCK)); /* another burst */
-    assert_pattern(event.message.payload, 0, 1031);           /* stays where it is */
+    assert_pattern(event.message.payload, 0, 1031);           /* its memory stays valid */
     respond(&f, &other, &SAID(.code = NACRE_CONTENT));
     respond(&f, &event, &SAID(.code = NACRE_CHANGED, .payload = event.message.payload));
     expect_block1(&f, BLOCK(1, 0, 6));
@@ -686,7 +688,7 @@ static void deferred_response_to_blocks_is_sent_in_blocks(void **state)
     end(&f);
 }
 
-/* What is not answered before the next burst is over, and its body with it. */
+/* A request without a response before the next burst ends, and its body with it. */
 static void without_response(void **state)
 {
     (void)state;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* transfer: every body from 0 to 5000 bytes, in blocks of every size, both ways at once, comes back as it went. */
+/* transfer_sizes_test: every body from 0 to 5000 bytes, in blocks of every size, in both directions at once, is
+ * returned unchanged. */
 #include "../scenario/world.h"
 #include "sampled.h"
 
@@ -8,7 +9,7 @@ enum { MAX_SIZE = 5000 };
 
 static uint8_t body[MAX_SIZE], back[MAX_SIZE + 16];
 
-/* The server sends back what it gets; the client sees one end. */
+/* The server returns what it receives; the client gets one final event. */
 typedef struct outcome {
     unsigned ends;
     nacre_event event;
@@ -61,7 +62,8 @@ static void sizes(bool is_protected, size_t step_of_small)
         const size_t step = block_size < 256 ? step_of_small : 1;
         for (size_t len = 0; len <= MAX_SIZE; len += (len < 1100 ? 1 : step) * (SAMPLED ? 29 : 1))
             one(&p, &w, &o, is_protected, len, block_size);
-        for (size_t len = block_size; len <= MAX_SIZE; len += block_size * (len < 1100 ? 1 : step)) /* the edges */
+        for (size_t len = block_size; len <= MAX_SIZE;
+             len += block_size * (len < 1100 ? 1 : step)) /* near a block boundary */
             for (size_t d = 0; d < 3; d++)
                 if (len + d <= MAX_SIZE + 1) one(&p, &w, &o, is_protected, len + d - 1, block_size);
     }

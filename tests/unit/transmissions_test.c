@@ -32,7 +32,7 @@ static void world_close(world *w)
     free(w);
 }
 
-/* One of those that are taken, on its way to `peer`. */
+/* Takes a transmission and queues it to `peer`. */
 static nacre__transmission *queue_one(world *w, uint8_t type, uint8_t peer)
 {
     nacre__transmission *t = nacre__transmission_take(&w->tx);
@@ -44,7 +44,7 @@ static nacre__transmission *queue_one(world *w, uint8_t type, uint8_t peer)
     return t;
 }
 
-/* The next in the queue goes out; NULL when it is empty. */
+/* Sends the next one in the queue; NULL when it is empty. */
 static nacre__transmission *send_next(world *w, uint64_t now)
 {
     nacre__ref ref;
@@ -86,7 +86,7 @@ static void confirmable_is_sent_five_times_with_doubled_waits_and_then_given_up(
         assert_null(send_next(w, now + wait - 1));
         now += wait;
         expect_nothing_due(w, now);
-        assert_true(nacre__transmissions_deadline(&w->tx) == NACRE__NEVER); /* runs again when it was sent */
+        assert_true(nacre__transmissions_deadline(&w->tx) == NACRE__NEVER); /* the timer restarts when it is sent */
         assert_ptr_equal(send_next(w, now), t);
         assert_true(nacre__transmissions_deadline(&w->tx) == now + wait * 2);
     }
@@ -127,14 +127,14 @@ static void acknowledgment_finds_its_transmission_by_peer_and_message_id(void **
     world_close(w);
 }
 
-/* What an ACK ends is not retransmitted, and its owner's timer takes the place of the retransmission. */
+/* A transmission that an ACK ended is not retransmitted, and its owner's timer replaces the retransmission. */
 static void stopped_one_is_not_sent_again_and_its_owner_gets_the_timer(void **state)
 {
     (void)state;
     world *w = world_open();
     nacre__transmission *t = queue_one(w, NACRE_CON, 1);
     assert_ptr_equal(send_next(w, 0), t);
-    expect_nothing_due(w, 3000); /* it is in the queue again */
+    expect_nothing_due(w, 3000); /* it is queued again */
     nacre__transmission_stop(&w->tx, t);
     assert_null(send_next(w, 3000));
     nacre__transmission_set_due(&w->tx, t, 9000);
@@ -175,7 +175,7 @@ static void new_message_id_is_none_that_is_on_its_way_to_the_peer(void **state)
     world *w = world_open();
     nacre__transmission *t = queue_one(w, NACRE_CON, 1);
     const uint16_t used = (uint16_t)(t->mid + 1);
-    nacre__transmission_set_mid(&w->tx, t, used); /* where the count comes next */
+    nacre__transmission_set_mid(&w->tx, t, used); /* the next value of the count */
     const nacre_address one = layer_peer(1);
     for (int i = 0; i < 65536 * 2; i++) assert_int_not_equal(nacre__new_mid(&w->tx, &one), used);
     world_close(w);
@@ -212,7 +212,7 @@ static nacre__transmission *request_to(world *w, uint32_t index, uint8_t type, u
     return t;
 }
 
-/* The request that goes out next at `now`, those that NSTART holds passed over; NULL: none may. */
+/* The next request that may be sent at `now`, those that NSTART holds skipped; NULL: none. */
 static nacre__transmission *start_next(world *w, uint64_t now)
 {
     for (nacre__ref ref; nacre__transmissions_next(&w->tx, &ref);) {
@@ -245,7 +245,7 @@ static void second_request_to_a_peer_is_held_until_the_first_has_left(void **sta
     world_close(w);
 }
 
-/* A NON may never hear of an answer: after ACK_TIMEOUT it counts no more. */
+/* A NON may never get a response: after ACK_TIMEOUT it no longer counts. */
 static void non_confirmable_holds_others_for_ack_timeout(void **state)
 {
     (void)state;
@@ -270,7 +270,7 @@ static void held_request_that_leaves_lets_the_next_one_go(void **state)
     assert_null(start_next(w, 0));
     nacre__nstart_leave(&w->tx, b); /* cancelled */
     nacre__transmission_stop(&w->tx, b);
-    assert_null(start_next(w, 1)); /* the first is on its way still */
+    assert_null(start_next(w, 1)); /* the first is still in flight */
     nacre__nstart_leave(&w->tx, a);
     nacre__transmission_stop(&w->tx, a);
     assert_ptr_equal(start_next(w, 2), c);

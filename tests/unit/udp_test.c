@@ -19,7 +19,7 @@
 
 enum { STRIDE = 64, NUM = 40 };
 
-typedef struct box { /* where datagrams land */
+typedef struct box { /* received datagrams */
     uint8_t memory[STRIDE * NUM];
     nacre_datagram in[NUM];
     size_t num;
@@ -84,7 +84,7 @@ enum { NUM_OPS = sizeof all_ops / sizeof all_ops[0] };
 static void there_and_back(void **state)
 {
     static const struct {
-        const char *server, *client, *as; /* `as`: where the client sends to */
+        const char *server, *client, *as; /* `as`: the address that the client sends to */
     } rows[] = {
         { "127.0.0.1:0", NULL, "127.0.0.1" },
         { "[::1]:0", NULL, "::1" },
@@ -116,7 +116,7 @@ static void there_and_back(void **state)
 }
 
 #ifdef __linux__
-/* Loopback has many addresses, and the system would answer from 127.0.0.1. */
+/* Loopback has many addresses, and by default the system would respond from 127.0.0.1. */
 static void responses_come_from_the_address_that_was_queried(void **state)
 {
     static const char *const wildcards[] = { "[::]:0", "0.0.0.0:0" };
@@ -169,7 +169,7 @@ static void longer_datagrams_are_cut_and_say_how_long_they_were(void **state)
     }
 }
 
-/* More than one call takes or gives, in order. */
+/* More datagrams than one call takes arrive in order. */
 static void bursts_keep_their_order(void **state)
 {
     enum { MANY = NACRE__UDP_BURST + 20 };
@@ -196,7 +196,7 @@ static void bursts_keep_their_order(void **state)
 }
 
 #ifdef __linux__
-/* Datagrams of several lengths to two peers: all arrive, whole and in order, and fewer messages than datagrams crossed. */
+/* Datagrams of several lengths to two peers: all arrive, complete and in order, in fewer messages than datagrams. */
 static void batches_are_split(void **state)
 {
     enum { MANY = 60 };
@@ -211,7 +211,8 @@ static void batches_are_split(void **state)
         assert_true(nacre_udp_use_gso(client));
         client->batches->no_sending = !uses_gso;
         for (size_t i = 0; i < MANY; i++) {
-            /* forty of one length with a shorter one and an empty one among them, then growing ones; the last too long */
+            /* forty of one length with a shorter and an empty one among them, then growing ones; the last is too
+             * long */
             size_t len = i == 11 ? 3 : i == 20 ? 0 : i < 40 ? 16 : i == MANY - 1 ? STRIDE + 1 : i - 20;
             memset(text[i], (int)i, sizeof text[i]);
             out[i] = (nacre_outgoing){ .peer = to[i >= 30 && i < 34], .bytes = { text[i], len } };
@@ -243,7 +244,7 @@ static void batches_are_split(void **state)
     }
 }
 
-/* A way out that cuts no runs (here: a socket that sends no checksums) is found out once; nothing is lost by that. */
+/* A route without GSO (here: a socket that sends no checksums) is detected once, and no datagram is lost by that. */
 static void batches_that_cannot_be_sent_go_one_by_one(void **state)
 {
     (void)state;
@@ -278,7 +279,7 @@ static int receive_buffer(int fd)
     return bytes;
 }
 
-/* As much waits in the socket as the system allows: a server that looks elsewhere for a while loses nothing. */
+/* The socket buffers as much as the system allows: a server that is busy for a while loses nothing. */
 static void many_datagrams_wait(void **state)
 {
     (void)state;
@@ -342,7 +343,7 @@ static bool wait_unreachable(nacre_udp *udp, nacre_address *peer)
     return false;
 }
 
-/* One dead peer is named, and the living one beside it hears everything. */
+/* The error names the dead peer, and the other one receives everything. */
 static void icmp_names_the_dead_peer(void **state)
 {
     static const char *const hosts[] = { "127.0.0.1", "[::1]" };
@@ -367,7 +368,7 @@ static void icmp_names_the_dead_peer(void **state)
 }
 #endif
 
-/* A pending error does not hide what has arrived. */
+/* A pending error does not hide received datagrams. */
 static void errors_do_not_hide_datagrams(void **state)
 {
     (void)state;
@@ -385,7 +386,7 @@ static void errors_do_not_hide_datagrams(void **state)
     }
 }
 
-/* The system tells a pending error to whoever sends next: that datagram goes all the same, in one burst and in two. */
+/* The system reports a pending error to the next send: that datagram is sent nevertheless, in one burst and in two. */
 static void errors_do_not_cost_the_next_datagram(void **state)
 {
     (void)state;
@@ -432,7 +433,7 @@ static void where_no_datagram_can_go(void **state)
     }
 }
 
-/* EMSGSIZE is a loss, not an unreachable peer; the next datagram goes. */
+/* EMSGSIZE is a loss, not an unreachable peer; the next datagram is sent. */
 static void too_large_is_lost(void **state)
 {
     (void)state;
@@ -510,7 +511,7 @@ static void sources_are_kept_and_replaced(void **state)
     assert_memory_equal(nacre__sources_find(s, &peer), &one, sizeof one);
     nacre__sources_note(s, &peer, &two);
     assert_memory_equal(nacre__sources_find(s, &peer), &two, sizeof two);
-    /* Many peers: some fall out, none is taken for another, and the latest is always there. */
+    /* Many peers: some are evicted, none is taken for another, and the latest is always known. */
     size_t kept = 0;
     for (uint32_t n = 100; n < 5000; n++) {
         struct in6_addr local = { { { (uint8_t)n, (uint8_t)(n >> 8) } } };
@@ -534,7 +535,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_and_back),
-#ifdef __linux__ /* what only udp_linux.c does; elsewhere they are not there, and not counted */
+#ifdef __linux__ /* functions of udp_linux.c only; elsewhere they are absent, and not counted */
         cmocka_unit_test(responses_come_from_the_address_that_was_queried),
         cmocka_unit_test(icmp_names_the_dead_peer),
         cmocka_unit_test(batches_are_split),

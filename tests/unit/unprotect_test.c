@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* unprotect: requests and responses on their way in (RFC 8613 8.2, 8.4). What is refused changes nothing; what comes out is
- * what went in. */
+/* unprotect_test: incoming requests and responses (RFC 8613 8.2, 8.4): a refused one changes nothing, and an accepted
+ * one gives the message that was protected. */
 #include "support.h"
 
 #include <context/sequence.h>
@@ -9,7 +9,7 @@
 #include <oscore/nonce.h>
 #include <stdlib.h>
 
-/* ---- One refused message: the error, and everything as it was ---- */
+/* ---- One refused message: the error, and an unchanged state ---- */
 static void refuse_request(const char *name, nacre_context *ctx, nacre_bytes datagram, nacre_err expected)
 {
     nacre_message outer, plain, plain_before;
@@ -46,7 +46,7 @@ static void refuse_response(const char *name, nacre_context *ctx, const nacre_re
     assert_true(test_buf_is_clean(buf));
 }
 
-/* sealed makes the datagram of a request, or of a response with a Partial IV, with any plaintext and outer options. */
+/* Makes the datagram of a request, or of a response with a Partial IV, with any plaintext and outer options. */
 static nacre_bytes sealed(nacre_context *sender, nacre_bytes request_kid, nacre_bytes request_piv, nacre_bytes piv,
                           const nacre_oscore_option *fields, nacre_bytes plaintext, uint8_t code)
 {
@@ -81,7 +81,7 @@ static nacre_bytes sealed_request(nacre_context *client, const char *piv_hex, co
 }
 
 /* ---- Round trips ---- */
-/* B18, RFC 8613 8.2 step 7: split, protect, unprotect, merge is identity, for any options in any number. */
+/* RFC 8613 8.2 step 7: split, protect, unprotect and merge give the original, for any options in any number. */
 static nacre_bytes random_options(uint64_t *random, bool observe)
 {
     static const uint16_t numbers[] = { 1,   3,   4,   5,   7,    8,     11,    11, 12,  13,  14,  15,
@@ -145,7 +145,7 @@ static void test_every_payload_length(void **state)
     }
 }
 
-/* B17, RFC 8613 5.3: option deltas and lengths where their encoding changes, inside and outside. */
+/* RFC 8613 5.3: option deltas and lengths where their encoding changes, inner and outer. */
 static void test_b17_edges_of_deltas_and_lengths(void **state)
 {
     (void)state;
@@ -175,7 +175,7 @@ static nacre_message forged_request(void)
                         test_hex("aabb"));
 }
 
-/* Whatever is not authenticated may differ in an accepted message, nothing else: code, class E options and payload. */
+/* Only unauthenticated parts of an accepted message may differ: code, class E options and payload are equal. */
 static void assert_inner_is(nacre_message got, nacre_message plain)
 {
     nacre_option a, b;
@@ -197,8 +197,8 @@ static bool is_within(nacre_bytes part, nacre_bytes whole, size_t at)
     return at >= start && at < start + part.len;
 }
 
-/* RFC 8613 12.6: each bit of the OSCORE option and of the payload is protected; a bit elsewhere may be refused, and when
- * not, changes nothing inside. */
+/* RFC 8613 12.6: each bit of the OSCORE option and of the payload is protected; with another bit flipped, the message
+ * is refused, or its inner part is unchanged. */
 static void test_every_flipped_bit(void **state)
 {
     (void)state;
@@ -238,13 +238,13 @@ static void test_every_flipped_bit(void **state)
                             (err == NACRE_ERR_PROTECTION_INVALID && test_same_but_failed(before, receiver, 1)));
                 assert_true(test_buf_is_clean(buf));
             }
-            (void)test_unprotect_response(x.client, &at_client, NULL, response); /* the right one still opens */
+            (void)test_unprotect_response(x.client, &at_client, NULL, response); /* the intact one still opens */
         }
         (void)test_release(NULL);
     }
 }
 
-/* A message that ends early, at every byte, in a buffer of exactly that size. */
+/* A message truncated at every byte, in a buffer of exactly that size. */
 static void test_every_truncation(void **state)
 {
     (void)state;
@@ -313,7 +313,7 @@ static void test_the_failure_counter_saturates(void **state)
 }
 
 /* ---- Replays ---- */
-/* B8, B10, B11: every sequence of verdicts under every combination of options. */
+/* Every sequence of verdicts under every combination of options. */
 static void test_b10_replay_under_every_option_combination(void **state)
 {
     (void)state;
@@ -363,7 +363,7 @@ static void test_b10_replay_under_every_option_combination(void **state)
                                                        : test_options(3, "68", 11, "61", 0);
         for (size_t i = 0; i < COUNT(rows); i++) {
             if (combination & 8 && rows[i].seq >= 7 && rows[i].seq < 300)
-                continue; /* other verdicts in a wide window */
+                continue; /* a wide window gives other verdicts */
             nacre_message m = test_request(NACRE_GET, message_options, NACRE_ABSENT);
             client->next = rows[i].seq;
             nacre_request_id id;
@@ -376,7 +376,7 @@ static void test_b10_replay_under_every_option_combination(void **state)
     }
 }
 
-/* A store that claims to know the window must first forget it (RFC 8613 B.1.2): NOT_YET, then the same bytes again. */
+/* A store that holds a known window must first mark it unknown (RFC 8613 B.1.2): NOT_YET, then the same bytes again. */
 static void test_not_yet_until_the_window_is_forgotten(void **state)
 {
     (void)state;
@@ -407,12 +407,12 @@ static void test_not_yet_until_the_window_is_forgotten(void **state)
     refuse_request("replay", server, datagram, NACRE_ERR_REPLAY);
     out = test_protect_request(client, &id, &m);
     (void)test_unprotect_request(server, &id, out);
-    server->window_on_disk = true; /* and a replay is refused at once, without asking the store */
+    server->window_on_disk = true; /* and a replay is refused at once, without the store */
     refuse_request("replay", server, out, NACRE_ERR_REPLAY);
     assert_false(nacre_context_needs(server).window_lost);
 }
 
-/* ---- What a message names, and what it lacks ---- */
+/* ---- Wrong and missing fields ---- */
 static void test_requests_that_name_something_else(void **state)
 {
     (void)state;
@@ -451,7 +451,7 @@ static void test_requests_that_name_something_else(void **state)
                    sealed(bare, kid, piv, piv, &fields, test_hex("01"), NACRE_POST), NACRE_ERR_NO_CONTEXT);
 }
 
-/* B5: kid and kid context of 0 to 255 bytes reach neither nonce nor memory of a context. */
+/* A kid or kid context of 0 to 255 bytes neither enters the nonce nor overruns a context's memory. */
 static void test_b5_kids_of_every_length(void **state)
 {
     (void)state;
@@ -499,7 +499,7 @@ static void test_no_oscore_option_or_a_malformed_message(void **state)
     }
 }
 
-/* RFC 8613 5.3, 8.2 step 6: what decrypts and is no message is refused like what does not decrypt, and spends nothing. */
+/* RFC 8613 5.3, 8.2 step 6: a plaintext that is no message is refused like a failed decryption, and uses up nothing. */
 static void test_plaintexts_that_are_no_message(void **state)
 {
     (void)state;
@@ -600,7 +600,7 @@ static void test_outer_class_u_joins_the_inner_options(void **state)
     }
 }
 
-/* RFC 8613 7.1, 8.4 step 3: an answer belongs to one request, whatever else it says. */
+/* RFC 8613 7.1, 8.4 step 3: a response is bound to one request, whatever else it says. */
 static void test_responses_are_bound_to_their_request(void **state)
 {
     (void)state;
@@ -613,7 +613,7 @@ static void test_responses_are_bound_to_their_request(void **state)
     nacre_protect_options fresh = { .nonce = NACRE_NONCE_NEW };
     for (size_t i = 0; i < NUM; i++)
         (void)test_unprotect_request(x.server, &at_server[i], test_protect_request(x.client, &at_client[i], &get));
-    for (size_t i = NUM; i-- > 0;) { /* B14: answered in another order, twice each */
+    for (size_t i = NUM; i-- > 0;) { /* responses in another order, twice each */
         responses[i][0] = test_protect_response(x.server, &at_server[i], &r, &fresh);
         responses[i][1] = test_protect_response(x.server, &at_server[i], &r, NULL);
     }
@@ -658,7 +658,7 @@ static void test_what_a_response_may_name(void **state)
     }
 }
 
-/* ---- Room and provider ---- */
+/* ---- Buffers and provider ---- */
 static void test_buf_of_every_size(void **state)
 {
     (void)state;
@@ -716,7 +716,8 @@ static void test_another_provider(void **state)
     assert_true(test_same(client, x.client) && test_same(server, x.server) && test_buf_is_untouched(buf));
 }
 
-/* More ciphertext than the algorithm can have made (RFC 9053 4.2: a length field of two bytes) never reaches the cipher. */
+/* More ciphertext than the algorithm can produce (RFC 9053 4.2: a length field of two bytes) never reaches the
+ * cipher. */
 static void test_longer_than_the_algorithm_takes(void **state)
 {
     (void)state;
@@ -728,7 +729,7 @@ static void test_longer_than_the_algorithm_takes(void **state)
         outer.payload = test_fill(0, most + over + tag);
         assert_err(nacre_unprotect_request(server, test_crypto(), &id, &plain, test_buf(most + over + tag), &outer),
                    NACRE_ERR_PROTECTION_INVALID);
-        assert_int_equal(nacre_context_failed_decryptions(server), 1); /* only the first was a decryption */
+        assert_int_equal(nacre_context_failed_decryptions(server), 1); /* only the first one was decrypted */
     }
 }
 

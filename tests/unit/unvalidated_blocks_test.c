@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* unvalidated_blocks_test: answers of any length for addresses that are not validated, block by block, each within the
- * allowance of its request (RFC 7252 11.3, RFC 7959 2.4, RFC 9175 2.3, 2.4); in clear and protected, for clients that know no
- * Echo. */
+/* unvalidated_blocks_test: unvalidated addresses get responses of any length, block by block, each within the allowance
+ * of its request (RFC 7252 11.3, RFC 7959 2.4, RFC 9175 2.3, 2.4); in clear and protected, for clients without Echo
+ * support. */
 #include "../scenario/raw.h"
 
 enum { MAX = 3000 };
 
 static pair world;
 static uint8_t body[MAX];
-static size_t num_requested; /* times that the application was asked */
+static size_t num_requested; /* requests seen by the application */
 
 typedef enum body_kind {
     WHOLE,
@@ -72,7 +72,7 @@ static nacre_bytes with(const nacre_bytes *options, int64_t block2, nacre_bytes 
     return out;
 }
 
-/* One request, and what comes back, which keeps to the allowance unless that is lifted. */
+/* One request and its response, which stays within the allowance unless that is lifted. */
 static nacre_message exchanged(raw *r, uint8_t code, nacre_bytes options, size_t len, body_kind kind, bool is_lifted)
 {
     static datagram in, out;
@@ -101,7 +101,8 @@ static uint64_t number_in(nacre_bytes value)
     return n;
 }
 
-/* Fetches all of it as a client that knows no Echo; how many requests that took. `block2` is the first wish, or -1. */
+/* Fetches the whole body as a client without Echo support; returns the number of requests. `block2` is the first one
+ * requested, or -1. */
 static unsigned fetched(raw *r, uint8_t code, nacre_bytes options, int64_t block2, size_t len, body_kind kind)
 {
     uint8_t got[MAX];
@@ -128,7 +129,8 @@ static unsigned fetched(raw *r, uint8_t code, nacre_bytes options, int64_t block
     return requests;
 }
 
-/* Each way to say a body, each length, each wish, safe or not. The application carries a POST out once. */
+/* Each way to give a body, each length, each requested block size, safe or not. The application carries a POST out
+ * once. */
 static void client_without_echo_gets_it_all(void **state)
 {
     (void)state;
@@ -151,7 +153,7 @@ static void client_without_echo_gets_it_all(void **state)
                 }
 }
 
-/* The body of a request in blocks is answered like any other. */
+/* A request with a body in blocks gets its response like any other. */
 static void upload_gets_its_response_in_slices(void **state)
 {
     (void)state;
@@ -172,7 +174,7 @@ static void upload_gets_its_response_in_slices(void **state)
             d.len = bytes.len;
             give(&r, &d, 0);
             nacre_event event;
-            assert_int_equal(party_next_event(&world.server, &event), i == 1); /* 2.31 comes by itself */
+            assert_int_equal(party_next_event(&world.server, &event), i == 1); /* the transfer sends 2.31 by itself */
             if (i == 1) respond(&event, NACRE_CHANGED, 2500, is_protected ? SOURCE : WHOLE);
             assert_true(party_take(&world.server, &out, 0));
             assert_true(out.len <= allowance(d.len));
@@ -198,7 +200,7 @@ static void upload_gets_its_response_in_slices(void **state)
     }
 }
 
-/* RFC 9175 2.3: a slice offers an Echo value, and the next request that brings it gets as much as it wants. */
+/* RFC 9175 2.3: a slice carries an Echo value, and the next request with it gets as much as it requests. */
 static void slice_offers_an_echo(void **state)
 {
     (void)state;
@@ -220,7 +222,8 @@ static void slice_offers_an_echo(void **state)
         }
 }
 
-/* A security context is asked for an Echo by 4.01 when its peer has sent one before, and not twice in a row; others never. */
+/* A security context gets a 4.01 with Echo if its peer has sent an Echo before, and not twice in a row; other contexts
+ * never do. */
 static void echo_is_required_of_a_peer_that_knows_it(void **state)
 {
     (void)state;
@@ -242,7 +245,7 @@ static void echo_is_required_of_a_peer_that_knows_it(void **state)
     }
 }
 
-/* Where not even 16 bytes fit beside the options: a safe request is asked for an Echo, any other gets its code. */
+/* When not even 16 bytes fit after the options, a safe request gets an Echo challenge, and any other its code. */
 static void nothing_fits(void **state)
 {
     (void)state;
@@ -265,7 +268,7 @@ static void nothing_fits(void **state)
         }
 }
 
-/* An error's text is cut to what may go, and keeps its code. */
+/* An error's text is truncated to the allowance, and keeps its code. */
 static void error_is_cut(void **state)
 {
     (void)state;
@@ -285,7 +288,7 @@ static void error_is_cut(void **state)
     }
 }
 
-/* First answers of observations, and notifications: slices too, the rest of which the client fetches. */
+/* First responses of observations, and notifications, are slices too; the client fetches the rest. */
 static void observation_in_slices(void **state)
 {
     (void)state;
@@ -323,7 +326,7 @@ static void observation_in_slices(void **state)
         }
 }
 
-/* Over a connection, and where there is no limit, nothing of this applies. */
+/* On a connection, and without a limit, nothing is truncated. */
 static void nothing_is_cut_where_nothing_is_forged(void **state)
 {
     (void)state;

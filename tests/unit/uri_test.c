@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* uri: a coap URI taken apart, turned into options, and a request's path turned back (RFC 7252 6.1, 6.4, RFC 3986). */
+/* uri_test: a coap URI is parsed and turned into options, and a request's path turned back (RFC 7252 6.1, 6.4, RFC
+ * 3986). */
 #include "support.h"
 
 #include <stdio.h>
@@ -91,7 +92,7 @@ static void test_parts_point_into_the_text(void **state)
     assert_int_equal(uri.query.len, 0);
 }
 
-/* Each refused row has its neighbour among the accepted ones above. */
+/* Each refused row has a neighbour among the accepted ones above. */
 static void test_refused(void **state)
 {
     (void)state;
@@ -182,7 +183,7 @@ static void test_segments_that_no_option_takes(void **state)
     }
 }
 
-/* RFC 7252 6.4, RFC 3986 5.2.4; an empty last segment is one, but for the path "/". */
+/* RFC 7252 6.4, RFC 3986 5.2.4; an empty last segment counts, except in the path "/". */
 static void dot_segments_are_resolved_before_the_options(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* well_known: the list of resources, its filters, and its blocks (RFC 6690, RFC 8613 9). */
+/* well_known_test: the list of resources, its filters, and its blocks (RFC 6690, RFC 8613 9). */
 #include "../scenario/world.h"
 #include <nacre/site.h>
 
@@ -37,7 +37,7 @@ typedef struct lister {
     unsigned requests;
     size_t longest; /* payload of a datagram from the server */
     uint8_t body[20000];
-    uint8_t etag[8]; /* of the answer */
+    uint8_t etag[8]; /* of the response */
     size_t etag_len;
 } lister;
 
@@ -76,9 +76,9 @@ static void close_site(lister *a)
     free(a->site_memory);
 }
 
-static uint16_t block_size; /* asked for; 0: none */
+static uint16_t block_size; /* requested; 0: none */
 
-/* The whole answer; NULL query: none. */
+/* The whole response; NULL query: none. */
 static nacre_message request_list(lister *a, bool is_protected, const char *path, const char *const *queries,
                                   int accept)
 {
@@ -165,7 +165,7 @@ static void queries_filter_the_list(void **state)
         { "unknown=1", "" },
         { "RT=humidity", "" },
         { "=", "" },
-        { "", T "," H "," S }, /* "?" and nothing behind it */
+        { "", T "," H "," S }, /* "?" and nothing after it */
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         lister a;
@@ -201,7 +201,7 @@ static void accept_admits_link_format_only(void **state)
     }
 }
 
-/* The site's own resource of that name comes first, a subtree above it does not; no resources, no links. */
+/* The site's own resource of that name takes precedence, a subtree above it does not; no resources, no links. */
 static void paths_and_attributes(void **state)
 {
     (void)state;
@@ -218,7 +218,7 @@ static void paths_and_attributes(void **state)
     }
 }
 
-/* A list of any length comes in blocks; to strangers in small ones (RFC 9175 2.6). */
+/* A list of any length comes in blocks, in small ones to unvalidated addresses (RFC 9175 2.6). */
 static void long_lists(void **state)
 {
     (void)state;
@@ -242,7 +242,8 @@ static void long_lists(void **state)
     }
 }
 
-/* A list that is shorter than a block of ours, in blocks that the client chose: whole, and with the ETag that it has in one. */
+/* A list shorter than one of our blocks, in blocks that the client chose, arrives complete, and with the ETag that it
+ * has in one block. */
 static void short_lists_in_small_blocks(void **state)
 {
     (void)state;
@@ -318,7 +319,7 @@ static void set_value(watched *v, char c, size_t len)
     v->value[len] = '\0';
 }
 
-/* RFC 7641: the path that was asked for, each of its observers, and nobody else; bodies of several blocks too. */
+/* RFC 7641: a change notifies each observer of its path and no other; bodies of several blocks too. */
 static void observers_of_a_path(void **state)
 {
     static wire w;
@@ -359,7 +360,7 @@ static void observers_of_a_path(void **state)
         run(&w);
     }
     assert_int_equal(v.notifications, 2);
-    assert_int_equal(v.ends, 1); /* what cannot be observed answers once */
+    assert_int_equal(v.ends, 1); /* an unobservable resource responds once */
 
     set_value(&v, 'b', 1400);
     nacre_site_changed(v.site, "/v");
@@ -396,7 +397,8 @@ static void observers_of_a_path(void **state)
     free(memory);
 }
 
-/* ---- Later ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Deferred responses
+ * --------------------------------------------------------------------------------------------------- */
 
 static nacre_exchange held;
 
@@ -426,7 +428,7 @@ static void respond_afterwards(void **state)
         nacre_transfer_request(a.p.client.transfer, &exchange, &a.p.server.address, a.p.ours, &get, &options, NULL),
         NACRE_OK);
     w = (wire){ .parties = { &a.p.client, &a.p.server }, .num_parties = 2, .on_event = on_event, .user = &a };
-    while (w.now < 100 && wire_step(&w)) {} /* to the empty ACK: the answer is a separate one */
+    while (w.now < 100 && wire_step(&w)) {} /* up to the empty ACK: the response is a separate one */
     assert_false(a.ended);
     const nacre_message response = { .code = NACRE_CONTENT, .payload = NACRE_ARRAY(big) };
     assert_int_equal(nacre_transfer_respond(nacre_site_transfer(a.site), held, &response, NULL), NACRE_OK);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* wipe_on_fork_test: a child of fork uses no context of its parent, whether or not the kernel wipes memory. This program's
- * madvise stands in place of the C library's. */
+/* wipe_on_fork_test: a forked child uses no context of its parent, whether or not the kernel wipes memory. The
+ * program's own madvise replaces the C library's. */
 #include <nacre/pack.h>
 
 #include <errno.h>
@@ -17,13 +17,13 @@ static advice kernel;
 
 int madvise(void *at, size_t size, int what)
 {
-    if (kernel == IGNORED) return 0; /* as an emulator that knows no advice does */
+    if (kernel == IGNORED) return 0; /* as an emulator that ignores advice does */
     if (kernel == REAL) return (int)syscall(SYS_madvise, at, size, what);
     errno = EINVAL; /* as Linux before 4.14 does */
     return -1;
 }
 
-/* The numbers that the parent has in hand must not be used by the child. */
+/* The parent's reserved numbers must not be used by the child. */
 static bool can_protect(nacre_context *ctx)
 {
     uint8_t buf[128];
@@ -83,7 +83,7 @@ static void pack(void)
     scratch_remove(scratch);
 }
 
-/* The positive row: here the kernel wipes, or its place is taken. */
+/* The positive case: the kernel wipes, or the fallback applies. */
 static void a_child_uses_no_context_where_the_kernel_decides(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* write_guard_test: before each write of a state, whether it is still this process's to write. When it is not, nothing is
- * written, then or later, and the context is stopped; the same steps without the interference go on. */
+/* write_guard_test: each write of a state first checks that this process still owns it. If not, nothing is written,
+ * then or later, and the context is stopped; without the interference the same steps succeed. */
 #include "directories.h"
 #include "interference.h"
 
@@ -15,7 +15,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-/* ---- What another program does to a directory that is open ---- */
+/* ---- Changes by another program to an open directory ---- */
 
 static void replace(const char *dir, const char *name, const char *text)
 {
@@ -105,7 +105,7 @@ static void remove_both(const char *dir)
 }
 
 typedef struct interference {
-    const char *name, *told; /* told: in the error; NULL: none */
+    const char *name, *told; /* told: part of the error; NULL: no error */
     void (*happen)(const char *dir);
 } interference;
 
@@ -127,7 +127,7 @@ static const interference all[] = {
     { "lock and state are removed", "client/lock: was removed", remove_both },
 };
 
-/* ---- Which write comes next ---- */
+/* ---- The next write ---- */
 
 static nacre_err reserve_more(nacre_directory *dir, nacre_detail *why)
 {
@@ -156,12 +156,12 @@ static void expect_stopped(struct fixture *f, nacre_directory *dir, nacre_bytes 
     nacre_stored state;
     nacre_store store = nacre_directory_store(dir);
     assert_true(nacre_context_is_stopped(nacre_directory_context(dir)));
-    assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_ERR_CONTEXT_UNAVAILABLE); /* though in hand */
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_ERR_CONTEXT_UNAVAILABLE); /* although reserved */
     assert_int_equal(accept_request(f, dir, request), NACRE_ERR_CONTEXT_UNAVAILABLE);
     assert_int_equal(nacre_store_load(&store, &state, NULL), NACRE_ERR_LOCKED);
 }
 
-/* Every write says the same from then on, closing among them, and confirmations that come late revive nothing. */
+/* Every later write fails with the same error, closing included, and late confirmations do not revive the context. */
 static void expect_the_same_again(struct fixture *f, nacre_directory *dir, const nacre_detail *first)
 {
     uint8_t buf[64];
@@ -177,7 +177,7 @@ static void expect_the_same_again(struct fixture *f, nacre_directory *dir, const
     assert_string_equal(again.text, first->text);
 }
 
-/* `write` NUM_WRITES: closing is the first one. */
+/* `write` NUM_WRITES: closing comes first. */
 static void one_case(void *fixture, size_t row, size_t write)
 {
     struct fixture *f = fixture;
@@ -230,7 +230,7 @@ static void put_a_state_there(const char *dir)
     scratch_write(dir, "sequence.json", STATE("7", EMPTY));
 }
 
-/* A directory that had no state when it was opened is new as long as it has none. */
+/* A directory that had no state when it was opened is new only as long as it has none. */
 static void a_state_that_appears_is_not_written_over(void **state)
 {
     struct fixture *f = *state;
@@ -244,7 +244,7 @@ static void a_state_that_appears_is_not_written_over(void **state)
     close_ok(open_ok(f, f->client));
 }
 
-/* Whoever saves with another context's numbers does not bring those of this one back. */
+/* Saving with another context's numbers does not lower this one's. */
 static void numbers_never_go_down(void **state)
 {
     struct fixture *f = *state;
@@ -260,7 +260,7 @@ static void numbers_never_go_down(void **state)
     close_ok(server);
 }
 
-/* ---- A directory under another name is the same one ---- */
+/* ---- A renamed directory is the same one ---- */
 
 static void a_directory_that_was_moved_goes_on(void **state)
 {
@@ -268,7 +268,7 @@ static void a_directory_that_was_moved_goes_on(void **state)
     nacre_directory *dir = open_ok(f, f->client);
     assert_int_equal(serve(dir, NULL), NACRE_OK);
     assert_int_equal(rename(f->client, scratch_path(f->dir, "moved")), 0);
-    scratch_mkdir(f->dir, "client"); /* something else has its name */
+    scratch_mkdir(f->dir, "client"); /* another directory has its name */
     scratch_write(f->client, "sequence.json", "not ours");
     close_ok(dir);
     scratch_expect(f->client, "sequence.json", "not ours");
@@ -277,7 +277,7 @@ static void a_directory_that_was_moved_goes_on(void **state)
 
 /* ---- Other processes ---- */
 
-/* What a program does that locks `lock`, and nothing else, as aiocoap does. */
+/* The steps of a program that locks `lock` only, as aiocoap does. */
 static int use_as_aiocoap_does(const char *dir)
 {
     int fd = open(scratch_path(dir, "lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
