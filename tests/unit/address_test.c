@@ -46,7 +46,7 @@ static const row rows[] = {
     { ":5683", NULL },
 };
 
-static void resolves_what_people_write(void **state)
+static void accepted_texts_resolve_and_refused_ones_are_errors(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -68,7 +68,7 @@ static void resolves_what_people_write(void **state)
     }
 }
 
-static void takes_no_detail(void **state)
+static void the_error_text_may_be_left_out(void **state)
 {
     nacre_address address;
     (void)state;
@@ -96,7 +96,7 @@ static void control_characters_stay_out_of_the_text(void **state)
 }
 
 /* Socket addresses convert in both directions, on both kinds of sockets; a mapped address comes back as IPv4. */
-static void socket_addresses_go_round(void **state)
+static void socket_addresses_convert_both_ways(void **state)
 {
     static const char *const texts[] = { "127.0.0.1:9", "192.0.2.255:65535", "[::1]:9", "[2001:db8::ffff]:1" };
     (void)state;
@@ -188,11 +188,11 @@ static void wildcard_addresses_are_recognised(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resolves_what_people_write),
-        cmocka_unit_test(takes_no_detail),
+        cmocka_unit_test(accepted_texts_resolve_and_refused_ones_are_errors),
+        cmocka_unit_test(the_error_text_may_be_left_out),
         cmocka_unit_test(refuses_a_host_that_is_too_long),
         cmocka_unit_test(control_characters_stay_out_of_the_text),
-        cmocka_unit_test(socket_addresses_go_round),
+        cmocka_unit_test(socket_addresses_convert_both_ways),
         cmocka_unit_test(a_flow_label_makes_no_difference),
         cmocka_unit_test(only_link_local_addresses_have_a_scope),
         cmocka_unit_test(other_families_are_refused),

@@ -69,7 +69,7 @@ static void newest_addresses_stay_when_more_come_than_are_remembered(void **stat
     world_close(w);
 }
 
-static void one_that_is_heard_of_again_outlives_those_that_are_not(void **state)
+static void address_that_is_validated_again_outlives_the_others(void **state)
 {
     (void)state;
     world *w = world_open();
@@ -98,7 +98,7 @@ static void connection_needs_no_validation_nor_does_an_endpoint_without_the_limi
     world_close(w);
 }
 
-static void allowance_is_three_times_what_came_and_136_bytes_at_least(void **state)
+static void allowance_is_three_times_the_received_bytes_and_at_least_136(void **state)
 {
     (void)state;
     assert_int_equal(nacre__allowance(0), 136);
@@ -112,9 +112,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(address_is_validated_for_an_exchange_lifetime_and_another_is_not),
         cmocka_unit_test(newest_addresses_stay_when_more_come_than_are_remembered),
-        cmocka_unit_test(one_that_is_heard_of_again_outlives_those_that_are_not),
+        cmocka_unit_test(address_that_is_validated_again_outlives_the_others),
         cmocka_unit_test(connection_needs_no_validation_nor_does_an_endpoint_without_the_limit),
-        cmocka_unit_test(allowance_is_three_times_what_came_and_136_bytes_at_least),
+        cmocka_unit_test(allowance_is_three_times_the_received_bytes_and_at_least_136),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

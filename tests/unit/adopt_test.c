@@ -83,7 +83,7 @@ static void a_lost_state_of_the_legacy_layout_is_refused(void **state)
     close_ok(open_as(f, f->client, NACRE_ROLE_CLIENT));
 }
 
-static void a_lost_state_is_made_anew_above_what_was_used(void **state)
+static void a_lost_state_is_recreated_above_all_used_numbers(void **state)
 {
     struct fixture *f = *state;
     nacre_detail why = { "" };
@@ -100,7 +100,7 @@ static void a_lost_state_is_made_anew_above_what_was_used(void **state)
 }
 
 /* Every call that makes a directory writes the state at once and marks it as required. */
-static void what_is_made_here_requires_its_state(void **state)
+static void created_directories_require_their_state(void **state)
 {
     struct fixture *f = *state;
     nacre_directory_info info;
@@ -176,7 +176,7 @@ static void a_copy_in_use_is_refused(void **state)
 }
 
 /* RFC 8613 7.2.1: a restored old state would reuse its numbers. */
-static void an_old_state_put_back_is_refused(void **state)
+static void a_restored_old_state_is_refused(void **state)
 {
     struct fixture *f = *state;
     need_births(f);
@@ -261,7 +261,7 @@ static void a_backup_adopted_twice_goes_on_at_other_numbers(void **state)
 }
 
 /* A fresh pair may be copied to where it is used, and so may another program's state, which names no file identity. */
-static void what_is_not_in_use_may_be_copied(void **state)
+static void an_unused_pair_may_be_copied(void **state)
 {
     struct fixture *f = *state;
     char a[4200], b[4200];
@@ -308,7 +308,7 @@ static void the_legacy_layout_is_guarded_as_well(void **state)
 
 /* ---- Settings ---- */
 
-static void the_new_members_are_taken_or_refused(void **state)
+static void the_new_members_are_accepted_or_refused(void **state)
 {
     struct fixture *f = *state;
     static const struct {
@@ -342,7 +342,7 @@ static void the_new_members_are_taken_or_refused(void **state)
 }
 
 /* The chunk size comes from the settings, or from the caller, which takes precedence. */
-static void chunks_can_be_chosen(void **state)
+static void the_chunk_size_is_configurable(void **state)
 {
     struct fixture *f = *state;
     static const struct {
@@ -407,17 +407,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_lost_state_is_refused_where_it_is_required),
         TEST(a_lost_state_of_the_legacy_layout_is_refused),
-        TEST(a_lost_state_is_made_anew_above_what_was_used),
-        TEST(what_is_made_here_requires_its_state),
+        TEST(a_lost_state_is_recreated_above_all_used_numbers),
+        TEST(created_directories_require_their_state),
         TEST(a_copy_in_use_is_refused),
-        TEST(an_old_state_put_back_is_refused),
+        TEST(a_restored_old_state_is_refused),
         TEST(an_adopted_state_goes_on_far_ahead),
         TEST(a_backup_adopted_twice_goes_on_at_other_numbers),
-        TEST(what_is_not_in_use_may_be_copied),
+        TEST(an_unused_pair_may_be_copied),
         TEST(the_legacy_layout_is_guarded_as_well),
-        TEST(the_new_members_are_taken_or_refused),
+        TEST(the_new_members_are_accepted_or_refused),
         TEST(options_of_another_size_are_refused),
-        TEST(chunks_can_be_chosen),
+        TEST(the_chunk_size_is_configurable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ static const struct {
     { 33, 32, 7, 16, "AES-CCM-64-128-256" },
 };
 
-static void test_the_table(void **state)
+static void the_table_has_each_algorithm_by_number_and_name(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -45,7 +45,7 @@ static void test_the_table(void **state)
     assert_null(nacre_aead_at(SIZE_MAX));
 }
 
-static void test_what_is_not_in_the_table(void **state)
+static void unknown_numbers_and_names_are_not_found(void **state)
 {
     (void)state;
     static const int numbers[] = { 0, 4, 9, 14, 23, 25, 29, 34, -1, 266, 65546, INT32_MIN, INT32_MAX };
@@ -105,7 +105,7 @@ static nacre_bytes sequence(size_t len)
     return nacre_bytes_of(bytes, len);
 }
 
-static void test_every_length_round_trips_and_in_place_is_a_copy(void **state)
+static void every_length_round_trips_also_in_place(void **state)
 {
     (void)state;
     for (size_t a = 0; a < COUNT(rows); a++) {
@@ -145,7 +145,7 @@ static void assert_refused(const prepared *p, nacre_bytes nonce, nacre_bytes aad
 
 /* RFC 8613 12.6: with one bit of nonce, AAD, ciphertext or tag flipped, opening fails; the intact message still opens
  * afterwards. */
-static void test_every_flipped_bit_and_truncation_is_refused(void **state)
+static void every_flipped_bit_and_truncation_is_refused(void **state)
 {
     (void)state;
     for (size_t a = 0; a < COUNT(rows); a++) {
@@ -171,7 +171,7 @@ static void test_every_flipped_bit_and_truncation_is_refused(void **state)
 }
 
 /* In a burst with jobs of different algorithms, each succeeds or fails by itself. */
-static void test_a_burst_is_its_jobs(void **state)
+static void jobs_of_a_burst_succeed_or_fail_by_themselves(void **state)
 {
     (void)state;
     prepared p[COUNT(rows)];
@@ -196,11 +196,9 @@ static void test_a_burst_is_its_jobs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_the_table),
-        TEST(test_what_is_not_in_the_table),
-        TEST(test_every_length_round_trips_and_in_place_is_a_copy),
-        TEST(test_every_flipped_bit_and_truncation_is_refused),
-        TEST(test_a_burst_is_its_jobs),
+        TEST(the_table_has_each_algorithm_by_number_and_name), TEST(unknown_numbers_and_names_are_not_found),
+        TEST(every_length_round_trips_also_in_place),          TEST(every_flipped_bit_and_truncation_is_refused),
+        TEST(jobs_of_a_burst_succeed_or_fail_by_themselves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,7 +67,7 @@ static void give(void *self, nacre_context *const *contexts, size_t num)
 }
 
 /* With contexts of several threads, the window state that an Echo value is checked against is read under the lock. */
-static void under_the_lock(void **state)
+static void the_window_is_read_under_the_lock(void **state)
 {
     (void)state;
     static const uint8_t echo[] = { 0xd8, 252 - 13, 1, 2, 3, 4, 5, 6, 7, 8 };
@@ -83,7 +83,7 @@ static void under_the_lock(void **state)
 
 /* RFC 9175 2.4 item 3, 2.6: 136 bytes are sent and 137 are not; sizes are those of whole datagrams. A protected
  * response counts with its longest Partial IV. */
-static void the_edge(void **state)
+static void unvalidated_addresses_get_136_bytes_and_not_137(void **state)
 {
     (void)state;
     const struct {
@@ -107,7 +107,7 @@ static void the_edge(void **state)
 }
 
 /* Up to three times the bytes received are sent when that is more than 136. */
-static void three_times(void **state)
+static void unvalidated_addresses_get_three_times_the_received_bytes(void **state)
 {
     (void)state;
     static const char path[] =
@@ -244,7 +244,7 @@ static void echo_validates_the_address_for_a_while(void **state)
 }
 
 /* Values of another address, another time or another endpoint, and arbitrary ones, are refused. */
-static void echoed_wrongly(void **state)
+static void wrong_echo_values_are_refused(void **state)
 {
     (void)state;
     enum { OTHER_ADDRESS = 1, LATE, BITS, SHORT, NOT_AT_ALL_WRONG };
@@ -266,7 +266,7 @@ static void echoed_wrongly(void **state)
 }
 
 /* RFC 8613 B.1.2: one Echo serves the window and the address. */
-static void one_echo_for_both(void **state)
+static void one_echo_validates_the_address_and_recovers_the_window(void **state)
 {
     (void)state;
     pair_open(&world, NULL, &(pairing){ .server_lost = true });
@@ -283,7 +283,7 @@ static void one_echo_for_both(void **state)
 }
 
 /* In one burst, a request with a wrong value is not validated by the right value of another. */
-static void one_echo_in_a_burst(void **state)
+static void an_echo_in_a_burst_validates_one_request_only(void **state)
 {
     (void)state;
     for (size_t burst = 1; burst <= 2; burst++) {
@@ -356,7 +356,7 @@ static void message_id_validates_no_address(void **state)
 }
 
 /* A handler runs once. Its long response is replaced by the code, with the Block1 option that the request expects. */
-static void not_carried_out_twice(void **state)
+static void handlers_run_once_when_their_response_is_too_long(void **state)
 {
     (void)state;
     for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++)
@@ -389,7 +389,7 @@ static void not_carried_out_twice(void **state)
 
 /* A separate response or a notification is retransmitted only within the limit; its timers run on regardless, and an
  * ACK still ends it. */
-static void retransmissions_count(void **state)
+static void retransmissions_count_against_the_allowance(void **state)
 {
     (void)state;
     for (int is_observer = 0; is_observer < 2; is_observer++)
@@ -452,7 +452,7 @@ static void registration_with_a_long_response_requires_echo(void **state)
 }
 
 /* Nothing is held back where the limit is off, or where the source cannot be forged. */
-static void without_limit(void **state)
+static void nothing_is_held_back_without_a_limit(void **state)
 {
     (void)state;
     for (int row = 0; row < 3; row++) {
@@ -489,7 +489,7 @@ static void memory_of_validated_addresses_is_bounded(void **state)
 /* ---- Captured requests --------------------------------------------------------------------------------------------- */
 
 /* NON copies under new message IDs each bring a challenge to an unknown window, and each challenge uses a number. */
-static void challenges_are_paced(void **state)
+static void challenges_are_rate_limited(void **state)
 {
     (void)state;
     pair_open(&world, &(nacre_endpoint_config){ .admission.context_challenges_per_second = 2 },
@@ -515,7 +515,7 @@ static void challenges_are_paced(void **state)
 }
 
 /* The rate limit of all contexts together. */
-static void challenges_are_paced_over_all(void **state)
+static void challenges_of_all_contexts_share_a_rate_limit(void **state)
 {
     (void)state;
     pair_open(&world,
@@ -535,7 +535,7 @@ static void challenges_are_paced_over_all(void **state)
 }
 
 /* A CON that got no response is challenged when it is retransmitted: it is not taken for a duplicate. */
-static void silence_is_forgotten(void **state)
+static void con_without_a_response_is_challenged_when_retransmitted(void **state)
 {
     (void)state;
     pair_open(&world, &(nacre_endpoint_config){ .admission.context_challenges_per_second = 1 },
@@ -555,7 +555,7 @@ static void silence_is_forgotten(void **state)
 }
 
 /* While the store is asked to mark the window unknown, one copy of a request waits, however often it is received. */
-static void pending_once(void **state)
+static void one_copy_of_a_request_waits_for_the_store(void **state)
 {
     (void)state;
     for (int is_copy = 0; is_copy < 2; is_copy++) {
@@ -580,27 +580,27 @@ static void pending_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(under_the_lock),
-        cmocka_unit_test(the_edge),
-        cmocka_unit_test(three_times),
+        cmocka_unit_test(the_window_is_read_under_the_lock),
+        cmocka_unit_test(unvalidated_addresses_get_136_bytes_and_not_137),
+        cmocka_unit_test(unvalidated_addresses_get_three_times_the_received_bytes),
         cmocka_unit_test(longest_response_is_held_back),
         cmocka_unit_test(outer_block_counts_in_retransmissions),
         cmocka_unit_test(unvalidated_observer_is_challenged_again),
         cmocka_unit_test(duplicate_gets_no_more_than_its_address_may),
         cmocka_unit_test(echo_validates_the_address_for_a_while),
-        cmocka_unit_test(echoed_wrongly),
-        cmocka_unit_test(one_echo_for_both),
-        cmocka_unit_test(one_echo_in_a_burst),
+        cmocka_unit_test(wrong_echo_values_are_refused),
+        cmocka_unit_test(one_echo_validates_the_address_and_recovers_the_window),
+        cmocka_unit_test(an_echo_in_a_burst_validates_one_request_only),
         cmocka_unit_test(message_id_validates_no_address),
-        cmocka_unit_test(not_carried_out_twice),
-        cmocka_unit_test(retransmissions_count),
+        cmocka_unit_test(handlers_run_once_when_their_response_is_too_long),
+        cmocka_unit_test(retransmissions_count_against_the_allowance),
         cmocka_unit_test(registration_with_a_long_response_requires_echo),
-        cmocka_unit_test(without_limit),
+        cmocka_unit_test(nothing_is_held_back_without_a_limit),
         cmocka_unit_test(memory_of_validated_addresses_is_bounded),
-        cmocka_unit_test(challenges_are_paced),
-        cmocka_unit_test(challenges_are_paced_over_all),
-        cmocka_unit_test(silence_is_forgotten),
-        cmocka_unit_test(pending_once),
+        cmocka_unit_test(challenges_are_rate_limited),
+        cmocka_unit_test(challenges_of_all_contexts_share_a_rate_limit),
+        cmocka_unit_test(con_without_a_response_is_challenged_when_retransmitted),
+        cmocka_unit_test(one_copy_of_a_request_waits_for_the_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@
 #include "store/file/files.h"
 
 /* fsync of the file, rename, fsync of the directory: only after the rename is it uncertain which text is on disk. */
-static void a_failure_says_what_is_certain(void **state)
+static void a_failure_reports_whether_the_text_is_certain(void **state)
 {
     struct fixture *f = *state;
     static const struct {
@@ -90,7 +90,7 @@ static void a_file_keeps_its_identity(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_failure_says_what_is_certain),
+        TEST(a_failure_reports_whether_the_text_is_certain),
         TEST(an_abandoned_file_leaves_nothing),
         TEST(a_file_keeps_its_identity),
     };

@@ -114,7 +114,7 @@ static void one_burst(uint64_t *state, nacre_context *const one[KINDS], nacre_co
 
 /* Few numbers, so that most of a burst are duplicates; contexts live over several bursts, and their stores confirm in
  * between. */
-static void a_burst_is_its_messages_one_by_one(void **unused)
+static void a_burst_gives_the_verdicts_of_single_messages(void **unused)
 {
     (void)unused;
     uint64_t state = 20;
@@ -172,7 +172,7 @@ static void a_tampered_copy_of_an_accepted_request_is_a_replay(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_burst_is_its_messages_one_by_one),
+        TEST(a_burst_gives_the_verdicts_of_single_messages),
         TEST(a_tampered_copy_of_an_accepted_request_is_a_replay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,7 +35,7 @@ static nacre_message some_request(uint64_t *state)
     return test_request(code, options, test_hex(payloads[pick(state, COUNT(payloads))]));
 }
 
-static void protecting_a_burst_is_protecting_one_by_one(void **unused)
+static void protecting_a_burst_equals_protecting_one_by_one(void **unused)
 {
     (void)unused;
     uint64_t state = 1;
@@ -79,7 +79,7 @@ static void protecting_a_burst_is_protecting_one_by_one(void **unused)
 
 /* A burst as a server may receive it: fresh, repeated and forged requests, those of other contexts, and messages
  * without OSCORE. */
-static void unprotecting_a_burst_is_unprotecting_one_by_one(void **unused)
+static void unprotecting_a_burst_equals_unprotecting_one_by_one(void **unused)
 {
     (void)unused;
     uint64_t state = 2;
@@ -134,7 +134,7 @@ static void unprotecting_a_burst_is_unprotecting_one_by_one(void **unused)
     for (size_t i = 0; i < COUNT(seen); i++) assert_true(seen[i] > 20);
 }
 
-static void responses_in_a_burst_go_to_their_requests(void **unused)
+static void responses_in_a_burst_match_their_requests(void **unused)
 {
     (void)unused;
     enum { NUM = 40 };
@@ -165,9 +165,9 @@ static void responses_in_a_burst_go_to_their_requests(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(protecting_a_burst_is_protecting_one_by_one),
-        TEST(unprotecting_a_burst_is_unprotecting_one_by_one),
-        TEST(responses_in_a_burst_go_to_their_requests),
+        TEST(protecting_a_burst_equals_protecting_one_by_one),
+        TEST(unprotecting_a_burst_equals_unprotecting_one_by_one),
+        TEST(responses_in_a_burst_match_their_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -163,7 +163,7 @@ static int tear_down(void **state)
 }
 
 /* RFC 6874 2: the '%' of a scope is "%25". Here it resolves to nothing. */
-static void a_scope_is_what_stands_behind_25(void **state)
+static void a_scope_follows_percent_25(void **state)
 {
     static const struct {
         const char *uri, *contacted; /* "": the resolver is not called */
@@ -197,6 +197,6 @@ int main(void)
                                             the_next_address_is_tried_unless_a_post_may_have_arrived, tear_down),
                                         cmocka_unit_test_teardown(a_post_stays_where_a_connection_was_open, tear_down),
 
-                                        cmocka_unit_test_teardown(a_scope_is_what_stands_behind_25, tear_down) };
+                                        cmocka_unit_test_teardown(a_scope_follows_percent_25, tear_down) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

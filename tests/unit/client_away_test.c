@@ -223,7 +223,7 @@ static void observation_outlives_silence_and_refusals_in_clear(void **state)
 }
 
 /* The server stays silent: the user's own limit ends the observation in order. */
-static void silent_server_is_waited_for_until_the_users_limit(void **state)
+static void silent_server_ends_the_observation_at_the_users_limit(void **state)
 {
     story t = { .pair = *state, .num_ignored = -1 };
     const uint64_t start = nacre_clock_ms();
@@ -260,7 +260,8 @@ int main(void)
                                         pair_tear_down),
         cmocka_unit_test_setup_teardown(observation_outlives_silence_and_refusals_in_clear, pair_set_up,
                                         pair_tear_down),
-        cmocka_unit_test_setup_teardown(silent_server_is_waited_for_until_the_users_limit, pair_set_up, pair_tear_down),
+        cmocka_unit_test_setup_teardown(silent_server_ends_the_observation_at_the_users_limit, pair_set_up,
+                                        pair_tear_down),
         cmocka_unit_test_setup_teardown(first_registration_that_is_refused_fails_at_once, pair_set_up, pair_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

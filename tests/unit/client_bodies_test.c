@@ -132,7 +132,7 @@ static void expect_pattern(nacre_bytes got, size_t len)
         if (got.ptr[i] != byte_at(i)) fail_msg("byte %zu is wrong", i);
 }
 
-static void whole_both_ways(void **state)
+static void whole_bodies_arrive_both_ways(void **state)
 {
     static uint8_t body[MIB];
     const uint16_t block_sizes[] = { 0, 1024, 512 };
@@ -151,7 +151,7 @@ static void whole_both_ways(void **state)
     }
 }
 
-static void respond_by_offset(void **state)
+static void handlers_respond_by_offset(void **state)
 {
     nacre_client *client = open_client(*state, (nacre_client_options){ 0 });
     nacre_detail why = { { 0 } };
@@ -188,7 +188,7 @@ static nacre_err request_in_pieces(nacre_client *client, nacre_reply *reply, uin
     return nacre_client_request_with(client, reply, &request, why);
 }
 
-static void pieces_both_ways(void **state)
+static void pieces_arrive_both_ways(void **state)
 {
     nacre_client *client = open_client(*state, (nacre_client_options){ 0 });
     nacre_detail why = { { 0 } };
@@ -222,7 +222,7 @@ static nacre_err refuse_to_write(void *user, uint64_t offset, nacre_bytes piece,
 }
 
 /* An error from a source or a sink ends the request; the client goes on with the next. */
-static void pieces_that_fail(void **state)
+static void an_error_of_a_source_or_sink_ends_the_request(void **state)
 {
     nacre_client *client = open_client(*state, (nacre_client_options){ .max_body = 4000 });
     nacre_detail why = { { 0 } };
@@ -253,10 +253,10 @@ static void pieces_that_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(whole_both_ways, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(respond_by_offset, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(pieces_both_ways, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(pieces_that_fail, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(whole_bodies_arrive_both_ways, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(handlers_respond_by_offset, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(pieces_arrive_both_ways, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_error_of_a_source_or_sink_ends_the_request, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,7 +108,7 @@ static void without_an_entry_nothing_is_sent(void **state)
     nacre_credentials_free(c);
 }
 
-static void in_clear_only_where_it_is_said(void **state)
+static void requests_in_clear_need_an_entry_that_allows_it(void **state)
 {
     fixture *f = *state;
     nacre_credentials *c = map_of(f, "/x*", NULL);
@@ -119,7 +119,7 @@ static void in_clear_only_where_it_is_said(void **state)
     nacre_credentials_free(c);
 }
 
-static void what_leads_nowhere_sends_nothing(void **state)
+static void entries_without_a_usable_context_send_nothing(void **state)
 {
     fixture *f = *state;
     nacre_credentials *c = map_of(f, "/x", "/nowhere/at/all");
@@ -134,7 +134,7 @@ static void what_leads_nowhere_sends_nothing(void **state)
 
 /* A context that the program opened with its own store; the map only refers to it. The client takes the provider that
  * it was opened with. */
-static void a_context_made_by_the_program(void **state)
+static void a_context_of_the_program_is_used_through_its_entry(void **state)
 {
     fixture *f = *state;
     for (int fastest = 0; fastest < 2; fastest++) {
@@ -166,9 +166,9 @@ int main(void)
 #define SERVED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         SERVED(without_an_entry_nothing_is_sent),
-        SERVED(in_clear_only_where_it_is_said),
-        SERVED(what_leads_nowhere_sends_nothing),
-        SERVED(a_context_made_by_the_program),
+        SERVED(requests_in_clear_need_an_entry_that_allows_it),
+        SERVED(entries_without_a_usable_context_send_nothing),
+        SERVED(a_context_of_the_program_is_used_through_its_entry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,7 @@ static void request_gets_a_response(void **state)
     }
 }
 
-static void a_name_instead_of_an_address(void **state)
+static void a_host_name_is_resolved(void **state)
 {
     const pair *p = *state;
     served s = greeter_start_one("[::]:0", p->server);
@@ -53,7 +53,7 @@ static void a_name_instead_of_an_address(void **state)
     served_stop(&s);
 }
 
-static void bodies_of_one_message_and_of_two(void **state)
+static void bodies_of_one_message_and_of_two_arrive(void **state)
 {
     const pair *p = *state;
     served s = greeter_start_one("[::1]:0", p->server);
@@ -72,7 +72,7 @@ static void bodies_of_one_message_and_of_two(void **state)
     served_stop(&s);
 }
 
-static void options_and_packet_taps(void **state)
+static void options_arrive_and_packet_taps_see_each_datagram(void **state)
 {
     const pair *p = *state;
     served s = greeter_start_one("[::1]:0", p->server);
@@ -102,7 +102,7 @@ static void options_and_packet_taps(void **state)
     served_stop(&s);
 }
 
-static void plain_requests_get_what_is_open(void **state)
+static void plain_requests_get_unprotected_resources_only(void **state)
 {
     const pair *p = *state;
     served s = greeter_start_one("127.0.0.1:0", p->server);
@@ -157,7 +157,7 @@ static void make_numbered(const pair *p, int number, bool has_id_context)
 }
 
 /* More contexts than the table's first size. All have the same Sender ID; the ID Context tells them apart. */
-static void many_contexts(void **state)
+static void a_server_grows_its_context_table(void **state)
 {
     enum { MANY = 30 };
     const pair *p = *state;
@@ -180,7 +180,7 @@ static void many_contexts(void **state)
 }
 
 /* Contexts with the same IDs: eight are tried for a request, and a ninth is refused when it is added. */
-static void eight_contexts_alike(void **state)
+static void a_ninth_context_with_the_same_ids_is_refused(void **state)
 {
     const pair *p = *state;
     char dir[300];
@@ -222,7 +222,7 @@ static nacre_directory_info info_of(const char *dir)
 }
 
 /* A clean end on both sides writes exact numbers and a known window. */
-static void both_restart_and_go_on(void **state)
+static void exchanges_go_on_after_both_sides_restart(void **state)
 {
     const pair *p = *state;
     for (uint64_t run = 1; run <= 3; run++) {
@@ -238,7 +238,7 @@ static void both_restart_and_go_on(void **state)
 }
 
 /* RFC 8613 B.1.2: after a crash the server does not know its window, sends an Echo challenge, and goes on. */
-static void the_server_crashes_and_comes_back(void **state)
+static void exchanges_go_on_after_the_server_crashes(void **state)
 {
     const pair *p = *state;
     pair_seen seen = { 0 };
@@ -261,7 +261,7 @@ static void the_server_crashes_and_comes_back(void **state)
 }
 
 /* RFC 8613 B.1.1: a client that crashes uses no number twice; the number on disk is above all used ones. */
-static void the_client_crashes_and_comes_back(void **state)
+static void exchanges_go_on_after_the_client_crashes(void **state)
 {
     const pair *p = *state;
     served s = greeter_start_one("[::1]:0", p->server);
@@ -297,16 +297,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_A_DIRECTORY(request_gets_a_response),
-        IN_A_DIRECTORY(a_name_instead_of_an_address),
-        IN_A_DIRECTORY(bodies_of_one_message_and_of_two),
-        IN_A_DIRECTORY(options_and_packet_taps),
-        IN_A_DIRECTORY(plain_requests_get_what_is_open),
+        IN_A_DIRECTORY(a_host_name_is_resolved),
+        IN_A_DIRECTORY(bodies_of_one_message_and_of_two_arrive),
+        IN_A_DIRECTORY(options_arrive_and_packet_taps_see_each_datagram),
+        IN_A_DIRECTORY(plain_requests_get_unprotected_resources_only),
         IN_A_DIRECTORY(two_clients_alternate),
-        IN_A_DIRECTORY(many_contexts),
-        IN_A_DIRECTORY(eight_contexts_alike),
-        IN_A_DIRECTORY(both_restart_and_go_on),
-        IN_A_DIRECTORY(the_server_crashes_and_comes_back),
-        IN_A_DIRECTORY(the_client_crashes_and_comes_back),
+        IN_A_DIRECTORY(a_server_grows_its_context_table),
+        IN_A_DIRECTORY(a_ninth_context_with_the_same_ids_is_refused),
+        IN_A_DIRECTORY(exchanges_go_on_after_both_sides_restart),
+        IN_A_DIRECTORY(exchanges_go_on_after_the_server_crashes),
+        IN_A_DIRECTORY(exchanges_go_on_after_the_client_crashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -158,7 +158,7 @@ static void a_hundred_requests_in_flight_get_a_response_each(void **state)
 }
 
 /* A server assembles four bodies of one peer at a time. */
-static void bodies_of_several_blocks_are_in_flight_side_by_side(void **state)
+static void bodies_of_several_blocks_are_in_flight_at_once(void **state)
 {
     (void)state;
     const served s = served_start("127.0.0.1:0", fill_from, "one");
@@ -189,7 +189,7 @@ static void bodies_of_several_blocks_are_in_flight_side_by_side(void **state)
     served_stop(&s);
 }
 
-static void one_that_is_cancelled_is_not_told_and_the_others_are(void **state)
+static void cancelled_requests_are_not_reported_and_the_others_are(void **state)
 {
     (void)state;
     const served s = served_start("127.0.0.1:0", fill_from, "one");
@@ -212,7 +212,7 @@ static void one_that_is_cancelled_is_not_told_and_the_others_are(void **state)
     served_stop(&s);
 }
 
-static void one_whose_time_is_over_fails_and_the_others_go_on(void **state)
+static void a_request_fails_at_its_timeout_and_the_others_go_on(void **state)
 {
     (void)state;
     const served s = served_start("127.0.0.1:0", fill_from, "one");
@@ -246,7 +246,7 @@ static void one_whose_time_is_over_fails_and_the_others_go_on(void **state)
     served_stop(&s);
 }
 
-static void requests_go_to_two_peers_and_a_third_is_away(void **state)
+static void an_absent_peer_does_not_hold_up_two_others(void **state)
 {
     (void)state;
     const served one = served_start("127.0.0.1:0", fill_from, "one"), two = served_start("[::1]:0", fill_from, "two");
@@ -301,7 +301,7 @@ static void an_address_stands_in_for_a_name_that_does_not_resolve(void **state)
     served_stop(&s);
 }
 
-static void what_is_no_request_is_refused_and_changes_nothing(void **state)
+static void invalid_requests_are_refused_and_change_nothing(void **state)
 {
     (void)state;
     nacre_client *client = open_client((nacre_client_options){ .timeout_ms = 0 });
@@ -349,7 +349,7 @@ static void start_next(void *user, const nacre_client_result *result)
     assert_ok(nacre_client_start(c->client, NULL, &request, NULL));
 }
 
-static void a_callback_starts_and_cancels_and_does_not_wait(void **state)
+static void a_callback_may_start_and_cancel_and_must_not_block(void **state)
 {
     (void)state;
     const served s = served_start("127.0.0.1:0", fill_from, "one");
@@ -373,7 +373,7 @@ static void a_callback_starts_and_cancels_and_does_not_wait(void **state)
     served_stop(&s);
 }
 
-static void a_call_that_waits_lets_the_others_go_on(void **state)
+static void a_blocking_call_lets_other_requests_go_on(void **state)
 {
     (void)state;
     const served s = served_start("127.0.0.1:0", fill_from, "one");
@@ -484,7 +484,7 @@ static void poll_both(nacre_client *client, nacre_server *server)
     if (server != NULL) assert_ok(nacre_server_step(server, 0, NULL));
 }
 
-static void client_and_server_run_in_one_loop_of_the_program(void **state)
+static void client_and_server_run_in_one_loop(void **state)
 {
     (void)state;
     nacre_server *server;
@@ -550,17 +550,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_hundred_requests_in_flight_get_a_response_each, end_served),
-        cmocka_unit_test_teardown(bodies_of_several_blocks_are_in_flight_side_by_side, end_served),
-        cmocka_unit_test_teardown(one_that_is_cancelled_is_not_told_and_the_others_are, end_served),
-        cmocka_unit_test_teardown(one_whose_time_is_over_fails_and_the_others_go_on, end_served),
-        cmocka_unit_test_teardown(requests_go_to_two_peers_and_a_third_is_away, end_served),
+        cmocka_unit_test_teardown(bodies_of_several_blocks_are_in_flight_at_once, end_served),
+        cmocka_unit_test_teardown(cancelled_requests_are_not_reported_and_the_others_are, end_served),
+        cmocka_unit_test_teardown(a_request_fails_at_its_timeout_and_the_others_go_on, end_served),
+        cmocka_unit_test_teardown(an_absent_peer_does_not_hold_up_two_others, end_served),
         cmocka_unit_test(a_client_closes_with_requests_in_flight),
         cmocka_unit_test_teardown(an_address_stands_in_for_a_name_that_does_not_resolve, end_served),
-        cmocka_unit_test(what_is_no_request_is_refused_and_changes_nothing),
-        cmocka_unit_test_teardown(a_callback_starts_and_cancels_and_does_not_wait, end_served),
-        cmocka_unit_test_teardown(a_call_that_waits_lets_the_others_go_on, end_served),
+        cmocka_unit_test(invalid_requests_are_refused_and_change_nothing),
+        cmocka_unit_test_teardown(a_callback_may_start_and_cancel_and_must_not_block, end_served),
+        cmocka_unit_test_teardown(a_blocking_call_lets_other_requests_go_on, end_served),
         cmocka_unit_test_setup_teardown(requests_wait_for_the_store_of_their_context, pair_set_up, pair_tear_down),
-        cmocka_unit_test(client_and_server_run_in_one_loop_of_the_program),
+        cmocka_unit_test(client_and_server_run_in_one_loop),
         cmocka_unit_test(deadlines_alone_wake_a_client),
         cmocka_unit_test(a_server_of_several_threads_has_no_descriptors),
     };

@@ -16,7 +16,7 @@
 
 /* ---- What does not work ----------------------------------------------------------------------------------------------- */
 
-static void nobody_listens(void **state)
+static void a_crashed_server_is_unreachable(void **state)
 {
     const pair *p = *state;
     served s = greeter_start_one("[::1]:0", p->server);
@@ -30,7 +30,7 @@ static void nobody_listens(void **state)
 }
 
 /* A socket that receives everything and sends nothing. */
-static void server_is_silent(void **state)
+static void a_silent_server_times_out(void **state)
 {
     const pair *p = *state;
     nacre_udp *silent;
@@ -80,7 +80,7 @@ static void *acknowledge_and_refuse(void *user)
 }
 
 /* The refusal does not end the acknowledged request; it is reported when CoAP's time or the user's is up. */
-static void refusal_in_clear_is_told_when_the_time_is_up(void **state)
+static void refusal_in_clear_is_reported_when_the_time_is_up(void **state)
 {
     const pair *p = *state;
     for (int limited = 0; limited < 2; limited++) {
@@ -108,7 +108,7 @@ static void refusal_in_clear_is_told_when_the_time_is_up(void **state)
     }
 }
 
-static void the_wrong_context(void **state)
+static void a_wrong_context_gets_an_unauthenticated_error(void **state)
 {
     const pair *p = *state;
     pair_more(p, "other", "same-id");
@@ -138,7 +138,7 @@ static void the_wrong_context(void **state)
 }
 
 /* Datagrams that belong to no request of the client change nothing. */
-static void garbage_disturbs_nobody(void **state)
+static void garbage_does_not_disturb_a_request(void **state)
 {
     const pair *p = *state;
     served s = greeter_start_one("[::1]:0", p->server);
@@ -172,7 +172,7 @@ static void garbage_disturbs_nobody(void **state)
     served_stop(&s);
 }
 
-static void what_people_get_wrong(void **state)
+static void invalid_arguments_are_errors(void **state)
 {
     static const struct {
         const char *uri;
@@ -213,7 +213,7 @@ static void what_people_get_wrong(void **state)
     assert_int_equal(nacre_client_close(NULL, NULL), NACRE_OK);
 }
 
-static void one_process_per_directory(void **state)
+static void a_directory_is_open_in_one_process(void **state)
 {
     const pair *p = *state;
     served s = greeter_start_one("[::1]:0", p->server);
@@ -262,13 +262,13 @@ static void credentials_choose_the_context(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_A_DIRECTORY(nobody_listens),
-        IN_A_DIRECTORY(server_is_silent),
-        IN_A_DIRECTORY(refusal_in_clear_is_told_when_the_time_is_up),
-        IN_A_DIRECTORY(the_wrong_context),
-        IN_A_DIRECTORY(garbage_disturbs_nobody),
-        IN_A_DIRECTORY(what_people_get_wrong),
-        IN_A_DIRECTORY(one_process_per_directory),
+        IN_A_DIRECTORY(a_crashed_server_is_unreachable),
+        IN_A_DIRECTORY(a_silent_server_times_out),
+        IN_A_DIRECTORY(refusal_in_clear_is_reported_when_the_time_is_up),
+        IN_A_DIRECTORY(a_wrong_context_gets_an_unauthenticated_error),
+        IN_A_DIRECTORY(garbage_does_not_disturb_a_request),
+        IN_A_DIRECTORY(invalid_arguments_are_errors),
+        IN_A_DIRECTORY(a_directory_is_open_in_one_process),
         IN_A_DIRECTORY(credentials_choose_the_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

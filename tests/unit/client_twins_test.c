@@ -146,7 +146,7 @@ static void two_directories_with_one_key_send_nothing(void **state)
 }
 
 /* Neither matters: which of the two a run would open, or that the request needs neither. */
-static void whichever_directory_a_request_needs(void **state)
+static void twins_are_refused_whichever_directory_a_request_needs(void **state)
 {
     fixture *f = *state;
     entry(f, "/hello", f->pair.client);
@@ -157,7 +157,7 @@ static void whichever_directory_a_request_needs(void **state)
     expect_refusal(f, "/third", f->pair.client, "copy");
 }
 
-static void a_file_is_compared_as_a_map_is(void **state)
+static void a_credentials_file_is_compared_like_a_map(void **state)
 {
     fixture *f = *state;
     nacre_detail why;
@@ -181,7 +181,7 @@ static void a_file_is_compared_as_a_map_is(void **state)
 
 /* A directory that cannot be opened has no counter; its own error is reported when it is used. Requests in clear need
  * no keys. */
-static void what_cannot_be_read_is_passed_over(void **state)
+static void unreadable_directories_are_skipped(void **state)
 {
     fixture *f = *state;
     nacre_detail why;
@@ -194,7 +194,7 @@ static void what_cannot_be_read_is_passed_over(void **state)
     expect_ok(f, "/hello");
 }
 
-static void one_directory_under_several_names_is_no_twin(void **state)
+static void one_directory_under_several_names_is_accepted(void **state)
 {
     fixture *f = *state;
     char other[400];
@@ -249,7 +249,7 @@ static void a_context_of_the_program_is_compared_too(void **state)
 
 /* Both sides in one map: a client's Sender Key is its server's Recipient Key, so no key is shared. The legacy layout
  * has both in one directory, and a copy of it shares a key where the role is the same. */
-static void the_two_sides_of_one_context_are_no_twins(void **state)
+static void the_two_sides_of_one_context_are_accepted(void **state)
 {
     static const char *const settings = "{\"client-sender-id_hex\": \"63\", \"server-sender-id_hex\": \"73\"}";
     fixture *f = *state;
@@ -278,13 +278,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SERVED(two_directories_with_one_key_send_nothing),
-        SERVED(whichever_directory_a_request_needs),
-        SERVED(a_file_is_compared_as_a_map_is),
-        SERVED(what_cannot_be_read_is_passed_over),
-        SERVED(one_directory_under_several_names_is_no_twin),
+        SERVED(twins_are_refused_whichever_directory_a_request_needs),
+        SERVED(a_credentials_file_is_compared_like_a_map),
+        SERVED(unreadable_directories_are_skipped),
+        SERVED(one_directory_under_several_names_is_accepted),
         SERVED(a_map_that_changed_is_compared_again),
         SERVED(a_context_of_the_program_is_compared_too),
-        SERVED(the_two_sides_of_one_context_are_no_twins),
+        SERVED(the_two_sides_of_one_context_are_accepted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

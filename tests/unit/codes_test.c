@@ -2,7 +2,7 @@
 /* codes_test: which codes are requests, which are responses, and their names. */
 #include "support.h"
 
-static void test_requests_and_responses(void **state)
+static void codes_are_requests_or_responses(void **state)
 {
     (void)state;
     for (int code = 0; code < 256; code++) {
@@ -13,7 +13,7 @@ static void test_requests_and_responses(void **state)
     }
 }
 
-static void test_names(void **state)
+static void codes_have_names(void **state)
 {
     (void)state;
     static const struct {
@@ -38,6 +38,6 @@ static void test_names(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { TEST(test_requests_and_responses), TEST(test_names) };
+    const struct CMUnitTest tests[] = { TEST(codes_are_requests_or_responses), TEST(codes_have_names) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

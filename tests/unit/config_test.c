@@ -19,7 +19,7 @@ static nacre_endpoint *endpoint_of(nacre_endpoint_config config, void **memory)
     return ep;
 }
 
-static void the_default_of_an_endpoint_is_what_size_0_gives(void **state)
+static void endpoint_default_equals_a_configuration_of_size_0(void **state)
 {
     (void)state;
     void *memory;
@@ -47,7 +47,7 @@ static void false_is_false_after_the_default(void **state)
     free(memory);
 }
 
-static void zero_is_none_after_the_default(void **state)
+static void zero_after_the_default_means_none(void **state)
 {
     (void)state;
     void *memory;
@@ -67,7 +67,7 @@ static void zero_is_none_after_the_default(void **state)
     free(memory);
 }
 
-static void an_endpoint_without_what_it_needs_is_refused(void **state)
+static void an_endpoint_without_required_fields_is_refused(void **state)
 {
     (void)state;
     for (int row = 0; row <= 11; row++) {
@@ -140,10 +140,10 @@ static void a_client_and_connections_follow_the_same_rule(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_default_of_an_endpoint_is_what_size_0_gives),
+        cmocka_unit_test(endpoint_default_equals_a_configuration_of_size_0),
         cmocka_unit_test(false_is_false_after_the_default),
-        cmocka_unit_test(zero_is_none_after_the_default),
-        cmocka_unit_test(an_endpoint_without_what_it_needs_is_refused),
+        cmocka_unit_test(zero_after_the_default_means_none),
+        cmocka_unit_test(an_endpoint_without_required_fields_is_refused),
         cmocka_unit_test(a_transfer_and_a_stream_follow_the_same_rule),
         cmocka_unit_test(a_client_and_connections_follow_the_same_rule),
     };

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 /* RFC 8613 C.1 to C.3: the Common IV of each; the keys are checked by the vectors' messages. */
-static void test_common_iv_and_queries(void **state)
+static void common_ivs_and_queries_match_the_rfc(void **state)
 {
     (void)state;
     static const char *const common_iv[] = { "4622d4dd6d944168eefb54987c", "be35ae297d2dace910c52e99f9",
@@ -30,7 +30,7 @@ static void test_common_iv_and_queries(void **state)
 }
 
 /* RFC 8613 3.2.2: numbers start at 0, and the window is empty. */
-static void test_initial_state(void **state)
+static void numbers_start_at_0_with_an_empty_window(void **state)
 {
     (void)state;
     const nacre_context *ctx = test_context_of(1, TEST_SERVER);
@@ -44,7 +44,7 @@ static void test_initial_state(void **state)
 }
 
 /* RFC 8613 3.2.1: lengths that change the CBOR head, and an empty ID Context, which differs from an absent one. */
-static void test_info(void **state)
+static void info_is_encoded_in_shortest_form(void **state)
 {
     (void)state;
     static const struct {
@@ -82,7 +82,7 @@ static void test_info(void **state)
 }
 
 /* Absent and empty Master Salt are the same; absent and empty ID Context are not (RFC 8613 3.2.1). */
-static void test_absent_and_empty(void **state)
+static void absent_and_empty_differ_for_the_id_context_only(void **state)
 {
     (void)state;
     nacre_context_params params = test_params(2, TEST_CLIENT);
@@ -141,7 +141,7 @@ static void change(nacre_context_params *p, const char *name, bool good)
     if (!strcmp(name, "empty Echo")) p->echo = good ? NACRE_ABSENT : test_hex("");
 }
 
-static void test_parameters_refused(void **state)
+static void invalid_parameters_are_refused(void **state)
 {
     (void)state;
     static const struct {
@@ -167,7 +167,7 @@ static void test_parameters_refused(void **state)
 }
 
 /* RFC 8613 3.3: the longest ID is the nonce's length less 6, for every algorithm. */
-static void test_longest_ids_of_every_algorithm(void **state)
+static void ids_are_up_to_nonce_length_less_6(void **state)
 {
     (void)state;
     const nacre_aead *aead;
@@ -181,7 +181,7 @@ static void test_longest_ids_of_every_algorithm(void **state)
         }
 }
 
-static void test_key_buf(void **state)
+static void key_buffers_are_checked_and_wiped(void **state)
 {
     (void)state;
     nacre_context_params params = test_params(1, TEST_CLIENT);
@@ -239,7 +239,7 @@ static void counted_release(const nacre_aead *aead, void *key, size_t size)
     test_crypto()->ops->key_release(aead, key, size);
 }
 
-static void test_failure_of_each_provider_call(void **state)
+static void a_failing_provider_call_leaves_no_keys(void **state)
 {
     (void)state;
     nacre_crypto_ops ops = *test_crypto()->ops;
@@ -362,7 +362,7 @@ static bool huge_layout(const nacre_aead *aead, size_t *size, size_t *align)
 }
 
 /* A context stores the offset of its second key in 16 bits. */
-static void test_the_largest_keys(void **state)
+static void keys_from_64_kib_are_unsupported(void **state)
 {
     (void)state;
     nacre_crypto_ops ops = *test_crypto()->ops;
@@ -399,7 +399,7 @@ static void a_provider_whose_table_is_of_another_version_is_refused(void **state
     }
 }
 
-static void test_set_replay(void **state)
+static void set_replay_replaces_the_window(void **state)
 {
     (void)state;
     nacre_context *ctx = test_context_of(1, TEST_SERVER);
@@ -456,7 +456,7 @@ static size_t twins(twin rows[16])
 
 /* RFC 8613 3.3: two counters under one Sender Key, or two windows under one Recipient Key, are detected by comparing
  * keys. */
-static void one_key_in_two_contexts_is_seen(void **state)
+static void one_key_in_two_contexts_is_detected(void **state)
 {
     (void)state;
     twin rows[16];
@@ -474,7 +474,7 @@ static void one_key_in_two_contexts_is_seen(void **state)
 }
 
 /* A salt longer than a block of the hash, and that salt's hash, are one HMAC key: both derive the same keys. */
-static void one_key_from_two_spellings_of_a_salt_is_seen(void **state)
+static void one_key_from_two_spellings_of_a_salt_is_detected(void **state)
 {
     (void)state;
     nacre_context_params long_salt = test_params(1, TEST_CLIENT), hashed = long_salt;
@@ -499,7 +499,7 @@ static void contexts_of_every_algorithm_are_told_apart(void **state)
     }
 }
 
-static void a_context_without_keys_is_the_same_as_none(void **state)
+static void a_context_without_keys_equals_no_other(void **state)
 {
     (void)state;
     const nacre_context none = { .aead = NULL }, *ctx = test_context_of(1, TEST_CLIENT);
@@ -514,24 +514,24 @@ static void a_context_without_keys_is_the_same_as_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_common_iv_and_queries),
-        TEST(test_initial_state),
-        TEST(test_info),
-        TEST(test_absent_and_empty),
-        TEST(test_parameters_refused),
-        TEST(test_longest_ids_of_every_algorithm),
-        TEST(test_key_buf),
-        TEST(test_failure_of_each_provider_call),
+        TEST(common_ivs_and_queries_match_the_rfc),
+        TEST(numbers_start_at_0_with_an_empty_window),
+        TEST(info_is_encoded_in_shortest_form),
+        TEST(absent_and_empty_differ_for_the_id_context_only),
+        TEST(invalid_parameters_are_refused),
+        TEST(ids_are_up_to_nonce_length_less_6),
+        TEST(key_buffers_are_checked_and_wiped),
+        TEST(a_failing_provider_call_leaves_no_keys),
         TEST(derived_keys_make_the_context_that_their_secret_makes),
         TEST(derived_keys_of_another_length_are_refused),
         TEST(a_provider_that_fails_leaves_no_derived_key),
-        TEST(test_the_largest_keys),
+        TEST(keys_from_64_kib_are_unsupported),
         TEST(a_provider_whose_table_is_of_another_version_is_refused),
-        TEST(test_set_replay),
-        TEST(one_key_in_two_contexts_is_seen),
-        TEST(one_key_from_two_spellings_of_a_salt_is_seen),
+        TEST(set_replay_replaces_the_window),
+        TEST(one_key_in_two_contexts_is_detected),
+        TEST(one_key_from_two_spellings_of_a_salt_is_detected),
         TEST(contexts_of_every_algorithm_are_told_apart),
-        TEST(a_context_without_keys_is_the_same_as_none),
+        TEST(a_context_without_keys_equals_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

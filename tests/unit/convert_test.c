@@ -41,7 +41,7 @@ static bool same_state(const nacre_directory_info *a, const nacre_directory_info
            memcmp(a->secret, b->secret, sizeof a->secret) == 0 && memcmp(a->salt, b->salt, sizeof a->salt) == 0;
 }
 
-static void there_and_back(void **state)
+static void conversion_there_and_back_keeps_the_state(void **state)
 {
     struct fixture *f = *state;
     nacre_directory_info before, between, after;
@@ -65,7 +65,7 @@ static void there_and_back(void **state)
     assert_int_equal(scratch_count(f->dir, "."), 2); /* no temporary file is left */
 }
 
-static void roles_cross_the_ids(void **state)
+static void the_server_role_swaps_the_ids(void **state)
 {
     struct fixture *f = *state;
     fill(f, NEWEST, newest_state);
@@ -133,7 +133,7 @@ static void refusals_change_nothing(void **state)
     assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, NULL), NACRE_OK);
 }
 
-static void an_open_directory_is_left_alone(void **state)
+static void an_open_directory_is_not_converted(void **state)
 {
     struct fixture *f = *state;
     nacre_directory *dir = NULL;
@@ -144,7 +144,7 @@ static void an_open_directory_is_left_alone(void **state)
     scratch_expect(f->dir, "settings.json", NEWEST);
 }
 
-static void secrets_get_the_name_that_all_read(void **state)
+static void secrets_get_the_name_that_all_programs_read(void **state)
 {
     struct fixture *f = *state;
     fill(f, NEWEST, newest_state);
@@ -168,7 +168,7 @@ static void expect_true_state(struct fixture *f, const nacre_directory_info *bef
     assert_int_equal(nacre_directory_close(dir, NULL), NACRE_OK);
 }
 
-static void every_step_may_be_the_last(void **state)
+static void a_crash_after_any_step_leaves_the_true_state(void **state)
 {
     struct fixture *f = *state;
     for (unsigned to = NACRE_LAYOUT_NEWEST; to <= NACRE_LAYOUT_LEGACY; to++) {
@@ -253,12 +253,12 @@ static void the_secret_gets_its_newest_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(there_and_back),
-        TEST(roles_cross_the_ids),
+        TEST(conversion_there_and_back_keeps_the_state),
+        TEST(the_server_role_swaps_the_ids),
         TEST(refusals_change_nothing),
-        TEST(an_open_directory_is_left_alone),
-        TEST(secrets_get_the_name_that_all_read),
-        TEST(every_step_may_be_the_last),
+        TEST(an_open_directory_is_not_converted),
+        TEST(secrets_get_the_name_that_all_programs_read),
+        TEST(a_crash_after_any_step_leaves_the_true_state),
         TEST(the_secret_gets_its_newest_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,7 +173,7 @@ static void the_longest_wins_then_the_first(void **state)
     nacre_credentials_free(c);
 }
 
-static void what_does_not_fit_finds_nothing(void **state)
+static void uris_without_a_matching_pattern_find_nothing(void **state)
 {
     const char *dir = *state;
     nacre_credentials *c = load(dir, "{\"coap://h/*\": {\"oscore\": {\"basedir\": \"d\"}}, \"coap://gone/*\": null,\n"
@@ -192,7 +192,7 @@ static void what_does_not_fit_finds_nothing(void **state)
     nacre_credentials_free(NULL);
 }
 
-static void aliases_lead_to_their_entry(void **state)
+static void aliases_resolve_to_their_entry(void **state)
 {
     const char *dir = *state;
     /* Aliases forwards, backwards and over two steps, with names longer and shorter than the pattern. */
@@ -229,7 +229,7 @@ static void directories_are_relative_to_the_file(void **state)
     free(old);
 }
 
-static void what_is_not_understood_is_refused(void **state)
+static void unknown_or_invalid_entries_are_refused(void **state)
 {
     const char *dir = *state;
 #define GOOD "{\"oscore\": {\"basedir\": \"d\"}}"
@@ -313,7 +313,7 @@ static void what_is_not_understood_is_refused(void **state)
 }
 
 /* A path with dot segments matches the entry of the path that it resolves to, since the request is sent there. */
-static void dot_segments_are_no_way_round(void **state)
+static void dot_segments_do_not_evade_an_entry(void **state)
 {
     const char *dir = *state;
     nacre_credentials *c =
@@ -402,7 +402,7 @@ static void no_spelling_of_a_host_evades_its_entry(void **state)
     nacre_credentials_free(c);
 }
 
-static void files_that_cannot_be_read(void **state)
+static void unreadable_files_are_errors(void **state)
 {
     const char *dir = *state;
     nacre_credentials *c = NULL;
@@ -428,7 +428,7 @@ static void files_that_cannot_be_read(void **state)
 }
 
 /* The match that aiocoap finds for a URI takes precedence over matches of the more lenient reading. */
-static void the_exact_reading_comes_first(void **state)
+static void the_exact_reading_takes_precedence(void **state)
 {
     const char *dir = *state;
     static const struct {
@@ -453,7 +453,7 @@ static void the_exact_reading_comes_first(void **state)
 }
 
 /* Only what is named is sent in clear, and no other spelling of a URI evades its protection. */
-static void plain_must_be_said(void **state)
+static void only_named_resources_are_sent_in_clear(void **state)
 {
     const char *dir = *state;
     static const struct {
@@ -481,7 +481,7 @@ static void plain_must_be_said(void **state)
 }
 
 /* One pattern in many spellings, and its URIs in many spellings, match the same credential. */
-static void patterns_are_found_in_any_spelling(void **state)
+static void patterns_match_in_any_spelling(void **state)
 {
     const char *dir = *state;
     static const char *const patterns[] = {
@@ -584,7 +584,7 @@ static void a_plain_pattern_gives_way_to_its_twin(void **state)
 }
 
 /* A byte order mark is refused with a clear error; DOS line ends are accepted. */
-static void dos_lines_are_read_and_a_mark_is_refused(void **state)
+static void dos_lines_are_read_and_a_byte_order_mark_is_refused(void **state)
 {
     const char *dir = *state;
     nacre_credentials *c = load(dir, "{\r\n \"coap://h/*\": " GOOD "\r\n}\r\n");
@@ -597,7 +597,7 @@ static void dos_lines_are_read_and_a_mark_is_refused(void **state)
     assert_non_null(strstr(why.text, "byte order mark"));
 }
 
-static void a_role_and_a_name_come_along(void **state)
+static void entries_carry_a_role_and_a_name(void **state)
 {
     const char *dir = *state;
     nacre_credential found;
@@ -615,7 +615,7 @@ static void a_role_and_a_name_come_along(void **state)
 
 /* ---- Maps built by hand --------------------------------------------------------------------------------------------- */
 
-static void a_map_by_hand(void **state)
+static void a_map_is_built_by_calls(void **state)
 {
     (void)state;
     nacre_credentials *c;
@@ -646,7 +646,7 @@ static void a_map_by_hand(void **state)
     nacre_credentials_free(c);
 }
 
-static void a_map_by_hand_refuses(void **state)
+static void a_map_refuses_invalid_entries(void **state)
 {
     (void)state;
     nacre_credentials *c;
@@ -664,7 +664,7 @@ static void a_map_by_hand_refuses(void **state)
 }
 
 /* Ten thousand aliases in one chain, and in a cycle: the cost is that of sorting them. */
-static void long_chains_cost_little(void **state)
+static void long_alias_chains_cost_their_sorting(void **state)
 {
     const char *dir = *state;
     enum { LINKS = 10000 };
@@ -687,7 +687,7 @@ static void long_chains_cost_little(void **state)
 }
 
 /* A pattern of stars against a long URI that just fails to match: quadratic at worst, never exponential. */
-static void stars_do_not_explode(void **state)
+static void many_stars_match_in_quadratic_time(void **state)
 {
     (void)state;
     char pattern[201], uri[4001];
@@ -709,24 +709,24 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(patterns_cover_uris),
         cmocka_unit_test_setup_teardown(the_longest_wins_then_the_first, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_does_not_fit_finds_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(aliases_lead_to_their_entry, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(uris_without_a_matching_pattern_find_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(aliases_resolve_to_their_entry, set_up, tear_down),
         cmocka_unit_test_setup_teardown(directories_are_relative_to_the_file, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_is_not_understood_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(dot_segments_are_no_way_round, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(unknown_or_invalid_entries_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(dot_segments_do_not_evade_an_entry, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_spelling_of_a_host_evades_its_entry, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(files_that_cannot_be_read, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_exact_reading_comes_first, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(plain_must_be_said, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(patterns_are_found_in_any_spelling, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(unreadable_files_are_errors, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_exact_reading_takes_precedence, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(only_named_resources_are_sent_in_clear, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(patterns_match_in_any_spelling, set_up, tear_down),
         cmocka_unit_test_setup_teardown(dot_segments_of_a_pattern_are_resolved_or_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_plain_pattern_gives_way_to_its_twin, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(dos_lines_are_read_and_a_mark_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_role_and_a_name_come_along, set_up, tear_down),
-        cmocka_unit_test(a_map_by_hand),
-        cmocka_unit_test(a_map_by_hand_refuses),
-        cmocka_unit_test_setup_teardown(long_chains_cost_little, set_up, tear_down),
-        cmocka_unit_test(stars_do_not_explode),
+        cmocka_unit_test_setup_teardown(dos_lines_are_read_and_a_byte_order_mark_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(entries_carry_a_role_and_a_name, set_up, tear_down),
+        cmocka_unit_test(a_map_is_built_by_calls),
+        cmocka_unit_test(a_map_refuses_invalid_entries),
+        cmocka_unit_test_setup_teardown(long_alias_chains_cost_their_sorting, set_up, tear_down),
+        cmocka_unit_test(many_stars_match_in_quadratic_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

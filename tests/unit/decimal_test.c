@@ -22,7 +22,7 @@
     "2952085005768838150682342462881473913110540827237163350510684586298239947245938479716304835356329624"             \
     "224137216"
 
-static void reads_what_fits(void **state)
+static void numbers_that_fit_are_read(void **state)
 {
     (void)state;
     static const struct {
@@ -71,7 +71,7 @@ static void reads_what_fits(void **state)
     }
 }
 
-static void reads_64_bits(void **state)
+static void numbers_of_64_bits_are_read_exactly(void **state)
 {
     (void)state;
     uint64_t value = 7;
@@ -84,7 +84,7 @@ static void reads_64_bits(void **state)
 }
 
 /* Every power of two and its predecessor, written and read back: each carry over a byte occurs. */
-static void writes_what_it_reads(void **state)
+static void written_numbers_are_read_back(void **state)
 {
     (void)state;
     for (size_t bit = 0; bit < 1024; bit++) {
@@ -102,7 +102,7 @@ static void writes_what_it_reads(void **state)
     }
 }
 
-static void writes_the_largest(void **state)
+static void the_largest_number_is_written(void **state)
 {
     (void)state;
     uint8_t bits[128];
@@ -117,10 +117,10 @@ static void writes_the_largest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_fits),
-        cmocka_unit_test(reads_64_bits),
-        cmocka_unit_test(writes_what_it_reads),
-        cmocka_unit_test(writes_the_largest),
+        cmocka_unit_test(numbers_that_fit_are_read),
+        cmocka_unit_test(numbers_of_64_bits_are_read_exactly),
+        cmocka_unit_test(written_numbers_are_read_back),
+        cmocka_unit_test(the_largest_number_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

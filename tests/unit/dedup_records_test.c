@@ -76,7 +76,7 @@ static void message_is_recognised_by_peer_message_id_and_all_its_bytes(void **st
     world_close(w);
 }
 
-static void record_expires_after_the_exchange_lifetime_unless_it_is_worked_with(void **state)
+static void record_expires_after_the_exchange_lifetime_unless_in_use(void **state)
 {
     (void)state;
     world *w = world_open();
@@ -94,7 +94,7 @@ static void record_expires_after_the_exchange_lifetime_unless_it_is_worked_with(
     world_close(w);
 }
 
-static void what_was_not_verified_is_evicted_first_then_the_oldest_that_is_done(void **state)
+static void unverified_records_are_evicted_first_then_the_oldest_completed(void **state)
 {
     (void)state;
     world *w = world_open();
@@ -116,7 +116,7 @@ static void what_was_not_verified_is_evicted_first_then_the_oldest_that_is_done(
     world_close(w);
 }
 
-static void message_that_waits_for_a_store_is_dropped_when_it_has_outlived_its_sender(void **state)
+static void waiting_message_is_dropped_when_its_sender_has_given_up(void **state)
 {
     (void)state;
     world *w = world_open();
@@ -150,9 +150,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(message_is_recognised_by_peer_message_id_and_all_its_bytes),
-        cmocka_unit_test(record_expires_after_the_exchange_lifetime_unless_it_is_worked_with),
-        cmocka_unit_test(what_was_not_verified_is_evicted_first_then_the_oldest_that_is_done),
-        cmocka_unit_test(message_that_waits_for_a_store_is_dropped_when_it_has_outlived_its_sender),
+        cmocka_unit_test(record_expires_after_the_exchange_lifetime_unless_in_use),
+        cmocka_unit_test(unverified_records_are_evicted_first_then_the_oldest_completed),
+        cmocka_unit_test(waiting_message_is_dropped_when_its_sender_has_given_up),
         cmocka_unit_test(newest_messages_are_found_after_thousands_of_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,7 @@ static void duplicate_con_gets_the_same_bytes(void **state)
 }
 
 /* Duplicates that arrive faster than anything is sent get one response together, and no queue overflows. */
-static void duplicates_while_nothing_is_sent(void **state)
+static void duplicates_before_the_next_send_get_one_response(void **state)
 {
     (void)state;
     pair p;
@@ -48,7 +48,7 @@ static void duplicates_while_nothing_is_sent(void **state)
     pair_close(&p);
 }
 
-static void duplicate_before_the_response(void **state)
+static void duplicates_before_the_response_are_dropped(void **state)
 {
     (void)state;
     pair p;
@@ -125,7 +125,7 @@ static bool is_new(party *p, const party *from, const datagram *d, uint64_t now)
     return fresh;
 }
 
-static void what_makes_a_duplicate(void **state)
+static void duplicates_have_the_same_peer_mid_and_bytes(void **state)
 {
     (void)state;
     pair p;
@@ -183,7 +183,7 @@ static void oldest_completed_is_evicted(void **state)
 }
 
 /* The replay window rejects duplicates whose record was evicted: none is executed twice. */
-static void replay_window_catches_the_rest(void **state)
+static void replay_window_rejects_duplicates_of_evicted_records(void **state)
 {
     (void)state;
     pair p;
@@ -204,7 +204,7 @@ static void replay_window_catches_the_rest(void **state)
     pair_close(&p);
 }
 
-static void all_in_use(void **state)
+static void requests_are_dropped_when_all_records_are_in_use(void **state)
 {
     (void)state;
     pair p;
@@ -231,7 +231,7 @@ static void all_in_use(void **state)
 }
 
 /* Requests that wait for a store that never confirms are dropped once their senders have given up. */
-static void waiting_for_ever(void **state)
+static void requests_for_a_dead_store_are_dropped_in_time(void **state)
 {
     (void)state;
     pair p;
@@ -251,7 +251,7 @@ static void waiting_for_ever(void **state)
 }
 
 /* Forged requests evict forged ones, and no responses that may be requested again. */
-static void forged_traffic_goes_first(void **state)
+static void unverified_records_are_evicted_first(void **state)
 {
     (void)state;
     pair p;
@@ -425,7 +425,7 @@ static void refusals_are_repeated_for_duplicates(void **state)
 }
 
 /* A server without contexts refuses protected requests. */
-static void no_contexts_at_all(void **state)
+static void a_server_without_contexts_refuses_protected_requests(void **state)
 {
     (void)state;
     pair p;
@@ -460,7 +460,7 @@ static void no_contexts_at_all(void **state)
 
 /* RFC 8613 3.3: several contexts with one kid are tried in turn, also when the window of one has seen the number, up to
  * a limit, so that the cost of a kid is bounded. */
-static void several_contexts_with_one_kid(void **state)
+static void contexts_with_one_kid_are_each_tried(void **state)
 {
     (void)state;
     pair p;
@@ -517,7 +517,7 @@ static void each_endpoint_has_its_hash_key(void **state)
 
 /* Datagrams of one length that differ in any one bit have different hashes, and so have two of which one is a prefix of
  * the other; equal ones have equal hashes. */
-static void each_bit_counts(void **state)
+static void each_bit_changes_the_hash(void **state)
 {
     (void)state;
     enum { LONGEST = 40 };
@@ -542,7 +542,7 @@ static void each_bit_counts(void **state)
 }
 
 /* Changes of two words that cancel out in a hash that multiplies by an odd factor, whatever the factor is. */
-static void no_change_undoes_another(void **state)
+static void changes_do_not_cancel_out_in_the_hash(void **state)
 {
     (void)state;
     enum { WORDS = 5, SHIFTS = 64 };
@@ -572,24 +572,24 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(duplicate_con_gets_the_same_bytes),
-        cmocka_unit_test(duplicates_while_nothing_is_sent),
-        cmocka_unit_test(duplicate_before_the_response),
+        cmocka_unit_test(duplicates_before_the_next_send_get_one_response),
+        cmocka_unit_test(duplicates_before_the_response_are_dropped),
         cmocka_unit_test(duplicate_non_is_dropped),
         cmocka_unit_test(ignored_con_is_acknowledged_again),
-        cmocka_unit_test(what_makes_a_duplicate),
+        cmocka_unit_test(duplicates_have_the_same_peer_mid_and_bytes),
         cmocka_unit_test(record_expires_after_exchange_lifetime),
         cmocka_unit_test(oldest_completed_is_evicted),
-        cmocka_unit_test(replay_window_catches_the_rest),
-        cmocka_unit_test(all_in_use),
-        cmocka_unit_test(waiting_for_ever),
-        cmocka_unit_test(forged_traffic_goes_first),
+        cmocka_unit_test(replay_window_rejects_duplicates_of_evicted_records),
+        cmocka_unit_test(requests_are_dropped_when_all_records_are_in_use),
+        cmocka_unit_test(requests_for_a_dead_store_are_dropped_in_time),
+        cmocka_unit_test(unverified_records_are_evicted_first),
         cmocka_unit_test(each_of_thousands_of_records_is_found),
         cmocka_unit_test(refusals_are_repeated_for_duplicates),
-        cmocka_unit_test(no_contexts_at_all),
-        cmocka_unit_test(several_contexts_with_one_kid),
+        cmocka_unit_test(a_server_without_contexts_refuses_protected_requests),
+        cmocka_unit_test(contexts_with_one_kid_are_each_tried),
         cmocka_unit_test(each_endpoint_has_its_hash_key),
-        cmocka_unit_test(each_bit_counts),
-        cmocka_unit_test(no_change_undoes_another),
+        cmocka_unit_test(each_bit_changes_the_hash),
+        cmocka_unit_test(changes_do_not_cancel_out_in_the_hash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,7 +37,7 @@ int flock(int fd, int operation)
 
 /* ---- The lock ---- */
 
-static void one_opener_at_a_time(void **state)
+static void a_directory_has_one_opener_at_a_time(void **state)
 {
     struct fixture *f = *state;
     nacre_directory *dir = open_ok(f, f->client), *second = NULL;
@@ -73,7 +73,7 @@ static pid_t lock_in_child(struct fixture *f, long hold_ms, bool unlink_first)
     return child;
 }
 
-static void another_process_is_named(void **state)
+static void the_error_names_the_process_that_holds_the_lock(void **state)
 {
     struct fixture *f = *state;
     nacre_directory *dir = NULL;
@@ -89,7 +89,7 @@ static void another_process_is_named(void **state)
     close_ok(open_ok(f, f->client));
 }
 
-static void a_short_holder_is_waited_for(void **state)
+static void opening_waits_for_a_short_holder(void **state)
 {
     struct fixture *f = *state;
     pid_t child = lock_in_child(f, 300, false);
@@ -118,7 +118,7 @@ static void a_removed_lock_file_does_not_count(void **state)
 }
 
 /* Removing `lock` of an open directory does not let a second process in: the directory itself is locked as well. */
-static void removing_the_lock_file_lets_nobody_in(void **state)
+static void removing_the_lock_file_lets_no_second_process_in(void **state)
 {
     struct fixture *f = *state;
     nacre_detail why = { "" };
@@ -143,7 +143,7 @@ static void removing_the_lock_file_lets_nobody_in(void **state)
 }
 
 /* Some file systems cannot lock directories; there the file alone protects. */
-static void a_file_system_without_directory_locks_will_do(void **state)
+static void a_file_system_without_directory_locks_is_accepted(void **state)
 {
     struct fixture *f = *state;
     static const int reasons[] = { EBADF, EINVAL, ENOLCK, ENOSYS, EOPNOTSUPP };
@@ -175,7 +175,7 @@ static void expect_no_lock(struct fixture *f)
 }
 
 /* Something other than a regular file is refused as lock; following the error's advice helps. */
-static void what_is_no_file_is_no_lock(void **state)
+static void a_lock_that_is_no_regular_file_is_refused(void **state)
 {
     struct fixture *f = *state;
     assert_int_equal(symlink("/dev/null", scratch_path(f->client, "lock")), 0);
@@ -217,13 +217,13 @@ static void a_forked_child_writes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(one_opener_at_a_time),
-        TEST(another_process_is_named),
-        TEST(a_short_holder_is_waited_for),
+        TEST(a_directory_has_one_opener_at_a_time),
+        TEST(the_error_names_the_process_that_holds_the_lock),
+        TEST(opening_waits_for_a_short_holder),
         TEST(a_removed_lock_file_does_not_count),
-        TEST(removing_the_lock_file_lets_nobody_in),
-        TEST(a_file_system_without_directory_locks_will_do),
-        TEST(what_is_no_file_is_no_lock),
+        TEST(removing_the_lock_file_lets_no_second_process_in),
+        TEST(a_file_system_without_directory_locks_is_accepted),
+        TEST(a_lock_that_is_no_regular_file_is_refused),
         TEST(a_forked_child_writes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

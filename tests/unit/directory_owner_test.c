@@ -88,7 +88,7 @@ static void expect_owner(struct fixture *f, const char *name, uid_t uid)
     assert_int_equal(st.st_uid, uid);
 }
 
-static void the_state_alone_may_be_written(void **state)
+static void write_permission_for_the_state_alone_is_enough(void **state)
 {
     struct fixture *f = *state;
     nacre_detail why;
@@ -106,7 +106,7 @@ static void the_state_alone_may_be_written(void **state)
 
 /* A state that root created and changed the owner of, and left-over files of root: they are swept where that is
  * allowed, and do no harm otherwise. */
-static void a_state_that_was_given_away(void **state)
+static void a_state_created_by_root_is_used(void **state)
 {
     struct fixture *f = *state;
     nacre_detail why;
@@ -120,7 +120,7 @@ static void a_state_that_was_given_away(void **state)
 }
 
 /* Each row is the first test's setup with one difference: what fails, and with which error text. */
-static void what_must_be_allowed(void **state)
+static void missing_permissions_are_errors(void **state)
 {
     struct fixture *f = *state;
     static const struct {
@@ -154,7 +154,7 @@ static void what_must_be_allowed(void **state)
 }
 
 /* The lock belongs to another user and no file can be created: no state can be kept, so nothing is sent. */
-static void a_directory_that_cannot_be_written(void **state)
+static void a_directory_without_write_permission_sends_nothing(void **state)
 {
     struct fixture *f = *state;
     nacre_detail why;
@@ -177,10 +177,10 @@ int main(void)
         return 77;
     }
     const struct CMUnitTest tests[] = {
-        TEST(the_state_alone_may_be_written),
-        TEST(a_state_that_was_given_away),
-        TEST(what_must_be_allowed),
-        TEST(a_directory_that_cannot_be_written),
+        TEST(write_permission_for_the_state_alone_is_enough),
+        TEST(a_state_created_by_root_is_used),
+        TEST(missing_permissions_are_errors),
+        TEST(a_directory_without_write_permission_sends_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,7 @@
 
 /* ---- Settings ---- */
 
-static void settings_are_taken_or_refused(void **state)
+static void settings_are_accepted_or_refused(void **state)
 {
     struct fixture *f = *state;
     /* `says` NULL: accepted; every other row differs in one thing from an accepted one. */
@@ -148,7 +148,7 @@ static void secrets_stay_out_of_errors(void **state)
     }
 }
 
-static void all_data_arrive(void **state)
+static void every_setting_is_read(void **state)
 {
     struct fixture *f = *state;
     nacre_directory_info info;
@@ -180,7 +180,7 @@ static void all_data_arrive(void **state)
 }
 
 /* RFC 8613 3.2.1: no ID Context and an empty one are two different contexts. */
-static void an_empty_id_context_is_one(void **state)
+static void an_empty_id_context_differs_from_none(void **state)
 {
     struct fixture *f = *state;
     nacre_directory_info info;
@@ -216,7 +216,7 @@ static void secrets_are_revealed_only_on_request(void **state)
     assert_int_equal(info.aead->cose, 10);
 }
 
-static void both_names_of_the_secret_file(void **state)
+static void the_secret_file_has_two_names(void **state)
 {
     struct fixture *f = *state;
     nacre_directory_info info;
@@ -252,7 +252,7 @@ static void secrets_of_256_bytes_are_the_longest(void **state)
 
 /* Booleans, numbers, hex and names longer than any expected size. Up to `longest` bytes are accepted; a row of 0 starts
  * one byte too long. */
-static void b3_values_longer_than_any_that_is_expected(void **state)
+static void overlong_values_are_accepted_or_refused_by_length(void **state)
 {
     struct fixture *f = *state;
     static const struct {
@@ -304,7 +304,7 @@ static void b3_values_longer_than_any_that_is_expected(void **state)
     }
 }
 
-static void files_that_cannot_be_read(void **state)
+static void unreadable_files_are_errors(void **state)
 {
     struct fixture *f = *state;
     nacre_directory_info info;
@@ -334,7 +334,7 @@ static void files_that_cannot_be_read(void **state)
 
 /* ---- sequence.json ---- */
 
-static void states_are_taken_or_refused(void **state)
+static void states_are_accepted_or_refused(void **state)
 {
     struct fixture *f = *state;
     static const struct {
@@ -467,16 +467,16 @@ static void large_windows_are_exact(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(settings_are_taken_or_refused),
+        TEST(settings_are_accepted_or_refused),
         TEST(secrets_stay_out_of_errors),
-        TEST(all_data_arrive),
-        TEST(an_empty_id_context_is_one),
+        TEST(every_setting_is_read),
+        TEST(an_empty_id_context_differs_from_none),
         TEST(secrets_are_revealed_only_on_request),
-        TEST(both_names_of_the_secret_file),
+        TEST(the_secret_file_has_two_names),
         TEST(secrets_of_256_bytes_are_the_longest),
-        TEST(b3_values_longer_than_any_that_is_expected),
-        TEST(files_that_cannot_be_read),
-        TEST(states_are_taken_or_refused),
+        TEST(overlong_values_are_accepted_or_refused_by_length),
+        TEST(unreadable_files_are_errors),
+        TEST(states_are_accepted_or_refused),
         TEST(a_state_cut_off_anywhere_is_refused),
         TEST(large_windows_are_exact),
     };

@@ -89,7 +89,7 @@ static void an_unknown_window_stays_unknown(void **state)
     scratch_expect(f->server, "sequence.json", STATE("0", UNKNOWN));
 }
 
-static void numbers_end_where_they_end(void **state)
+static void numbers_end_after_the_last_one(void **state)
 {
     struct fixture *f = *state;
     uint8_t buf[64];
@@ -179,7 +179,7 @@ static void a_failed_window_write_keeps_requests_waiting(void **state)
 
 /* The rename succeeded and only its fsync failed: "unknown" may be on disk although the window is still known. The
  * close does not assume that the remembered state is on disk. */
-static void a_half_done_write_is_written_over(void **state)
+static void a_half_done_write_is_overwritten(void **state)
 {
     struct fixture *f = *state;
     uint8_t buf[64];
@@ -222,7 +222,7 @@ static void a_failed_close_leaves_the_pessimistic_state(void **state)
     }
 }
 
-static void a_directory_that_went_away(void **state)
+static void a_removed_directory_is_an_error(void **state)
 {
     struct fixture *f = *state;
     nacre_detail why = { "" };
@@ -287,7 +287,7 @@ static void errors_say_what_to_do(void **state)
 
 /* ---- Saving in between ---- */
 
-static void a_save_in_between_says_the_truth(void **state)
+static void a_save_in_between_writes_the_exact_state(void **state)
 {
     struct fixture *f = *state;
     uint8_t bufs[2][64], buf[64];
@@ -321,7 +321,7 @@ static void a_save_in_between_says_the_truth(void **state)
 }
 
 /* A save whose fsync failed may leave less on disk than is remembered: it is overwritten before the context goes on. */
-static void a_half_done_save_is_written_over(void **state)
+static void a_half_done_save_is_overwritten(void **state)
 {
     struct fixture *f = *state;
     uint8_t buf[64];
@@ -459,17 +459,17 @@ int main(void)
         TEST(an_unused_directory_stays_as_it_is),
         TEST(the_state_is_pessimistic_in_between),
         TEST(an_unknown_window_stays_unknown),
-        TEST(numbers_end_where_they_end),
+        TEST(numbers_end_after_the_last_one),
         TEST(the_working_directory_may_change),
         TEST(a_failed_write_confirms_nothing),
         TEST(a_failed_window_write_keeps_requests_waiting),
-        TEST(a_half_done_write_is_written_over),
+        TEST(a_half_done_write_is_overwritten),
         TEST(a_failed_close_leaves_the_pessimistic_state),
-        TEST(a_directory_that_went_away),
+        TEST(a_removed_directory_is_an_error),
         TEST(leftovers_of_a_crash_are_swept),
         TEST(errors_say_what_to_do),
-        TEST(a_save_in_between_says_the_truth),
-        TEST(a_half_done_save_is_written_over),
+        TEST(a_save_in_between_writes_the_exact_state),
+        TEST(a_half_done_save_is_overwritten),
         TEST(no_number_is_used_twice),
         TEST(no_request_is_accepted_twice),
     };

@@ -50,7 +50,7 @@ static void value_of_a_success_goes_with_the_next_request_once(void **state)
 
 /* An inner value is sent inside, one in clear is sent in clear, neither to another address, and neither after it has
  * expired. */
-static void value_goes_nowhere_else(void **state)
+static void value_is_sent_to_its_origin_only(void **state)
 {
     (void)state;
     enum { OTHER_PROTECTION, ELSEWHERE, LATE, IN_TIME, NUM };
@@ -74,7 +74,7 @@ static void value_goes_nowhere_else(void **state)
 }
 
 /* Removing a context drops its value: another context may get its address. */
-static void value_goes_with_its_context(void **state)
+static void value_is_dropped_with_its_context(void **state)
 {
     (void)state;
     pair p;
@@ -146,7 +146,7 @@ static void hear_in_clear(pair *p, origin from, uint64_t now)
 
 /* RFC 9175 2.3: values from outer options, or from non-OSCORE responses, are sent in outer options: once, to that
  * address, before they expire. */
-static void value_in_clear_goes_outside_of_a_protected_request(void **state)
+static void value_in_clear_is_sent_as_outer_option(void **state)
 {
     (void)state;
     for (origin from = PLAIN_RESPONSE; from < NUM_ORIGINS; from++) {
@@ -183,7 +183,7 @@ static void values_inside_and_outside_do_not_mix(void **state)
 }
 
 /* An inner value stays, however many servers send values in clear. */
-static void values_in_clear_displace_none_that_came_inside(void **state)
+static void values_in_clear_evict_no_inner_value(void **state)
 {
     (void)state;
     pair p;
@@ -251,11 +251,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(value_of_a_success_goes_with_the_next_request_once),
-        cmocka_unit_test(value_goes_nowhere_else),
-        cmocka_unit_test(value_goes_with_its_context),
-        cmocka_unit_test(value_in_clear_goes_outside_of_a_protected_request),
+        cmocka_unit_test(value_is_sent_to_its_origin_only),
+        cmocka_unit_test(value_is_dropped_with_its_context),
+        cmocka_unit_test(value_in_clear_is_sent_as_outer_option),
         cmocka_unit_test(values_inside_and_outside_do_not_mix),
-        cmocka_unit_test(values_in_clear_displace_none_that_came_inside),
+        cmocka_unit_test(values_in_clear_evict_no_inner_value),
         cmocka_unit_test(value_without_space_waits_for_a_shorter_request),
         cmocka_unit_test(value_of_ours_that_comes_back_outside_validates_the_address),
     };

@@ -52,7 +52,7 @@ static nacre_oscore_option option_of(nacre_bytes datagram)
 
 /* RFC 8613 B.1.2, complete: 4.01 with Echo only and its own Partial IV; then the request with Echo, whose Partial IV
  * becomes the lower edge; and a response with its own Partial IV. */
-static void test_recovery(void **state)
+static void a_verified_echo_recovers_the_window(void **state)
 {
     (void)state;
     for (int vector = 1; vector <= 3; vector++) {
@@ -106,7 +106,7 @@ static void test_recovery(void **state)
 
 /* Without Echo, or with a wrong, shorter or longer one, the request is challenged again and nothing changes; the right
  * one is accepted. */
-static void test_b15_wrong_echo_then_right_echo(void **state)
+static void a_wrong_echo_is_challenged_and_the_right_one_accepted(void **state)
 {
     (void)state;
     nacre_context *client = test_context_of(1, TEST_CLIENT), *server = server_that_forgot(1, ECHO_VALUE);
@@ -141,7 +141,7 @@ static void test_b15_wrong_echo_then_right_echo(void **state)
 }
 
 /* Only an inner Echo value counts, because an attacker can add an outer one. */
-static void test_an_outer_echo_is_none(void **state)
+static void an_outer_echo_does_not_count(void **state)
 {
     (void)state;
     nacre_context *client = test_context_of(1, TEST_CLIENT), *server = server_that_forgot(1, ECHO_VALUE);
@@ -157,7 +157,7 @@ static void test_an_outer_echo_is_none(void **state)
 }
 
 /* With a token of the extended form (RFC 8974). */
-static void test_b15_extended_token(void **state)
+static void challenges_work_with_extended_tokens(void **state)
 {
     (void)state;
     static const size_t lengths[] = { 0, 8, 13, 14, 268, 269, 300 };
@@ -188,7 +188,7 @@ static void test_b15_extended_token(void **state)
 }
 
 /* After a restart an old request is refused or challenged, never accepted, however often it is received. */
-static void test_b12_replay_after_a_restart(void **state)
+static void an_old_request_is_not_accepted_after_a_restart(void **state)
 {
     (void)state;
     nacre_context *client = test_context_of(1, TEST_CLIENT), *before = test_context_of(1, TEST_SERVER);
@@ -207,7 +207,7 @@ static void test_b12_replay_after_a_restart(void **state)
 }
 
 /* A forged request is refused, and brings no challenge. */
-static void test_a_bad_tag_is_not_challenged(void **state)
+static void a_forged_request_is_not_challenged(void **state)
 {
     (void)state;
     nacre_context *client = test_context_of(1, TEST_CLIENT), *server = server_that_forgot(1, ECHO_VALUE);
@@ -223,7 +223,7 @@ static void test_a_bad_tag_is_not_challenged(void **state)
     (void)test_unprotect_request(server, &at_server, good);
 }
 
-static void test_no_echo_value_no_challenge(void **state)
+static void without_an_echo_value_there_is_no_challenge(void **state)
 {
     (void)state;
     nacre_context *client = test_context_of(1, TEST_CLIENT), *server = server_that_forgot(1, NULL);
@@ -240,7 +240,7 @@ static void test_no_echo_value_no_challenge(void **state)
 
 /* A challenge uses its own Partial IV even when the request ID has the right to the request's nonce, and leaves that
  * right. */
-static void test_a_challenge_never_takes_the_requests_nonce(void **state)
+static void a_challenge_never_uses_the_requests_nonce(void **state)
 {
     (void)state;
     nacre_context_params params = test_params(1, TEST_SERVER);
@@ -257,7 +257,7 @@ static void test_a_challenge_never_takes_the_requests_nonce(void **state)
 }
 
 /* A challenge fails too when numbers are exhausted or wait for the store. */
-static void test_challenges_spend_numbers_like_all_others(void **state)
+static void challenges_use_sequence_numbers(void **state)
 {
     (void)state;
     nacre_context *client = test_context_of(1, TEST_CLIENT);
@@ -288,15 +288,15 @@ static void test_challenges_spend_numbers_like_all_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_recovery),
-        TEST(test_b15_wrong_echo_then_right_echo),
-        TEST(test_an_outer_echo_is_none),
-        TEST(test_b15_extended_token),
-        TEST(test_b12_replay_after_a_restart),
-        TEST(test_a_bad_tag_is_not_challenged),
-        TEST(test_no_echo_value_no_challenge),
-        TEST(test_a_challenge_never_takes_the_requests_nonce),
-        TEST(test_challenges_spend_numbers_like_all_others),
+        TEST(a_verified_echo_recovers_the_window),
+        TEST(a_wrong_echo_is_challenged_and_the_right_one_accepted),
+        TEST(an_outer_echo_does_not_count),
+        TEST(challenges_work_with_extended_tokens),
+        TEST(an_old_request_is_not_accepted_after_a_restart),
+        TEST(a_forged_request_is_not_challenged),
+        TEST(without_an_echo_value_there_is_no_challenge),
+        TEST(a_challenge_never_uses_the_requests_nonce),
+        TEST(challenges_use_sequence_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

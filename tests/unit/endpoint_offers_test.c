@@ -291,7 +291,7 @@ static void captured_requests_1_do_not_keep_a_slow_peer_from_rederiving(void **s
             { captured[0], rows[i].ours, rows[i].every_ms, 0, &p.server, { .address = address_named("one attacker") } },
             { captured[1], rows[i].of_other, rows[i].every_ms, 0, &p.server, { .address = address_named("another") } },
         };
-        if (!rederives_through(&p, storms, 2)) fail_msg("storm %zu: the peer cannot renew", i);
+        if (!rederives_through(&p, storms, 2)) fail_msg("storm %zu: the peer cannot rederive", i);
         drop_rederivation(&of_other, &other);
         drop_rederivation(&theirs_of_other, &p.server);
         party_close(&other);

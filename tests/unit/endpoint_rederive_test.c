@@ -60,7 +60,7 @@ static void ordinary_exchange(rederiving_pair *p, const char *text, uint64_t now
 }
 
 /* RFC 8613 B.2: the form of the four messages, and the events of both sides. */
-static void the_four_messages(void **state)
+static void four_messages_rederive_a_context(void **state)
 {
     (void)state;
     for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++) {
@@ -148,7 +148,7 @@ static void each_message_meets_each_fate(void **state)
 }
 
 /* Every message is repeated after the end of the procedure, without effect. */
-static void late_messages(void **state)
+static void late_messages_have_no_effect(void **state)
 {
     (void)state;
     rederiving_pair p;
@@ -176,7 +176,7 @@ static void late_messages(void **state)
 }
 
 /* Two responses to a copied request #1 are in flight: the first one and its request #2 count. */
-static void two_offers(void **state)
+static void the_first_of_two_offers_counts(void **state)
 {
     (void)state;
     for (int which = 0; which < 2; which++) {
@@ -201,7 +201,7 @@ static void two_offers(void **state)
 }
 
 /* Requests started during the procedure wait for its end, in order; none is sent in clear. */
-static void others_wait(void **state)
+static void other_requests_wait_for_the_procedure(void **state)
 {
     (void)state;
     rederiving_pair p;
@@ -224,7 +224,7 @@ static void others_wait(void **state)
 }
 
 /* The leading request ends before the procedure has: the next one leads, from the start, with its own R1. */
-static void the_leader_ends(void **state)
+static void the_next_request_leads_when_the_leader_ends(void **state)
 {
     (void)state;
     for (int row = 0; row < 4; row++) {
@@ -256,7 +256,7 @@ static void the_leader_ends(void **state)
 }
 
 /* A response #1 that does not verify changes nothing; an unprotected one ends the request, and validates nothing. */
-static void what_is_no_response_1(void **state)
+static void an_invalid_response_1_changes_nothing(void **state)
 {
     (void)state;
     rederiving_pair p;
@@ -282,7 +282,7 @@ static void what_is_no_response_1(void **state)
 }
 
 /* Forged requests #1 and #2, and a peer that does not respond: refused like any other. */
-static void forged_requests(void **state)
+static void forged_requests_are_refused(void **state)
 {
     (void)state;
     rederiving_pair p;
@@ -326,7 +326,7 @@ static void forged_requests(void **state)
 
 /* RFC 8613 B.2.2: requests #1 are rate-limited by each peer's share and a shared rate above it; excess ones get no
  * response, and later ones do. */
-static void a_bounded_rate(void **state)
+static void requests_1_are_rate_limited(void **state)
 {
     (void)state;
     rederiving_pair p;
@@ -349,7 +349,7 @@ static void a_bounded_rate(void **state)
 }
 
 /* Two clients at once; the messages of one are interleaved with those of the other. */
-static void two_clients_at_once(void **state)
+static void two_clients_rederive_at_once(void **state)
 {
     (void)state;
     rederiving_pair a;
@@ -391,7 +391,7 @@ static void two_clients_at_once(void **state)
  * ------------------------------------------------------------------------------------------- */
 
 /* The client starts anew while the server still has a context: exchanges under it end on both sides. */
-static void new_keys_end_the_old(void **state)
+static void new_keys_end_exchanges_under_the_old(void **state)
 {
     (void)state;
     static const uint8_t observe[] = { 0x60 };
@@ -447,7 +447,7 @@ static void new_keys_end_the_old(void **state)
 
 /* In one burst: request #2, followed by a request under the old keys, which must not get a response under the new
  * ones. */
-static void old_keys_in_the_same_burst(void **state)
+static void a_request_under_old_keys_gets_no_response_under_new_ones(void **state)
 {
     (void)state;
     rederiving_pair p;
@@ -488,7 +488,7 @@ static nacre_context *context_from_before(party *p, bool is_server)
 
 /* The server has lost its context: an ordinary request serves as #1, and the client follows. Other exchanges in flight
  * end; queued ones are sent under the new context. */
-static void the_server_forgot(void **state)
+static void a_server_without_its_context_rederives(void **state)
 {
     (void)state;
     rederiving_pair p;
@@ -530,7 +530,7 @@ static void the_server_forgot(void **state)
 
 /* A server that has its context responds with it, and starts no procedure; request #1 of a client that lost it starts
  * one. The old context is then the caller's to remove. */
-static void the_server_remembers(void **state)
+static void a_server_with_its_context_does_not_rederive(void **state)
 {
     (void)state;
     rederiving_pair p;
@@ -562,7 +562,7 @@ static void the_server_remembers(void **state)
 
 /* The server lost the rederived context. It says so without protection, which proves nothing and changes nothing until
  * the application decides to trust it. */
-static void forgotten_once_more(void **state)
+static void an_unprotected_hint_changes_nothing_until_it_is_trusted(void **state)
 {
     (void)state;
     rederiving_pair p;
@@ -589,7 +589,7 @@ static void forgotten_once_more(void **state)
 
 /* Both sides have lost their contexts and start at once: the side with the smaller Sender ID yields, and both requests
  * get a response. */
-static void both_sides_at_once(void **state)
+static void both_sides_rederive_at_once(void **state)
 {
     (void)state;
     rederiving_pair p;
@@ -638,7 +638,7 @@ static void both_sides_at_once(void **state)
 
 /* ---- Adding, removing ---------------------------------------------------------------------------------------------- */
 
-static void what_may_be_added(void **state)
+static void invalid_rederivations_are_refused(void **state)
 {
     (void)state;
     rederiving_pair p;
@@ -718,7 +718,7 @@ static void removing_ends_exchanges_at_each_step(void **state)
 }
 
 /* Keys that are removed before their event is pulled are not reported: the event would have no context. */
-static void news_that_is_old(void **state)
+static void removed_keys_are_not_reported(void **state)
 {
     (void)state;
     for (int rederives = 0; rederives < 2; rederives++) {
@@ -746,7 +746,7 @@ static void news_that_is_old(void **state)
 }
 
 /* Closing the endpoint first wipes the contexts. */
-static void the_endpoint_goes(void **state)
+static void closing_the_endpoint_wipes_the_contexts(void **state)
 {
     (void)state;
     rederiving_pair p;
@@ -764,16 +764,26 @@ static void the_endpoint_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_four_messages),     cmocka_unit_test(each_message_meets_each_fate),
-        cmocka_unit_test(late_messages),         cmocka_unit_test(two_offers),
-        cmocka_unit_test(others_wait),           cmocka_unit_test(the_leader_ends),
-        cmocka_unit_test(what_is_no_response_1), cmocka_unit_test(forged_requests),
-        cmocka_unit_test(a_bounded_rate),        cmocka_unit_test(two_clients_at_once),
-        cmocka_unit_test(new_keys_end_the_old),  cmocka_unit_test(old_keys_in_the_same_burst),
-        cmocka_unit_test(the_server_forgot),     cmocka_unit_test(the_server_remembers),
-        cmocka_unit_test(forgotten_once_more),   cmocka_unit_test(both_sides_at_once),
-        cmocka_unit_test(what_may_be_added),     cmocka_unit_test(removing_ends_exchanges_at_each_step),
-        cmocka_unit_test(news_that_is_old),      cmocka_unit_test(the_endpoint_goes),
+        cmocka_unit_test(four_messages_rederive_a_context),
+        cmocka_unit_test(each_message_meets_each_fate),
+        cmocka_unit_test(late_messages_have_no_effect),
+        cmocka_unit_test(the_first_of_two_offers_counts),
+        cmocka_unit_test(other_requests_wait_for_the_procedure),
+        cmocka_unit_test(the_next_request_leads_when_the_leader_ends),
+        cmocka_unit_test(an_invalid_response_1_changes_nothing),
+        cmocka_unit_test(forged_requests_are_refused),
+        cmocka_unit_test(requests_1_are_rate_limited),
+        cmocka_unit_test(two_clients_rederive_at_once),
+        cmocka_unit_test(new_keys_end_exchanges_under_the_old),
+        cmocka_unit_test(a_request_under_old_keys_gets_no_response_under_new_ones),
+        cmocka_unit_test(a_server_without_its_context_rederives),
+        cmocka_unit_test(a_server_with_its_context_does_not_rederive),
+        cmocka_unit_test(an_unprotected_hint_changes_nothing_until_it_is_trusted),
+        cmocka_unit_test(both_sides_rederive_at_once),
+        cmocka_unit_test(invalid_rederivations_are_refused),
+        cmocka_unit_test(removing_ends_exchanges_at_each_step),
+        cmocka_unit_test(removed_keys_are_not_reported),
+        cmocka_unit_test(closing_the_endpoint_wipes_the_contexts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

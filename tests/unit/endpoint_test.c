@@ -10,7 +10,7 @@ static nacre_endpoint_config good_config(party *p)
     return (nacre_endpoint_config){ .crypto = p->crypto, .random = { chance_fill, &p->chance } };
 }
 
-static void size_and_init(void **state)
+static void size_and_init_check_the_configuration(void **state)
 {
     (void)state;
     party p;
@@ -47,7 +47,7 @@ static void size_and_init(void **state)
 }
 
 /* The largest configuration has a size, or none where size_t cannot represent it. */
-static void size_of_the_largest(void **state)
+static void the_largest_configuration_has_a_size_or_none(void **state)
 {
     (void)state;
     const nacre_endpoint_config most = {
@@ -58,7 +58,7 @@ static void size_of_the_largest(void **state)
     else assert_int_equal(size, 0);
 }
 
-static void wipe_leaves_nothing(void **state)
+static void wipe_clears_all_memory(void **state)
 {
     (void)state;
     pair p;
@@ -152,7 +152,7 @@ static void con_and_non_exchanges_complete_plain_and_protected(void **state)
 
 /* 100,000 exchanges in the same memory: no pool fills up, no handle is reused at once, and none is 0; with this many
  * entries the generations wrap three times. */
-static void many_exchanges(void **state)
+static void many_exchanges_reuse_the_same_memory(void **state)
 {
     (void)state;
     pair p;
@@ -176,7 +176,7 @@ static void many_exchanges(void **state)
 /* ---- Handles and pool entries
  * -------------------------------------------------------------------------------------- */
 
-static void busy_and_stale(void **state)
+static void a_full_pool_is_busy_and_ended_handles_are_stale(void **state)
 {
     (void)state;
     pair p;
@@ -208,7 +208,7 @@ static void busy_and_stale(void **state)
     pair_close(&p);
 }
 
-static void respond_once(void **state)
+static void a_request_takes_one_response(void **state)
 {
     (void)state;
     pair p;
@@ -274,7 +274,7 @@ static void old_number_in_a_reused_entry(void **state)
 }
 
 /* A request without a response before the next burst counts as ignored: its message is no longer valid. */
-static void unanswered_is_ignored(void **state)
+static void a_request_without_a_response_counts_as_ignored(void **state)
 {
     (void)state;
     pair p;
@@ -303,7 +303,7 @@ static void unanswered_is_ignored(void **state)
     pair_close(&p);
 }
 
-static void bad_requests(void **state)
+static void invalid_requests_are_refused(void **state)
 {
     (void)state;
     pair p;
@@ -351,17 +351,17 @@ static void bad_requests(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(size_and_init),
-        cmocka_unit_test(size_of_the_largest),
-        cmocka_unit_test(wipe_leaves_nothing),
+        cmocka_unit_test(size_and_init_check_the_configuration),
+        cmocka_unit_test(the_largest_configuration_has_a_size_or_none),
+        cmocka_unit_test(wipe_clears_all_memory),
         cmocka_unit_test(addresses_are_equal_by_length_bytes_and_flags),
         cmocka_unit_test(con_and_non_exchanges_complete_plain_and_protected),
-        cmocka_unit_test(many_exchanges),
-        cmocka_unit_test(busy_and_stale),
-        cmocka_unit_test(respond_once),
+        cmocka_unit_test(many_exchanges_reuse_the_same_memory),
+        cmocka_unit_test(a_full_pool_is_busy_and_ended_handles_are_stale),
+        cmocka_unit_test(a_request_takes_one_response),
         cmocka_unit_test(old_number_in_a_reused_entry),
-        cmocka_unit_test(unanswered_is_ignored),
-        cmocka_unit_test(bad_requests),
+        cmocka_unit_test(a_request_without_a_response_counts_as_ignored),
+        cmocka_unit_test(invalid_requests_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@ static const struct {
 #undef ROW
 };
 
-static void test_every_error_says_what_the_list_says(void **state)
+static void each_error_matches_the_list(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(list); i++) {
@@ -23,7 +23,7 @@ static void test_every_error_says_what_the_list_says(void **state)
     }
 }
 
-static void test_values_are_unique_and_in_their_band(void **state)
+static void error_values_are_unique_and_in_their_band(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(list); i++) {
@@ -33,7 +33,7 @@ static void test_values_are_unique_and_in_their_band(void **state)
 }
 
 /* RFC 8613 8.2 step 2, step 6, 7.4: the responses and the diagnostic payloads. */
-static void test_the_four_error_responses_of_rfc_8613(void **state)
+static void rfc_8613_defines_four_error_responses(void **state)
 {
     (void)state;
     static const struct {
@@ -52,7 +52,7 @@ static void test_the_four_error_responses_of_rfc_8613(void **state)
     }
 }
 
-static void test_success_and_values_of_no_list(void **state)
+static void success_and_unlisted_values_have_defaults(void **state)
 {
     (void)state;
     assert_string_equal(nacre_err_name(NACRE_OK), "NACRE_OK");
@@ -63,7 +63,7 @@ static void test_success_and_values_of_no_list(void **state)
     assert_int_equal(nacre_err_coap_code(stray), 0);
 }
 
-static void test_the_family_of_untrusted_messages(void **state)
+static void protection_invalid_errors_are_grouped(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(list); i++) {
@@ -78,9 +78,9 @@ static void test_the_family_of_untrusted_messages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_every_error_says_what_the_list_says),  TEST(test_values_are_unique_and_in_their_band),
-        TEST(test_the_four_error_responses_of_rfc_8613), TEST(test_success_and_values_of_no_list),
-        TEST(test_the_family_of_untrusted_messages),
+        TEST(each_error_matches_the_list),           TEST(error_values_are_unique_and_in_their_band),
+        TEST(rfc_8613_defines_four_error_responses), TEST(success_and_unlisted_values_have_defaults),
+        TEST(protection_invalid_errors_are_grouped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

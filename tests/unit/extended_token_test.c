@@ -22,7 +22,7 @@ static void expect_response(raw *r, const char *text)
 }
 
 /* Every kind of response returns the whole token: piggybacked, separate, notification. */
-static void every_length(void **state)
+static void tokens_of_every_length_are_returned(void **state)
 {
     (void)state;
     static const size_t lengths[] = { 0, 1, 8, 9, 12, 13, 14, 100, 200, 268, 269, 270, 300, 1000, 1200 };
@@ -70,7 +70,7 @@ static void observer_needs_a_token_that_fits(void **state)
 
 /* RFC 8974 2.2.2: never a RST. Where the token leaves too few bytes for the response, the application shortens it, and
  * the shortest always fits. */
-static void no_entry_for_more(void **state)
+static void a_long_token_leaves_fewer_bytes_for_the_response(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++)
@@ -122,9 +122,9 @@ static void refusal_carries_the_whole_token(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_length),
+        cmocka_unit_test(tokens_of_every_length_are_returned),
         cmocka_unit_test(observer_needs_a_token_that_fits),
-        cmocka_unit_test(no_entry_for_more),
+        cmocka_unit_test(a_long_token_leaves_fewer_bytes_for_the_response),
         cmocka_unit_test(refusal_carries_the_whole_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,7 +63,7 @@ static void a_longer_kid_than_the_nonce_holds_is_refused(void **state)
         }
 }
 
-static void nothing_is_protected_for_it(void **state)
+static void protecting_refuses_it_too(void **state)
 {
     (void)state;
     static const nacre_nonce_choice nonces[] = { NACRE_NONCE_AUTO, NACRE_NONCE_NEW, NACRE_NONCE_REQUEST };
@@ -114,7 +114,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_longer_kid_than_the_nonce_holds_is_refused),
-        TEST(nothing_is_protected_for_it),
+        TEST(protecting_refuses_it_too),
         TEST(rederivation_refuses_it_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

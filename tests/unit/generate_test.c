@@ -11,7 +11,7 @@
 
 /* ---- Fresh pairs ---- */
 
-static void a_pair_talks(void **state)
+static void a_generated_pair_communicates(void **state)
 {
     struct fixture *f = *state;
     char a[4200], b[4200];
@@ -59,7 +59,7 @@ static void a_pair_talks(void **state)
 }
 
 /* RFC 8613 12.3: no two pairs have one secret. */
-static void pairs_differ(void **state)
+static void each_pair_has_another_secret(void **state)
 {
     struct fixture *f = *state;
     nacre_directory_info one, two;
@@ -118,7 +118,7 @@ static void generate_and_read(const struct fixture *f, const nacre_generate_opti
 }
 
 /* RFC 8613 3.3: the two random IDs of a context differ, and those of two contexts are rarely the same. */
-static void random_ids(void **state)
+static void random_ids_of_a_pair_differ(void **state)
 {
     enum { TIMES = 32 };
     const struct fixture *f = *state;
@@ -142,7 +142,7 @@ static void random_ids(void **state)
     assert_true(same < 4); /* four pairs of 496 by chance: once in 10^8 runs */
 }
 
-static void ids_that_are_given(void **state)
+static void given_ids_are_used(void **state)
 {
     static const struct {
         int32_t aead;
@@ -218,7 +218,7 @@ static void a_pair_is_both_or_none(void **state)
     assert_int_equal(points.calls, 20);
 }
 
-static void a_pair_replaces_nothing(void **state)
+static void a_pair_never_replaces_a_directory(void **state)
 {
     struct fixture *f = *state;
     char a[4200], same[4200];
@@ -296,7 +296,7 @@ static void spoil_nothing(nacre_directory_info *i)
     (void)i;
 }
 
-static void what_cannot_be_is_not_made(void **state)
+static void invalid_descriptions_create_nothing(void **state)
 {
     const struct fixture *f = *state;
     static void (*const spoilers[])(nacre_directory_info *) = { spoil_algorithm,    spoil_hash,       spoil_secret,
@@ -319,13 +319,13 @@ static void what_cannot_be_is_not_made(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_pair_talks),
-        TEST(pairs_differ),
-        TEST(random_ids),
-        TEST(ids_that_are_given),
+        TEST(a_generated_pair_communicates),
+        TEST(each_pair_has_another_secret),
+        TEST(random_ids_of_a_pair_differ),
+        TEST(given_ids_are_used),
         TEST(a_pair_is_both_or_none),
-        TEST(a_pair_replaces_nothing),
-        TEST(what_cannot_be_is_not_made),
+        TEST(a_pair_never_replaces_a_directory),
+        TEST(invalid_descriptions_create_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 #include <nacre/store.h>
 #include <string.h>
 
-static void decodes_and_refuses(void **state)
+static void pairs_of_digits_are_decoded_and_others_refused(void **state)
 {
     (void)state;
     static const struct {
@@ -62,7 +62,7 @@ static void only_the_given_length_is_read(void **state)
     assert_int_equal(nacre_hex_decode(&out, NACRE_BUF(buf), "01\0", 4), NACRE_ERR_BAD_HEX);
 }
 
-static void encodes_every_byte_and_back(void **state)
+static void every_byte_is_encoded_and_decoded(void **state)
 {
     (void)state;
     uint8_t all[256], back[256];
@@ -82,9 +82,9 @@ static void encodes_every_byte_and_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decodes_and_refuses),
+        cmocka_unit_test(pairs_of_digits_are_decoded_and_others_refused),
         cmocka_unit_test(only_the_given_length_is_read),
-        cmocka_unit_test(encodes_every_byte_and_back),
+        cmocka_unit_test(every_byte_is_encoded_and_decoded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,7 +44,7 @@ static nacre_err hkdf(size_t row, uint8_t *out, size_t len)
                       test_hex(rows[row].info), out, len);
 }
 
-static void test_vectors(void **state)
+static void rfc_5869_vectors_match(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -56,7 +56,7 @@ static void test_vectors(void **state)
 }
 
 /* Each length gives a prefix of the longest output, and writes no further. */
-static void test_every_length_is_a_prefix(void **state)
+static void every_length_is_a_prefix_of_the_longest(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -70,7 +70,7 @@ static void test_every_length_is_a_prefix(void **state)
 }
 
 /* RFC 5869 2.3: at most 255 blocks. */
-static void test_at_most_255_hashes(void **state)
+static void output_is_at_most_255_blocks(void **state)
 {
     (void)state;
     for (int hash = NACRE_SHA256; hash <= NACRE_SHA512; hash++) {
@@ -96,7 +96,7 @@ static nacre_err failing_hmac(const nacre_crypto *crypto, nacre_hash hash, nacre
     return test_crypto()->ops->hmac(test_crypto(), hash, key, parts, num_parts, mac);
 }
 
-static void test_failure_of_each_hmac(void **state)
+static void a_failing_hmac_leaves_no_key_material(void **state)
 {
     (void)state;
     nacre_crypto_ops ops = *test_crypto()->ops;
@@ -114,7 +114,7 @@ static void test_failure_of_each_hmac(void **state)
     assert_ok(nacre_hkdf(&failing, NACRE_SHA256, test_hex("01"), NACRE_ABSENT, test_hex("02"), out.ptr, out.cap));
 }
 
-static void test_hashes(void **state)
+static void hashes_have_names_and_lengths(void **state)
 {
     (void)state;
     static const struct {
@@ -140,11 +140,9 @@ static void test_hashes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_vectors),
-        TEST(test_every_length_is_a_prefix),
-        TEST(test_at_most_255_hashes),
-        TEST(test_failure_of_each_hmac),
-        TEST(test_hashes),
+        TEST(rfc_5869_vectors_match),        TEST(every_length_is_a_prefix_of_the_longest),
+        TEST(output_is_at_most_255_blocks),  TEST(a_failing_hmac_leaves_no_key_material),
+        TEST(hashes_have_names_and_lengths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,7 @@ static nacre_err into(nacre_buf buf, const nacre_message *plain, nacre_bytes *ou
     return nacre_protect_request(test_context_of(3, TEST_CLIENT), test_crypto(), &id, out, buf, plain, NULL);
 }
 
-static void a_payload_anywhere_in_the_buf(void **unused)
+static void a_payload_may_lie_anywhere_in_the_buffer(void **unused)
 {
     (void)unused;
     for (size_t len = 0; len <= 40; len += 8) {
@@ -38,7 +38,7 @@ static void a_payload_anywhere_in_the_buf(void **unused)
     }
 }
 
-static void a_whole_message_at_the_start(void **unused)
+static void a_message_may_lie_at_the_start_of_the_buffer(void **unused)
 {
     (void)unused;
     static const char *const rows[] = {
@@ -58,7 +58,7 @@ static void a_whole_message_at_the_start(void **unused)
     }
 }
 
-static void what_cannot_be_moved_is_refused(void **unused)
+static void an_unmovable_message_is_refused(void **unused)
 {
     (void)unused;
     static const struct {
@@ -87,9 +87,9 @@ static void what_cannot_be_moved_is_refused(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_payload_anywhere_in_the_buf),
-        TEST(a_whole_message_at_the_start),
-        TEST(what_cannot_be_moved_is_refused),
+        TEST(a_payload_may_lie_anywhere_in_the_buffer),
+        TEST(a_message_may_lie_at_the_start_of_the_buffer),
+        TEST(an_unmovable_message_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,7 +128,7 @@ static void through(message *m, size_t num, uint64_t *random)
     }
 }
 
-static void bursts_of_everything(void **state)
+static void mixed_bursts_match_openssl(void **state)
 {
     (void)state;
     enum { KEYS = 48 };
@@ -150,7 +150,7 @@ static void bursts_of_everything(void **state)
 }
 
 /* AAD on both sides of the library's limit, alone and among others: the same bytes. */
-static void aad_at_the_limit(void **state)
+static void aad_at_the_librarys_limit_matches_openssl(void **state)
 {
     (void)state;
     uint64_t random = 2;
@@ -167,7 +167,7 @@ static void aad_at_the_limit(void **state)
 }
 
 /* Lengths on both sides of the library's limits, up to each algorithm's maximum; one byte more is refused. */
-static void long_messages(void **state)
+static void lengths_at_the_librarys_limits_match_openssl(void **state)
 {
     (void)state;
     static const size_t lengths[] = { 4096, 16384, 64999, 65000, 65001, 65519, 65534, 65535 };
@@ -197,7 +197,7 @@ static void long_messages(void **state)
 }
 
 /* In a burst, ciphertext too short for a tag is refused and the others are opened. */
-static void too_short_for_a_tag(void **state)
+static void ciphertext_too_short_for_a_tag_is_refused(void **state)
 {
     (void)state;
     uint64_t random = 4;
@@ -221,7 +221,7 @@ static void too_short_for_a_tag(void **state)
 }
 
 /* Contexts of this provider in the core: an exchange with a context over OpenSSL, and another instance for the same keys. */
-static void contexts_and_instances(void **state)
+static void contexts_of_both_providers_interoperate(void **state)
 {
     (void)state;
     nacre_context_params params = test_params(1, TEST_CLIENT);
@@ -253,7 +253,7 @@ static void contexts_and_instances(void **state)
     free(keys.ptr);
 }
 
-static void the_best_is_this_one(void **state)
+static void the_default_provider_is_ipsec_mb(void **state)
 {
     (void)state;
     nacre_crypto best;
@@ -266,8 +266,12 @@ static void the_best_is_this_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(bursts_of_everything), TEST(aad_at_the_limit),       TEST(long_messages),
-        TEST(too_short_for_a_tag),  TEST(contexts_and_instances), TEST(the_best_is_this_one),
+        TEST(mixed_bursts_match_openssl),
+        TEST(aad_at_the_librarys_limit_matches_openssl),
+        TEST(lengths_at_the_librarys_limits_match_openssl),
+        TEST(ciphertext_too_short_for_a_tag_is_refused),
+        TEST(contexts_of_both_providers_interoperate),
+        TEST(the_default_provider_is_ipsec_mb),
     };
     if (nacre_ipsec_mb_open(&mb) == NACRE_ERR_UNSUPPORTED) {
         puts("no IPsec-MB in this build, or not for this processor: skipped");

@@ -24,7 +24,7 @@ static nacre_err parse_bytes(nacre__json_doc *doc, const void *bytes, size_t len
     return err;
 }
 
-static void takes_and_refuses(void **state)
+static void texts_are_accepted_or_refused(void **state)
 {
     (void)state;
     /* Refused rows name a part of the error text; NULL: accepted. Each has a neighbour that differs in one thing. */
@@ -118,7 +118,7 @@ static void a_nul_byte_is_refused(void **state)
     nacre__json_free(&doc);
 }
 
-static void the_tree_says_it_all(void **state)
+static void the_tree_holds_every_value(void **state)
 {
     (void)state;
     static const char text[] = "{\"n\": 340282366920938463463374607431768211456,\n\"s\": \"a\\u00e9\\n\",\n"
@@ -158,7 +158,7 @@ static void the_tree_says_it_all(void **state)
 }
 
 /* Truncated at every byte, and with every byte changed, a text gets a verdict and is never read past its end. */
-static void any_text_gets_a_verdict(void **state)
+static void damaged_texts_get_a_verdict(void **state)
 {
     (void)state;
     static const char text[] =
@@ -205,7 +205,7 @@ static void long_tokens_fit(void **state)
 
 /* A word with extra characters is refused at every length, and nothing is read past either end, in buffers of exact
  * size. Numbers of any length are accepted and kept to the last digit. */
-static void b3_words_and_numbers_of_every_length(void **state)
+static void words_and_numbers_of_every_length_are_read(void **state)
 {
     (void)state;
     enum { LONGEST = 300 };
@@ -236,7 +236,7 @@ static void b3_words_and_numbers_of_every_length(void **state)
     }
 }
 
-static void many_members_are_quick(void **state)
+static void many_members_are_read(void **state)
 {
     (void)state;
     enum { NUM = 100000 };
@@ -270,10 +270,14 @@ static void secrets_stay_out_of_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_and_refuses),      cmocka_unit_test(a_nul_byte_is_refused),
-        cmocka_unit_test(the_tree_says_it_all),   cmocka_unit_test(any_text_gets_a_verdict),
-        cmocka_unit_test(long_tokens_fit),        cmocka_unit_test(b3_words_and_numbers_of_every_length),
-        cmocka_unit_test(many_members_are_quick), cmocka_unit_test(secrets_stay_out_of_errors),
+        cmocka_unit_test(texts_are_accepted_or_refused),
+        cmocka_unit_test(a_nul_byte_is_refused),
+        cmocka_unit_test(the_tree_holds_every_value),
+        cmocka_unit_test(damaged_texts_get_a_verdict),
+        cmocka_unit_test(long_tokens_fit),
+        cmocka_unit_test(words_and_numbers_of_every_length_are_read),
+        cmocka_unit_test(many_members_are_read),
+        cmocka_unit_test(secrets_stay_out_of_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 
 /* Additions and removals in random order, of few marks, so that collisions and repeated marks are frequent, against a
  * plain count. */
-static void the_set_holds_what_was_put_in(void **state)
+static void the_set_counts_like_a_list(void **state)
 {
     enum { MARKS = 60, STEPS = 20000 };
     (void)state;
@@ -33,7 +33,7 @@ static void the_set_holds_what_was_put_in(void **state)
     assert_false(nacre__key_marks_has(&set, marks[0]));
 }
 
-static void a_mark_is_of_one_key_under_one_hash_key(void **state)
+static void a_mark_depends_on_the_key_and_the_hash_key(void **state)
 {
     (void)state;
     static const uint8_t five[NACRE__HASH_KEY_LEN] = { 5 }, seven[NACRE__HASH_KEY_LEN] = { 7 };
@@ -50,7 +50,7 @@ static void a_mark_is_of_one_key_under_one_hash_key(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { TEST(the_set_holds_what_was_put_in),
-                                        TEST(a_mark_is_of_one_key_under_one_hash_key) };
+    const struct CMUnitTest tests[] = { TEST(the_set_counts_like_a_list),
+                                        TEST(a_mark_depends_on_the_key_and_the_hash_key) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

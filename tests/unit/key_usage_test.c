@@ -17,7 +17,7 @@ static void messages_and_forgeries_are_counted(void **unused)
     assert_false(client.due);
 }
 
-static void forgeries_are_reported_and_stop_nothing(void **unused)
+static void forgeries_are_reported_and_do_not_stop_the_context(void **unused)
 {
     (void)unused;
     nacre_context *client = test_context_of(1, TEST_CLIENT), *server = test_context_of(1, TEST_SERVER);
@@ -36,7 +36,7 @@ static void forgeries_are_reported_and_stop_nothing(void **unused)
     test_unprotect_request(server, &id, test_protect_request(client, &id, &plain));
 }
 
-static void numbers_used_before_count(void **unused)
+static void numbers_used_by_earlier_processes_count(void **unused)
 {
     (void)unused;
     nacre_context_params params = test_params(1, TEST_CLIENT);
@@ -50,7 +50,7 @@ static void numbers_used_before_count(void **unused)
     test_protect_request(ctx, &id, &plain); /* the context goes on */
 }
 
-static void longer_tags_bear_more(void **unused)
+static void longer_tags_allow_more_forgeries(void **unused)
 {
     (void)unused;
     nacre_context_params params = test_params(1, TEST_CLIENT);
@@ -64,9 +64,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(messages_and_forgeries_are_counted),
-        TEST(forgeries_are_reported_and_stop_nothing),
-        TEST(numbers_used_before_count),
-        TEST(longer_tags_bear_more),
+        TEST(forgeries_are_reported_and_do_not_stop_the_context),
+        TEST(numbers_used_by_earlier_processes_count),
+        TEST(longer_tags_allow_more_forgeries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

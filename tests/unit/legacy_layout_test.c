@@ -35,7 +35,7 @@ static void expect_state(struct fixture *f, const char *wanted)
 
 /* ---- Settings ---- */
 
-static void keys_and_roles_are_taken_or_refused(void **state)
+static void keys_and_roles_are_accepted_or_refused(void **state)
 {
     struct fixture *f = *state;
     /* `says` NULL: accepted. */
@@ -103,7 +103,7 @@ static void roles_cross_the_ids_and_defaults_differ(void **state)
 
 /* ---- State ---- */
 
-static void states_are_taken_or_refused(void **state)
+static void states_are_accepted_or_refused(void **state)
 {
     struct fixture *f = *state;
     static const struct {
@@ -300,7 +300,7 @@ static void after_a_crash_nothing_is_accepted(void **state)
 }
 
 /* Lists longer than the window: a number in the list is never fresh, also after it is written back. */
-static void long_lists_lose_acceptances_only(void **state)
+static void long_lists_never_accept_a_seen_number(void **state)
 {
     struct fixture *f = *state;
     static const unsigned windows[] = { 1, 31, 32, 64, 65, 1024 };
@@ -370,15 +370,15 @@ static void damaged_states_are_read_safely(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(keys_and_roles_are_taken_or_refused),
+        TEST(keys_and_roles_are_accepted_or_refused),
         TEST(roles_cross_the_ids_and_defaults_differ),
-        TEST(states_are_taken_or_refused),
+        TEST(states_are_accepted_or_refused),
         TEST(one_id_in_two_cases_is_refused),
         TEST(both_sides_share_one_state),
         TEST(the_roles_exclude_each_other),
         TEST(entries_of_others_stay),
         TEST(after_a_crash_nothing_is_accepted),
-        TEST(long_lists_lose_acceptances_only),
+        TEST(long_lists_never_accept_a_seen_number),
         TEST(damaged_states_are_read_safely),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

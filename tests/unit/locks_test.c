@@ -25,7 +25,7 @@ static void *count(void *arg)
     return NULL;
 }
 
-static void bursts_of_several_threads(void **state)
+static void overlapping_bursts_do_not_deadlock(void **state)
 {
     pthread_t threads[THREADS];
     uint64_t seeds[THREADS];
@@ -50,7 +50,7 @@ static void bursts_of_several_threads(void **state)
 }
 
 /* A context that occurs twice in a burst is locked once, and is then held. */
-static void a_context_twice(void **state)
+static void a_context_twice_in_a_burst_is_locked_once(void **state)
 {
     nacre_context *twice[] = { &contexts[0], &contexts[0] };
     (void)state;
@@ -72,6 +72,7 @@ static void a_context_twice(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { TEST(bursts_of_several_threads), TEST(a_context_twice) };
+    const struct CMUnitTest tests[] = { TEST(overlapping_bursts_do_not_deadlock),
+                                        TEST(a_context_twice_in_a_burst_is_locked_once) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

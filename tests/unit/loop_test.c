@@ -210,7 +210,7 @@ static void a_context_without_its_store_is_not_used(void **state)
 }
 
 /* A store that returns NACRE_ERR_NOT_YET confirms later by itself. */
-static void a_store_may_take_its_time(void **state)
+static void a_store_may_confirm_asynchronously(void **state)
 {
     (void)state;
     fake_store store = { NACRE_ERR_NOT_YET, 0, 0 };
@@ -231,7 +231,7 @@ static void a_store_may_take_its_time(void **state)
 }
 
 /* A handler that repeats a request which fails at once does not keep the step from returning. */
-static void a_step_ends(void **state)
+static void a_step_returns_although_requests_fail_at_once(void **state)
 {
     enum { OFTEN = 1000 };
     (void)state;
@@ -249,7 +249,7 @@ static void a_step_ends(void **state)
 }
 
 /* Datagrams beyond one burst wait for the next step, and none is lost. */
-static void more_datagrams_than_a_burst(void **state)
+static void datagrams_beyond_a_burst_wait_for_the_next_step(void **state)
 {
     (void)state;
     nacre_context *mine = test_context_of(1, TEST_CLIENT);
@@ -267,7 +267,7 @@ static void more_datagrams_than_a_burst(void **state)
     close_side(server);
 }
 
-static void a_step_waits_no_longer_than_it_is_told(void **state)
+static void a_step_waits_no_longer_than_its_limit(void **state)
 {
     (void)state;
     side *s = open_side(NULL);
@@ -279,7 +279,7 @@ static void a_step_waits_no_longer_than_it_is_told(void **state)
 }
 
 /* RFC 7252 4.2: the endpoint's timers run without any datagram, though the step may wait much longer. */
-static void timers_run(void **state)
+static void timers_run_without_datagrams(void **state)
 {
     (void)state;
     side *client = open_side(NULL), *silent = open_side(NULL);
@@ -295,7 +295,7 @@ static void timers_run(void **state)
     close_side(silent);
 }
 
-static void configurations_that_cannot_be(void **state)
+static void invalid_configurations_are_refused(void **state)
 {
     (void)state;
     nacre_udp *udp;
@@ -375,12 +375,12 @@ int main(void)
         TEST(the_store_is_called_before_anything_is_sent),
         TEST(a_store_that_fails_stops_the_request),
         TEST(a_context_without_its_store_is_not_used),
-        TEST(a_store_may_take_its_time),
-        TEST(a_step_ends),
-        TEST(more_datagrams_than_a_burst),
-        TEST(a_step_waits_no_longer_than_it_is_told),
-        TEST(timers_run),
-        TEST(configurations_that_cannot_be),
+        TEST(a_store_may_confirm_asynchronously),
+        TEST(a_step_returns_although_requests_fail_at_once),
+        TEST(datagrams_beyond_a_burst_wait_for_the_next_step),
+        TEST(a_step_waits_no_longer_than_its_limit),
+        TEST(timers_run_without_datagrams),
+        TEST(invalid_configurations_are_refused),
         TEST(stores_are_found_by_context),
         cmocka_unit_test(a_pack_is_added_once),
     };

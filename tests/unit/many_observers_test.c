@@ -116,7 +116,7 @@ static void time_does_not_grow_with_other_observers(void **state)
 
 /* A change that concerns all observers: each is notified, through few transmissions, in the order in which they were
  * marked. */
-static void all_at_once(void **state)
+static void a_change_notifies_all_observers_in_order(void **state)
 {
     (void)state;
     enum { NUM = 10000 };
@@ -152,6 +152,6 @@ static void all_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(time_does_not_grow_with_other_observers),
-                                        cmocka_unit_test(all_at_once) };
+                                        cmocka_unit_test(a_change_notifies_all_observers_in_order) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

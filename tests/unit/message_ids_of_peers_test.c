@@ -15,7 +15,7 @@ static uint16_t mid_for(party *p, const nacre_address *peer)
 }
 
 /* Messages to other peers do not move a peer's count, except for the few that share its bucket. */
-static void each_peer_counts_by_itself(void **state)
+static void message_ids_count_for_each_peer_separately(void **state)
 {
     (void)state;
     party p;
@@ -72,7 +72,7 @@ static void one_peers_numbers_do_not_tell_anothers(void **state)
 }
 
 /* RFC 7252 4.4: a message ID is not reused before 65536 others, nor while it is in flight. */
-static void no_number_twice(void **state)
+static void message_ids_repeat_only_after_65536(void **state)
 {
     (void)state;
     party p;
@@ -99,9 +99,9 @@ static void no_number_twice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_peer_counts_by_itself),
+        cmocka_unit_test(message_ids_count_for_each_peer_separately),
         cmocka_unit_test(one_peers_numbers_do_not_tell_anothers),
-        cmocka_unit_test(no_number_twice),
+        cmocka_unit_test(message_ids_repeat_only_after_65536),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
 #include "endpoint/message/message_ids.h"
 #include "layers.h"
 
-static void a_peers_ids_count_up_by_one_and_come_round_after_65536(void **state)
+static void message_ids_of_a_peer_count_up_by_one_and_wrap_after_65536(void **state)
 {
     (void)state;
     uint64_t chance = 1;
@@ -17,7 +17,7 @@ static void a_peers_ids_count_up_by_one_and_come_round_after_65536(void **state)
     assert_int_equal(nacre__message_id_next(&ids, &peer), first);
 }
 
-static void peers_start_where_no_other_peer_can_tell(void **state)
+static void each_peer_has_an_unpredictable_first_message_id(void **state)
 {
     (void)state;
     unsigned near = 0;
@@ -36,8 +36,8 @@ static void peers_start_where_no_other_peer_can_tell(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_peers_ids_count_up_by_one_and_come_round_after_65536),
-        cmocka_unit_test(peers_start_where_no_other_peer_can_tell),
+        cmocka_unit_test(message_ids_of_a_peer_count_up_by_one_and_wrap_after_65536),
+        cmocka_unit_test(each_peer_has_an_unpredictable_first_message_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

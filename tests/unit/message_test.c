@@ -52,7 +52,7 @@ static const struct {
     { "second option malformed", "4001123410f0", NACRE_ERR_MALFORMED },
 };
 
-static void test_malformed_and_well_formed_datagrams(void **state)
+static void malformed_datagrams_are_refused(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -66,7 +66,7 @@ static void test_malformed_and_well_formed_datagrams(void **state)
     assert_err(nacre_message_parse(&m, NACRE_ABSENT), NACRE_ERR_MALFORMED);
 }
 
-static void test_parse_gives_every_part(void **state)
+static void parse_returns_every_part(void **state)
 {
     (void)state;
     nacre_message m = test_message("64455d1f00003974c0ff48656c6c6f");
@@ -79,7 +79,7 @@ static void test_parse_gives_every_part(void **state)
 }
 
 /* An 0xff inside an option value, a token or a payload is no payload marker. */
-static void test_b17_marker_byte_elsewhere(void **state)
+static void a_marker_byte_elsewhere_is_no_marker(void **state)
 {
     (void)state;
     nacre_message m = test_message("41011234ff b3ffffff d1f2ff ff ffff");
@@ -91,7 +91,7 @@ static void test_b17_marker_byte_elsewhere(void **state)
 }
 
 /* RFC 7252 3: a datagram truncated at any byte is read to its end and no further. The rest may be well-formed. */
-static void test_every_truncation_stays_inside(void **state)
+static void truncated_datagrams_are_not_read_past_their_end(void **state)
 {
     (void)state;
     nacre_bytes whole = test_hex(
@@ -106,7 +106,7 @@ static void test_every_truncation_stays_inside(void **state)
     }
 }
 
-static void test_round_trip_of_every_token_length(void **state)
+static void every_token_length_round_trips(void **state)
 {
     (void)state;
     static const size_t lengths[] = { 0,  1,  2,  3,  4,  5,   6,   7,   8,   9,     10,
@@ -122,7 +122,7 @@ static void test_round_trip_of_every_token_length(void **state)
     }
 }
 
-static void test_round_trip_of_every_header(void **state)
+static void every_header_round_trips(void **state)
 {
     (void)state;
     for (int type = 0; type <= 3; type++)
@@ -139,7 +139,7 @@ static void test_round_trip_of_every_header(void **state)
         }
 }
 
-static void test_write_needs_exactly_its_size(void **state)
+static void write_needs_exactly_its_size(void **state)
 {
     (void)state;
     nacre_message m = test_request(NACRE_PUT, test_options(11, "747631", 60, "10", 0), test_hex("0102030405"));
@@ -158,7 +158,7 @@ static void test_write_needs_exactly_its_size(void **state)
     }
 }
 
-static void test_write_refuses_what_has_no_encoding(void **state)
+static void write_refuses_messages_without_an_encoding(void **state)
 {
     (void)state;
     nacre_message good = test_request(NACRE_GET, NACRE_ABSENT, NACRE_ABSENT), m;
@@ -182,10 +182,10 @@ static void test_write_refuses_what_has_no_encoding(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_malformed_and_well_formed_datagrams), TEST(test_parse_gives_every_part),
-        TEST(test_b17_marker_byte_elsewhere),           TEST(test_every_truncation_stays_inside),
-        TEST(test_round_trip_of_every_token_length),    TEST(test_round_trip_of_every_header),
-        TEST(test_write_needs_exactly_its_size),        TEST(test_write_refuses_what_has_no_encoding),
+        TEST(malformed_datagrams_are_refused),      TEST(parse_returns_every_part),
+        TEST(a_marker_byte_elsewhere_is_no_marker), TEST(truncated_datagrams_are_not_read_past_their_end),
+        TEST(every_token_length_round_trips),       TEST(every_header_round_trips),
+        TEST(write_needs_exactly_its_size),         TEST(write_refuses_messages_without_an_encoding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

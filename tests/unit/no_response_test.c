@@ -48,7 +48,7 @@ static void each_bit_suppresses_one_response_class(void **state)
 }
 
 /* RFC 8613 4.1.3.6: only the inner option counts. */
-static void outside_it_is_ignored(void **state)
+static void an_outer_option_is_ignored(void **state)
 {
     (void)state;
     for (int outside = 0; outside < 2; outside++) {
@@ -98,7 +98,7 @@ static void suppressed_deferred_response_frees_its_transmission(void **state)
 }
 
 /* A registration always gets a response, because its client waits to learn whether it succeeded. */
-static void not_for_observers(void **state)
+static void a_registration_always_gets_a_response(void **state)
 {
     (void)state;
     for (int taken = 0; taken < 2; taken++) {
@@ -118,9 +118,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_bit_suppresses_one_response_class),
-        cmocka_unit_test(outside_it_is_ignored),
+        cmocka_unit_test(an_outer_option_is_ignored),
         cmocka_unit_test(suppressed_deferred_response_frees_its_transmission),
-        cmocka_unit_test(not_for_observers),
+        cmocka_unit_test(a_registration_always_gets_a_response),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

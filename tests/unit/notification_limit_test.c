@@ -60,7 +60,7 @@ static nacre_message notified(int i, uint64_t now)
     return raw_take(&r, &d, now);
 }
 
-static void as_many_as_nstart(void **state)
+static void nstart_notifications_are_in_flight(void **state)
 {
     (void)state;
     static const uint16_t limits[] = { 1, 2, UINT16_MAX };
@@ -92,7 +92,7 @@ static void as_many_as_nstart(void **state)
 }
 
 /* However a notification in flight ends, the next one is sent. */
-static void each_end_lets_the_next_go(void **state)
+static void each_end_lets_the_next_notification_be_sent(void **state)
 {
     (void)state;
     enum { ACK, RST, TIMEOUT, IGNORED, DROPPED, DEFERRED, BURST, REMOVED, NUM };
@@ -133,7 +133,7 @@ static void each_end_lets_the_next_go(void **state)
 }
 
 /* A waiting observer may be removed, notified later of its newest state, or sent the final response. */
-static void what_waits_may_end(void **state)
+static void a_waiting_observer_may_be_removed(void **state)
 {
     (void)state;
     open(true, 1);
@@ -155,9 +155,9 @@ static void what_waits_may_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_many_as_nstart),
-        cmocka_unit_test(each_end_lets_the_next_go),
-        cmocka_unit_test(what_waits_may_end),
+        cmocka_unit_test(nstart_notifications_are_in_flight),
+        cmocka_unit_test(each_end_lets_the_next_notification_be_sent),
+        cmocka_unit_test(a_waiting_observer_may_be_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,7 @@ static void notifications_are_ordered_by_partial_iv(void **unused) /* RFC 8613 7
         { "zero repeated", { 0, 0, 1, 0, 2 }, { true, false, true, false, true } },
         { "late", { NONE, 5, 4, 6, 3 }, { true, true, false, true, false } },
         { "two without", { NONE, NONE, 0, NONE, 1 }, { true, false, true, false, true } },
-        { "without one behind one with", { 3, NONE, 4, 5, 6 }, { true, false, true, true, true } },
+        { "without one after one with", { 3, NONE, 4, 5, 6 }, { true, false, true, true, true } },
         { "a jump to the last number", { 0, (int64_t)NACRE_SEQ_MAX, 1, 2, 3 }, { true, true, false, false, false } },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {

@@ -50,7 +50,7 @@ static void respond(bench *b, unsigned i, uint8_t type, uint64_t now)
 }
 
 /* One at a time is the default; the next is sent as each gets its response, is acknowledged, given up or cancelled. */
-static void one_at_a_time(void **state)
+static void one_request_is_in_flight_at_a_time(void **state)
 {
     (void)state;
     bench b;
@@ -79,7 +79,7 @@ static void one_at_a_time(void **state)
 }
 
 /* A request that is given up after its last retransmission lets the next one be sent. */
-static void after_a_timeout(void **state)
+static void a_timeout_lets_the_next_request_be_sent(void **state)
 {
     (void)state;
     bench b;
@@ -159,7 +159,7 @@ static void non_counts_until_its_response_or_expiry(void **state)
 }
 
 /* A request that waits for its store is overtaken by others, and is first when the store confirms. */
-static void a_store_in_between(void **state)
+static void a_request_that_waits_for_its_store_is_overtaken(void **state)
 {
     (void)state;
     bench b;
@@ -185,7 +185,7 @@ static void a_store_in_between(void **state)
 
 /* The repetition with Echo keeps its NSTART share; an observation that waits for notifications has none. A ping
  * counts. */
-static void echo_observe_ping(void **state)
+static void echo_repetitions_and_pings_count_and_observations_do_not(void **state)
 {
     (void)state;
     static const uint8_t echo[] = { 0xd1, 0xef, 'e' }, observe[] = { 0x60 };
@@ -251,7 +251,7 @@ static void timeout_elapses_while_a_request_is_queued(void **state)
 }
 
 /* Random sequences: each peer's requests are sent in order, and no more than NSTART CONs are in flight. */
-static void random_lives(void **state)
+static void random_sequences_keep_order_and_limit(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 30; seed++) {
@@ -315,14 +315,14 @@ static void random_lives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_at_a_time),
-        cmocka_unit_test(after_a_timeout),
+        cmocka_unit_test(one_request_is_in_flight_at_a_time),
+        cmocka_unit_test(a_timeout_lets_the_next_request_be_sent),
         cmocka_unit_test(nstart_limits_each_peer),
         cmocka_unit_test(non_counts_until_its_response_or_expiry),
-        cmocka_unit_test(a_store_in_between),
-        cmocka_unit_test(echo_observe_ping),
+        cmocka_unit_test(a_request_that_waits_for_its_store_is_overtaken),
+        cmocka_unit_test(echo_repetitions_and_pings_count_and_observations_do_not),
         cmocka_unit_test(timeout_elapses_while_a_request_is_queued),
-        cmocka_unit_test(random_lives),
+        cmocka_unit_test(random_sequences_keep_order_and_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 
 /* RFC 7641 3.2, 3.5, RFC 8613 8.4.2: the first response in the ACK, a NON, and a CON that gets its ACK; a response
  * without Observe ends the observation, and so does an error. */
-static void a_life(void **state)
+static void notifications_are_reported_until_the_last(void **state)
 {
     (void)state;
     for (int row = 0; row < 4; row++) {
@@ -40,7 +40,7 @@ static void a_life(void **state)
 
 /* A server that accepts no observation: the response ends it. A separate response registers as well as a piggybacked
  * one. */
-static void first_responses(void **state)
+static void a_response_without_observe_ends_the_observation(void **state)
 {
     (void)state;
     for (int row = 0; row < 6; row++) {
@@ -65,7 +65,7 @@ static void first_responses(void **state)
 }
 
 /* Several notifications in one burst, the last one final: all are reported in order. */
-static void a_burst(void **state)
+static void notifications_of_one_burst_are_reported_in_order(void **state)
 {
     (void)state;
     observed o;
@@ -93,7 +93,7 @@ static void a_burst(void **state)
 }
 
 /* Observe in another method, or with another value, starts no observation. */
-static void what_is_no_registration(void **state)
+static void other_uses_of_observe_start_no_observation(void **state)
 {
     (void)state;
     const struct {
@@ -134,7 +134,7 @@ static void what_is_no_registration(void **state)
 
 /* RFC 8613 7.4.1: order by Partial IV; a notification without one is the oldest and is accepted once. The outer Observe
  * has no effect. */
-static void order_by_partial_iv(void **state)
+static void protected_notifications_are_ordered_by_partial_iv(void **state)
 {
     (void)state;
     observed o;
@@ -160,7 +160,7 @@ static void order_by_partial_iv(void **state)
 }
 
 /* RFC 7641 3.4 */
-static void order_by_observe_value(void **state)
+static void plain_notifications_are_ordered_by_observe_value(void **state)
 {
     (void)state;
     const struct {
@@ -192,7 +192,7 @@ static void order_by_observe_value(void **state)
 
 /* RFC 8613 8.4.2: a forged or unprotected notification neither ends the observation nor makes the client register
  * again; nor does a RST. */
-static void bad_notifications(void **state)
+static void forged_and_unprotected_notifications_change_nothing(void **state)
 {
     (void)state;
     observed o;
@@ -225,7 +225,7 @@ static void bad_notifications(void **state)
 }
 
 /* Nor does a RST to the registration end a plain observation that already got its response. */
-static void reset_after_the_response(void **state)
+static void reset_after_the_response_does_not_end_the_observation(void **state)
 {
     (void)state;
     observed o;
@@ -238,7 +238,7 @@ static void reset_after_the_response(void **state)
 /* A verified notification with an unknown critical option (RFC 7252 5.4.1): a NON is ignored; a CON gets a RST and the
  * observation ends. An elective one is harmless. When the context is removed, unpulled events go with it. A
  * registration without a response ends. */
-static void ends_of_another_kind(void **state)
+static void critical_options_removal_and_silence_end_the_observation(void **state)
 {
     (void)state;
     observed o;
@@ -274,7 +274,7 @@ static void ends_of_another_kind(void **state)
  * --------------------------------------------------------------------------------------------- */
 
 /* RFC 7641 3.3.1, RFC 8613 7.3: registered again 5 to 15 seconds after Max-Age, which each notification restarts. */
-static void registers_again(void **state)
+static void observation_registers_again_after_max_age(void **state)
 {
     (void)state;
     for (int row = 0; row < 2; row++) {
@@ -326,7 +326,7 @@ static void live_observation_is_registered_again_unless_disabled(void **state)
 
 /* Between the new registration and its response the old one is valid; afterwards its notifications do not verify (RFC
  * 8613 8.4.2: and change nothing). */
-static void the_change_over(void **state)
+static void old_registration_is_valid_until_the_new_response(void **state)
 {
     (void)state;
     observed o;
@@ -354,7 +354,7 @@ static void the_change_over(void **state)
 
 /* A new registration without a response ends the observation. One that meets a server without its window is repeated
  * with the Echo value and the same token, and the old registration stays valid meanwhile (RFC 8613 B.1.2). */
-static void rederivation_that_fails(void **state)
+static void failed_registration_ends_the_observation(void **state)
 {
     (void)state;
     observed o;
@@ -394,7 +394,7 @@ static void rederivation_that_fails(void **state)
 
 /* A notification of the old registration after the response to the new one, in one burst or in two, is older than the
  * known state, whatever its Partial IV, and ends nothing. In the reverse order both count. */
-static void behind_the_change_over(void **state)
+static void old_notification_after_the_new_response_is_dropped(void **state)
 {
     (void)state;
     for (int row = 0; row < 8; row++) {
@@ -437,7 +437,7 @@ static void behind_the_change_over(void **state)
 
 /* A registration queued after another request (RFC 7252 4.7) receives an Echo challenge of the registration before it:
  * it stays queued, takes the value, and is counted once. */
-static void echo_while_it_waits(void **state)
+static void queued_registration_takes_an_echo_value(void **state)
 {
     (void)state;
     observed o;
@@ -499,7 +499,7 @@ static void unobserve_sends_observe_1_and_ends_with_the_response(void **state)
 }
 
 /* Unobserving before the first response, in each state of a registration. */
-static void unobserving_early(void **state)
+static void unobserving_before_the_first_response_ends_the_observation(void **state)
 {
     (void)state;
     for (int row = 0; row < 3; row++) {
@@ -544,7 +544,7 @@ static void notification_after_cancel_is_rejected(void **state)
 }
 
 /* Bytes for Observe 1 are reserved from the start: every accepted registration can be unobserved. */
-static void the_longest_request(void **state)
+static void the_longest_registration_can_be_unobserved(void **state)
 {
     (void)state;
     static uint8_t payload[256];
@@ -570,25 +570,25 @@ static void the_longest_request(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_life),
-        cmocka_unit_test(first_responses),
-        cmocka_unit_test(a_burst),
-        cmocka_unit_test(what_is_no_registration),
-        cmocka_unit_test(order_by_partial_iv),
-        cmocka_unit_test(order_by_observe_value),
-        cmocka_unit_test(bad_notifications),
-        cmocka_unit_test(reset_after_the_response),
-        cmocka_unit_test(ends_of_another_kind),
-        cmocka_unit_test(registers_again),
+        cmocka_unit_test(notifications_are_reported_until_the_last),
+        cmocka_unit_test(a_response_without_observe_ends_the_observation),
+        cmocka_unit_test(notifications_of_one_burst_are_reported_in_order),
+        cmocka_unit_test(other_uses_of_observe_start_no_observation),
+        cmocka_unit_test(protected_notifications_are_ordered_by_partial_iv),
+        cmocka_unit_test(plain_notifications_are_ordered_by_observe_value),
+        cmocka_unit_test(forged_and_unprotected_notifications_change_nothing),
+        cmocka_unit_test(reset_after_the_response_does_not_end_the_observation),
+        cmocka_unit_test(critical_options_removal_and_silence_end_the_observation),
+        cmocka_unit_test(observation_registers_again_after_max_age),
         cmocka_unit_test(live_observation_is_registered_again_unless_disabled),
-        cmocka_unit_test(the_change_over),
-        cmocka_unit_test(rederivation_that_fails),
-        cmocka_unit_test(echo_while_it_waits),
-        cmocka_unit_test(behind_the_change_over),
+        cmocka_unit_test(old_registration_is_valid_until_the_new_response),
+        cmocka_unit_test(failed_registration_ends_the_observation),
+        cmocka_unit_test(queued_registration_takes_an_echo_value),
+        cmocka_unit_test(old_notification_after_the_new_response_is_dropped),
         cmocka_unit_test(unobserve_sends_observe_1_and_ends_with_the_response),
-        cmocka_unit_test(unobserving_early),
+        cmocka_unit_test(unobserving_before_the_first_response_ends_the_observation),
         cmocka_unit_test(notification_after_cancel_is_rejected),
-        cmocka_unit_test(the_longest_request),
+        cmocka_unit_test(the_longest_registration_can_be_unobserved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

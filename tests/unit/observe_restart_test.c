@@ -81,7 +81,7 @@ static void plain_observation_of_the_same_server_registers_again(void **state)
 }
 
 /* An observation in another context belongs to another server. */
-static void observation_in_another_context_stays(void **state)
+static void observation_in_another_context_is_left_alone(void **state)
 {
     (void)state;
     observed o;
@@ -177,7 +177,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(echo_challenge_to_any_request_registers_again),
         cmocka_unit_test(plain_observation_of_the_same_server_registers_again),
-        cmocka_unit_test(observation_in_another_context_stays),
+        cmocka_unit_test(observation_in_another_context_is_left_alone),
         cmocka_unit_test(frequent_challenges_register_at_a_bounded_rate),
         cmocka_unit_test(without_reregister_it_is_left_to_the_application),
         cmocka_unit_test(unprotected_error_does_not_end_a_registration_anew),

@@ -137,7 +137,7 @@ static void expect_nobody(world *w)
     assert_false(nacre__observers_notify_event(&w->s, &event));
 }
 
-static void observers_are_notified_in_the_order_of_the_changes_and_once_for_many(void **state)
+static void observers_are_notified_in_order_and_once_for_many_changes(void **state)
 {
     (void)state;
     world *w = world_open(OBSERVERS);
@@ -170,7 +170,7 @@ static void unconfirmed_observer_comes_after_the_others(void **state)
 }
 
 /* NSTART is 1: until one CON notification has ended, the next to the same peer is stalled, and other peers' are not. */
-static void second_con_to_a_peer_waits_and_then_comes_in_its_order(void **state)
+static void second_con_to_a_peer_waits_for_the_first(void **state)
 {
     (void)state;
     world *w = world_open(OBSERVERS);
@@ -194,7 +194,7 @@ static void second_con_to_a_peer_waits_and_then_comes_in_its_order(void **state)
     world_close(w);
 }
 
-static void one_peer_gets_no_more_than_its_share_and_gets_it_back(void **state)
+static void one_peer_gets_no_more_than_its_share(void **state)
 {
     (void)state;
     world *w = world_open(2);
@@ -227,10 +227,10 @@ static void same_token_of_the_same_address_replaces_the_registration(void **stat
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(observers_are_notified_in_the_order_of_the_changes_and_once_for_many),
+        cmocka_unit_test(observers_are_notified_in_order_and_once_for_many_changes),
         cmocka_unit_test(unconfirmed_observer_comes_after_the_others),
-        cmocka_unit_test(second_con_to_a_peer_waits_and_then_comes_in_its_order),
-        cmocka_unit_test(one_peer_gets_no_more_than_its_share_and_gets_it_back),
+        cmocka_unit_test(second_con_to_a_peer_waits_for_the_first),
+        cmocka_unit_test(one_peer_gets_no_more_than_its_share),
         cmocka_unit_test(same_token_of_the_same_address_replaces_the_registration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,7 +114,7 @@ static void notifications_count_up_and_bind_to_the_registration(void **state)
 }
 
 /* The event carries the whole registration; an Observe option given by the application is not sent. */
-static void the_event(void **state)
+static void the_event_carries_the_registration(void **state)
 {
     (void)state;
     raw r = open_raw(true);
@@ -173,7 +173,7 @@ static void changes_during_a_notification_are_notified_once(void **state)
 
 /* RFC 7641 4.5: every sixteenth notification is a CON, and the first one after a day; for a registration by NON the
  * latter only. */
-static void con_now_and_then(void **state)
+static void every_sixteenth_notification_is_a_con(void **state)
 {
     (void)state;
     for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++) {
@@ -196,7 +196,7 @@ static void con_now_and_then(void **state)
 
 /* RFC 7641 4.2: an error ends the observation, and is a CON, without Observe, with its own Partial IV (RFC 8613
  * 8.3.1). */
-static void final_response(void **state)
+static void an_error_response_ends_the_observation(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
@@ -263,7 +263,7 @@ static void rst_to_a_notification_ends_the_observation(void **state)
     }
 }
 
-static void timed_out(void **state)
+static void a_timeout_ends_the_observation(void **state)
 {
     (void)state;
     raw r = open_raw(true);
@@ -320,7 +320,7 @@ static void observe_1_with_the_same_token_ends_the_observation(void **state)
 }
 
 /* RFC 7641 3.6, 5.6 of RFC 7252: ETag, Echo and No-Response may differ. */
-static void cancelled_with_other_trifles(void **state)
+static void a_cancellation_may_differ_in_unrelated_options(void **state)
 {
     (void)state;
     raw r = open_raw(true);
@@ -332,7 +332,7 @@ static void cancelled_with_other_trifles(void **state)
 }
 
 /* Both in one burst: the cancellation is the later one. */
-static void cancelled_in_one_burst(void **state)
+static void a_cancellation_in_the_same_burst_counts(void **state)
 {
     (void)state;
     raw r = open_raw(true);
@@ -358,7 +358,7 @@ static void cancelled_in_one_burst(void **state)
 }
 
 /* RFC 7641 4.1: a second registration replaces the first, even when all entries are in use. */
-static void registered_anew(void **state)
+static void a_second_registration_replaces_the_first(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
@@ -383,7 +383,7 @@ static void registered_anew(void **state)
 
 /* RFC 8613 4.1.3.5: a protected client may use one token for two resources; each observation is bound to its own
  * request. In clear the token alone identifies it. */
-static void two_under_one_token(void **state)
+static void two_resources_may_share_a_token_when_protected(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
@@ -407,7 +407,7 @@ static void two_under_one_token(void **state)
 
 /* Each peer has its own share: a peer that has used it up gets a response without Observe, and the other entries stay
  * free for others. An ended or replaced observation counts at most once. */
-static void a_share_for_each(void **state)
+static void each_peer_has_a_share_of_the_entries(void **state)
 {
     (void)state;
     enum { SHARE = 3 };
@@ -460,7 +460,7 @@ static void a_share_for_each(void **state)
 }
 
 /* Requests that register nothing, and registrations that do not fit. */
-static void not_taken(void **state)
+static void invalid_registrations_are_refused(void **state)
 {
     (void)state;
     nacre_context *ctx;
@@ -500,7 +500,7 @@ static void not_taken(void **state)
 }
 
 /* A registration whose response is an error, or that is ignored or never completed, makes no observer. */
-static void not_begun(void **state)
+static void a_registration_without_success_makes_no_observer(void **state)
 {
     (void)state;
     for (int i = 0; i < 3; i++) {
@@ -527,7 +527,7 @@ static void not_begun(void **state)
 }
 
 /* A separate response to the registration starts the observation, and no notification is sent before it. */
-static void begin_deferred(void **state)
+static void a_deferred_response_starts_the_observation(void **state)
 {
     (void)state;
     for (int is_lost = 0; is_lost < 2; is_lost++) {
@@ -626,7 +626,7 @@ static void plain_observer_of_an_unvalidated_address_is_replaced_first(void **st
 
 /* Plain registrations from forged addresses: half of the transmissions wait for them, and the other half serves
  * confirmed observers. */
-static void forged_ones_stand_behind(void **state)
+static void forged_registrations_get_half_of_the_transmissions(void **state)
 {
     (void)state;
     nacre_context *ctx;
@@ -654,7 +654,7 @@ static void forged_ones_stand_behind(void **state)
     pair_close(&world);
 }
 
-static void context_goes(void **state)
+static void removing_the_context_ends_its_observations(void **state)
 {
     (void)state;
     raw r = open_raw(true);
@@ -678,7 +678,7 @@ static void context_goes(void **state)
 
 /* RFC 8613 B.1: notifications wait for the store like anything else. When it fails, the notification is dropped and the
  * observer stays: RFC 7641 4.2, it must receive the present state in the end, and does when the store works again. */
-static void a_notification_that_the_store_fails_for_is_made_up_for(void **state)
+static void a_notification_that_its_store_fails_is_made_up_for(void **state)
 {
     (void)state;
     for (int fails = 0; fails < 2; fails++) {
@@ -720,7 +720,7 @@ static void a_notification_that_the_store_fails_for_is_made_up_for(void **state)
 
 /* RFC 7252 4.4: the message ID of a notification that waits for its store is in use; 4.2: what was not sent is neither
  * acknowledged nor reset. */
-static void a_notification_that_waits_for_its_store_has_its_message_id_alone(void **state)
+static void a_notification_that_waits_for_its_store_keeps_its_message_id(void **state)
 {
     (void)state;
     pair_open(&world, &(nacre_endpoint_config){ .observe.num_observers = 1 },
@@ -754,28 +754,28 @@ static void a_notification_that_waits_for_its_store_has_its_message_id_alone(voi
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_notification_that_waits_for_its_store_has_its_message_id_alone),
+        cmocka_unit_test(a_notification_that_waits_for_its_store_keeps_its_message_id),
         cmocka_unit_test(notifications_count_up_and_bind_to_the_registration),
-        cmocka_unit_test(the_event),
+        cmocka_unit_test(the_event_carries_the_registration),
         cmocka_unit_test(changes_during_a_notification_are_notified_once),
-        cmocka_unit_test(con_now_and_then),
-        cmocka_unit_test(final_response),
+        cmocka_unit_test(every_sixteenth_notification_is_a_con),
+        cmocka_unit_test(an_error_response_ends_the_observation),
         cmocka_unit_test(rst_to_a_notification_ends_the_observation),
-        cmocka_unit_test(timed_out),
+        cmocka_unit_test(a_timeout_ends_the_observation),
         cmocka_unit_test(observe_1_with_the_same_token_ends_the_observation),
-        cmocka_unit_test(cancelled_with_other_trifles),
-        cmocka_unit_test(cancelled_in_one_burst),
-        cmocka_unit_test(registered_anew),
-        cmocka_unit_test(two_under_one_token),
-        cmocka_unit_test(a_share_for_each),
-        cmocka_unit_test(not_taken),
-        cmocka_unit_test(not_begun),
-        cmocka_unit_test(begin_deferred),
+        cmocka_unit_test(a_cancellation_may_differ_in_unrelated_options),
+        cmocka_unit_test(a_cancellation_in_the_same_burst_counts),
+        cmocka_unit_test(a_second_registration_replaces_the_first),
+        cmocka_unit_test(two_resources_may_share_a_token_when_protected),
+        cmocka_unit_test(each_peer_has_a_share_of_the_entries),
+        cmocka_unit_test(invalid_registrations_are_refused),
+        cmocka_unit_test(a_registration_without_success_makes_no_observer),
+        cmocka_unit_test(a_deferred_response_starts_the_observation),
         cmocka_unit_test(notify_gets_another_response),
         cmocka_unit_test(plain_observer_of_an_unvalidated_address_is_replaced_first),
-        cmocka_unit_test(forged_ones_stand_behind),
-        cmocka_unit_test(context_goes),
-        cmocka_unit_test(a_notification_that_the_store_fails_for_is_made_up_for),
+        cmocka_unit_test(forged_registrations_get_half_of_the_transmissions),
+        cmocka_unit_test(removing_the_context_ends_its_observations),
+        cmocka_unit_test(a_notification_that_its_store_fails_is_made_up_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,7 @@ static void to_the_middle(pair *p, party *middle, nacre_exchange *exchange)
     party_give(middle, &p->client, &out, 1);
 }
 
-static void carries_both_ways(void **state)
+static void requests_and_responses_are_forwarded_unread(void **state)
 {
     (void)state;
     pair p;
@@ -65,7 +65,7 @@ static void carries_both_ways(void **state)
 }
 
 /* Without the switch the request is handled as OSCORE, and responses and requests must not carry the option. */
-static void without_it_oscore_is_oscore(void **state)
+static void without_the_switch_oscore_is_processed(void **state)
 {
     (void)state;
     pair p;
@@ -95,8 +95,8 @@ static void without_it_oscore_is_oscore(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(carries_both_ways),
-        cmocka_unit_test(without_it_oscore_is_oscore),
+        cmocka_unit_test(requests_and_responses_are_forwarded_unread),
+        cmocka_unit_test(without_the_switch_oscore_is_processed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -262,7 +262,7 @@ static void assert_agrees(const keys *k, const uint8_t *nonce, nacre_bytes aad, 
 }
 
 /* RFC 3610 8 packet vector 1, NIST's test case 2 of GCM, RFC 8439 2.8.2: by the provider and by the reference. */
-static void published_values(void **state)
+static void provider_and_reference_give_the_published_values(void **state)
 {
     (void)state;
     static const struct {
@@ -298,7 +298,7 @@ static void published_values(void **state)
 }
 
 /* One key over all lengths, with a new nonce and an AAD of another length each time. */
-static void every_length_of_every_algorithm(void **state)
+static void every_length_of_every_algorithm_matches_the_reference(void **state)
 {
     (void)state;
     const nacre_aead *aead;
@@ -316,7 +316,7 @@ static void every_length_of_every_algorithm(void **state)
 }
 
 /* Messages of all kinds under one key, with failures among them, give the results that each gives alone. */
-static void one_key_for_many_messages(void **state)
+static void one_key_serves_many_messages(void **state)
 {
     (void)state;
     const nacre_aead *aead;
@@ -389,7 +389,7 @@ static void a_tag_mismatch_leaves_nothing(void **state)
 
 /* CCM with nonces of 13 bytes has a length field of two bytes: 65535 succeeds, 65536 is refused, in both directions;
  * afterwards the key still works. */
-static void the_longest_message_and_one_more(void **state)
+static void messages_above_the_limit_are_refused(void **state)
 {
     (void)state;
     const nacre_aead *aead;
@@ -418,7 +418,7 @@ static void the_longest_message_and_one_more(void **state)
 }
 
 /* Jobs of all algorithms in one burst, in an order that mixes them, some forged, several with one key. */
-static void a_mixed_burst(void **state)
+static void a_mixed_burst_matches_the_reference(void **state)
 {
     (void)state;
     enum { ALGORITHMS = 12, EACH = 5, NUM = ALGORITHMS * EACH };
@@ -492,12 +492,12 @@ static void instance_opens_and_closes_twice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(published_values),
-        TEST(every_length_of_every_algorithm),
-        TEST(one_key_for_many_messages),
+        TEST(provider_and_reference_give_the_published_values),
+        TEST(every_length_of_every_algorithm_matches_the_reference),
+        TEST(one_key_serves_many_messages),
         TEST(a_tag_mismatch_leaves_nothing),
-        TEST(the_longest_message_and_one_more),
-        TEST(a_mixed_burst),
+        TEST(messages_above_the_limit_are_refused),
+        TEST(a_mixed_burst_matches_the_reference),
         TEST(other_failures_queue_nothing),
         TEST(instance_opens_and_closes_twice),
     };

@@ -88,7 +88,7 @@ static void the_table_decides(void **state)
     }
 }
 
-static void requests_and_responses_lose_them(void **state)
+static void requests_and_responses_lose_unrecognised_options(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++)
@@ -118,7 +118,7 @@ static void requests_and_responses_lose_them(void **state)
 }
 
 /* RFC 7641 4.1: an Observe option of four bytes counts as absent, in a registration and in its response. */
-static void observe_of_four_bytes_is_none(void **state)
+static void observe_of_four_bytes_counts_as_absent(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
@@ -254,8 +254,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(elective_ones_are_dropped_in_place_and_apart),
         cmocka_unit_test(the_table_decides),
-        cmocka_unit_test(requests_and_responses_lose_them),
-        cmocka_unit_test(observe_of_four_bytes_is_none),
+        cmocka_unit_test(requests_and_responses_lose_unrecognised_options),
+        cmocka_unit_test(observe_of_four_bytes_counts_as_absent),
         cmocka_unit_test(separate_responses_are_rejected),
         cmocka_unit_test(non_responses_are_ignored),
         cmocka_unit_test(requests_are_refused_or_ignored),

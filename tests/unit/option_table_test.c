@@ -43,7 +43,7 @@ static const struct {
     { 292, 0, 8, E | U | R, "Request-Tag" },
 };
 
-static void test_every_number(void **state)
+static void every_number_has_its_properties(void **state)
 {
     (void)state;
     size_t next = 0;
@@ -66,7 +66,7 @@ static void test_every_number(void **state)
     assert_int_equal(next, COUNT(rows));
 }
 
-static void test_one_format_each(void **state)
+static void each_option_has_one_format(void **state)
 {
     (void)state;
     const unsigned formats = NACRE_FORMAT_UINT | NACRE_FORMAT_STRING | NACRE_FORMAT_OPAQUE | NACRE_FORMAT_EMPTY;
@@ -79,7 +79,7 @@ static void test_one_format_each(void **state)
 }
 
 /* The compact lookup used by protect and unprotect agrees with the table for each number. */
-static void test_the_short_form_agrees(void **state)
+static void the_compact_lookup_agrees_with_the_table(void **state)
 {
     (void)state;
     for (uint32_t number = 0; number <= 65535; number++) {
@@ -88,7 +88,7 @@ static void test_the_short_form_agrees(void **state)
     }
 }
 
-static void test_critical_is_odd(void **state)
+static void critical_numbers_are_odd(void **state)
 {
     (void)state;
     assert_true(nacre_option_is_critical(NACRE_OPT_OSCORE));
@@ -97,7 +97,8 @@ static void test_critical_is_odd(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { TEST(test_every_number), TEST(test_one_format_each),
-                                        TEST(test_the_short_form_agrees), TEST(test_critical_is_odd) };
+    const struct CMUnitTest tests[] = { TEST(every_number_has_its_properties), TEST(each_option_has_one_format),
+                                        TEST(the_compact_lookup_agrees_with_the_table),
+                                        TEST(critical_numbers_are_odd) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

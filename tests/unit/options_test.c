@@ -6,7 +6,7 @@
 /* Deltas and lengths around the values where the encoding changes, and the largest. */
 static const size_t edges[] = { 0, 1, 11, 12, 13, 14, 255, 256, 267, 268, 269, 270, 271, 524, 525, 65535, 65804 };
 
-static void test_deltas_and_lengths_round_trip(void **state)
+static void deltas_and_lengths_round_trip(void **state)
 {
     (void)state;
     for (size_t d = 0; d < COUNT(edges) - 1; d++) /* no number above 65535 */
@@ -76,7 +76,7 @@ static uint16_t random_number(uint64_t *random)
 }
 
 /* More options than any table of fixed size holds, in random order, against a sorted list. */
-static void test_any_order_gives_the_sorted_list(void **state)
+static void any_order_gives_the_sorted_list(void **state)
 {
     (void)state;
     uint64_t random = 1;
@@ -101,7 +101,7 @@ static void test_any_order_gives_the_sorted_list(void **state)
 }
 
 /* In every smaller buffer the same calls return NO_BUF, and nothing is written past it (checked by the sanitizer). */
-static void test_buf_one_byte_short(void **state)
+static void every_smaller_buffer_is_an_error(void **state)
 {
     (void)state;
     static const uint16_t numbers[] = { 292, 3, 60, 11, 11, 14, 2053, 1, 281 };
@@ -133,7 +133,7 @@ static void test_buf_one_byte_short(void **state)
     assert_is_model(out, &m);
 }
 
-static void test_errors_stick(void **state)
+static void errors_stick(void **state)
 {
     (void)state;
     nacre_options o;
@@ -148,7 +148,7 @@ static void test_errors_stick(void **state)
     assert_bytes(out, NACRE_STR("unchanged"));
 }
 
-static void test_uint_values(void **state)
+static void uint_values_have_the_shortest_form(void **state)
 {
     (void)state;
     static const struct {
@@ -187,7 +187,7 @@ static void test_uint_values(void **state)
     assert_int_equal(value, 0);
 }
 
-static void test_find(void **state)
+static void find_returns_the_first_option(void **state)
 {
     (void)state;
     nacre_bytes options = test_options(4, "aa", 11, "61", 11, "62", 60, "", 0);
@@ -200,7 +200,7 @@ static void test_find(void **state)
 }
 
 /* Walking options that were not parsed before stops at the fault and reports it. */
-static void test_walking_malformed_options(void **state)
+static void walking_stops_at_a_malformed_option(void **state)
 {
     (void)state;
     static const struct {
@@ -231,13 +231,10 @@ static void test_walking_malformed_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_deltas_and_lengths_round_trip),
-        TEST(test_any_order_gives_the_sorted_list),
-        TEST(test_buf_one_byte_short),
-        TEST(test_errors_stick),
-        TEST(test_uint_values),
-        TEST(test_find),
-        TEST(test_walking_malformed_options),
+        TEST(deltas_and_lengths_round_trip),       TEST(any_order_gives_the_sorted_list),
+        TEST(every_smaller_buffer_is_an_error),    TEST(errors_stick),
+        TEST(uint_values_have_the_shortest_form),  TEST(find_returns_the_first_option),
+        TEST(walking_stops_at_a_malformed_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -140,7 +140,7 @@ static verdict expected(size_t at)
     return page >= STATES_0 ? PESSIMISTIC : EXACT;
 }
 
-static void test_each_byte(void **state)
+static void any_damaged_byte_is_detected_or_harmless(void **state)
 {
     (void)state;
     unsigned seen[3] = { 0, 0, 0 };
@@ -157,7 +157,7 @@ static void test_each_byte(void **state)
 }
 
 /* Both copies damaged: the pack is refused. */
-static void test_both_copies(void **state)
+static void damage_to_both_copies_is_refused(void **state)
 {
     (void)state;
     static const size_t pairs[][2] = { { EXTENT_0, EXTENT_1 }, { STATES_0, STATES_1 } };
@@ -175,7 +175,7 @@ static void test_both_copies(void **state)
         }
 }
 
-static void test_each_length(void **state)
+static void any_truncation_is_detected_or_harmless(void **state)
 {
     (void)state;
     nacre_err err;
@@ -192,7 +192,7 @@ static void test_each_length(void **state)
 }
 
 /* A page of another pack, or of another position, is not used. */
-static void test_pages_of_others(void **state)
+static void pages_of_others_are_not_used(void **state)
 {
     (void)state;
     nacre_err err;
@@ -217,7 +217,7 @@ static void test_pages_of_others(void **state)
 }
 
 /* A head with a valid checksum from a future version. */
-static void test_versions(void **state)
+static void future_versions_are_refused(void **state)
 {
     (void)state;
     static const nacre__pack_id nobody;
@@ -234,7 +234,7 @@ static void test_versions(void **state)
 }
 
 /* Values that no writer produces, under valid checksums, are refused, or ignored where nothing depends on them. */
-static void test_values_that_cannot_be(void **state)
+static void invalid_values_are_refused_or_ignored(void **state)
 {
     (void)state;
     nacre__pack_id id;
@@ -259,8 +259,12 @@ static void test_values_that_cannot_be(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_each_byte),       ROW(test_both_copies), ROW(test_each_length),
-        ROW(test_pages_of_others), ROW(test_versions),    ROW(test_values_that_cannot_be),
+        ROW(any_damaged_byte_is_detected_or_harmless),
+        ROW(damage_to_both_copies_is_refused),
+        ROW(any_truncation_is_detected_or_harmless),
+        ROW(pages_of_others_are_not_used),
+        ROW(future_versions_are_refused),
+        ROW(invalid_values_are_refused_or_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

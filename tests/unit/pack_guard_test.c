@@ -182,7 +182,7 @@ static const char *name_of(size_t which)
     return all[which].name;
 }
 
-static void test_a_pack_that_is_not_ours_is_not_written(void **state)
+static void a_pack_that_is_not_ours_is_not_written(void **state)
 {
     static const interference_table table = { COUNT(all), COUNT(writes), name_of, set_up, tear_down, one_case };
     (void)state;
@@ -191,6 +191,6 @@ static void test_a_pack_that_is_not_ours_is_not_written(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_a_pack_that_is_not_ours_is_not_written) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(a_pack_that_is_not_ours_is_not_written) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,7 +79,7 @@ static size_t num_elsewhere(const char *file)
     return num;
 }
 
-static void test_what_was_never_used_can_be_carried(void **state)
+static void an_unused_pack_may_be_copied(void **state)
 {
     (void)state;
     size_t first = NUM;
@@ -92,7 +92,7 @@ static void test_what_was_never_used_can_be_carried(void **state)
     pack_close(pack_open(copy));
 }
 
-static void test_a_copy_is_refused(void **state)
+static void a_copy_of_a_used_pack_is_refused(void **state)
 {
     (void)state;
     need_births();
@@ -117,7 +117,7 @@ static void test_a_copy_is_refused(void **state)
 }
 
 /* Any use counts, not only sequence numbers. */
-static void test_a_received_request_is_a_use(void **state)
+static void a_received_request_counts_as_use(void **state)
 {
     (void)state;
     need_births();
@@ -133,7 +133,7 @@ static void test_a_received_request_is_a_use(void **state)
     expect_refused(copy);
 }
 
-static void test_one_of_both_extents_is_enough(void **state)
+static void one_of_both_extents_is_enough(void **state)
 {
     (void)state;
     need_births();
@@ -153,7 +153,7 @@ static void test_one_of_both_extents_is_enough(void **state)
     }
 }
 
-static void test_adopted(void **state)
+static void an_adopted_copy_opens(void **state)
 {
     (void)state;
     need_births();
@@ -185,11 +185,11 @@ static void test_adopted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_what_was_never_used_can_be_carried),
-        ROW(test_a_copy_is_refused),
-        ROW(test_a_received_request_is_a_use),
-        ROW(test_one_of_both_extents_is_enough),
-        ROW(test_adopted),
+        ROW(an_unused_pack_may_be_copied),
+        ROW(a_copy_of_a_used_pack_is_refused),
+        ROW(a_received_request_counts_as_use),
+        ROW(one_of_both_extents_is_enough),
+        ROW(an_adopted_copy_opens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

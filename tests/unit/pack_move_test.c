@@ -73,7 +73,7 @@ static void check_useless(void)
     }
 }
 
-static void test_the_state_goes_along(void **state)
+static void the_state_moves_with_the_context(void **state)
 {
     (void)state;
     nacre_detail why = { "" };
@@ -93,7 +93,7 @@ static void test_the_state_goes_along(void **state)
     pack_close(pack);
 }
 
-static void test_the_legacy_layout(void **state)
+static void the_legacy_layout_moves_by_role(void **state)
 {
     (void)state;
     nacre_detail why = { "" };
@@ -107,7 +107,7 @@ static void test_the_legacy_layout(void **state)
     pack_close(pack);
 }
 
-static void test_a_directory_in_use_stays(void **state)
+static void an_open_directory_is_not_moved(void **state)
 {
     (void)state;
     nacre_directory *opened = NULL;
@@ -125,7 +125,7 @@ static void test_a_directory_in_use_stays(void **state)
 }
 
 /* A context that the pack has, or had, is refused under another directory, which stays unchanged. */
-static void test_a_context_that_is_there(void **state)
+static void a_context_of_the_pack_is_not_added_again(void **state)
 {
     (void)state;
     char second[4096];
@@ -160,7 +160,7 @@ static void put_back(const char *name, nacre_bytes text)
 }
 
 /* The files as a move leaves them when it ends after each of its steps. */
-static void test_interrupted_anywhere(void **state)
+static void an_interrupted_move_is_completed(void **state)
 {
     (void)state;
     nacre_detail why = { "" };
@@ -186,7 +186,7 @@ static void test_interrupted_anywhere(void **state)
         assert_err(nacre_directory_open(&opened, dir, test_crypto(), &why), NACRE_ERR_BAD_CONTEXT);
         pack = pack_open(path);
         nacre_err err = nacre_pack_move_in(pack, dir, NACRE_ROLE_NONE, &why);
-        if (err != NACRE_OK) fail_msg("behind step %d: %s", step, why.text);
+        if (err != NACRE_OK) fail_msg("after step %d: %s", step, why.text);
         check_there(pack, step != 2);
         check_useless();
         assert_ok(nacre_pack_move_in(pack, dir, NACRE_ROLE_NONE, &why));
@@ -237,9 +237,9 @@ static void a_directory_with_a_key_of_the_pack_stays_usable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_the_state_goes_along),     ROW(test_the_legacy_layout),
-        ROW(test_a_directory_in_use_stays), ROW(test_a_context_that_is_there),
-        ROW(test_interrupted_anywhere),     ROW(a_directory_with_a_key_of_the_pack_stays_usable),
+        ROW(the_state_moves_with_the_context), ROW(the_legacy_layout_moves_by_role),
+        ROW(an_open_directory_is_not_moved),   ROW(a_context_of_the_pack_is_not_added_again),
+        ROW(an_interrupted_move_is_completed), ROW(a_directory_with_a_key_of_the_pack_stays_usable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

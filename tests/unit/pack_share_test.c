@@ -108,7 +108,7 @@ static bool may_send(size_t index)
     return !nacre_context_needs(ctx).blocked;
 }
 
-static void test_one_sync_serves_all_concurrent_requests(void **state)
+static void one_sync_serves_all_concurrent_requests(void **state)
 {
     (void)state;
     looped l = open_loop();
@@ -127,7 +127,7 @@ static void test_one_sync_serves_all_concurrent_requests(void **state)
     close_loop(&l);
 }
 
-static void test_nothing_is_confirmed_that_is_not_durable(void **state)
+static void nothing_is_confirmed_before_it_is_durable(void **state)
 {
     (void)state;
     looped l = open_loop(), other = open_loop();
@@ -144,7 +144,7 @@ static void test_nothing_is_confirmed_that_is_not_durable(void **state)
 }
 
 /* Another thread saves a state after a request was recorded: the file then has a lower number. */
-static void test_saved_in_between(void **state)
+static void a_save_in_between_revokes_a_recorded_request(void **state)
 {
     (void)state;
     for (size_t flushed_first = 0; flushed_first < 2; flushed_first++) {
@@ -182,7 +182,7 @@ static void *request_on(void *arg)
     return NULL;
 }
 
-static void test_several_threads(void **state)
+static void several_threads_use_one_pack(void **state)
 {
     (void)state;
     looped loops[THREADS];
@@ -203,10 +203,10 @@ static void test_several_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_one_sync_serves_all_concurrent_requests),
-        ROW(test_nothing_is_confirmed_that_is_not_durable),
-        ROW(test_saved_in_between),
-        ROW(test_several_threads),
+        ROW(one_sync_serves_all_concurrent_requests),
+        ROW(nothing_is_confirmed_before_it_is_durable),
+        ROW(a_save_in_between_revokes_a_recorded_request),
+        ROW(several_threads_use_one_pack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,7 @@ static void check_same_keys(nacre_context *ctx, size_t index)
 
 /* ---- Contexts are read back ---- */
 
-static void test_any_number_of_contexts(void **state)
+static void any_number_of_contexts_is_read_back(void **state)
 {
     (void)state;
     static const size_t numbers[] = { 0, 1, 2, 31, 32, 33, 168, 169, 170, 1000, MANY };
@@ -91,7 +91,7 @@ static void test_any_number_of_contexts(void **state)
     }
 }
 
-static void test_one_by_one(void **state)
+static void contexts_added_one_by_one_are_read_back(void **state)
 {
     (void)state;
     pack_make(path, 0);
@@ -135,7 +135,7 @@ static nacre_err shape_source(void *user, nacre_directory_info *info, size_t ind
     return NACRE_OK;
 }
 
-static void test_any_shape_of_context(void **state)
+static void contexts_of_any_shape_are_read_back(void **state)
 {
     (void)state;
     enum { NUM = 120 };
@@ -161,7 +161,7 @@ static void test_any_shape_of_context(void **state)
 
 /* ---- State ---- */
 
-static void test_numbers_are_durable_before_use(void **state)
+static void numbers_are_durable_before_use(void **state)
 {
     (void)state;
     pack_make(path, 3);
@@ -187,7 +187,7 @@ static void test_numbers_are_durable_before_use(void **state)
     pack_close(pack);
 }
 
-static void test_windows_are_lost_before_use_and_exact_after_closing(void **state)
+static void windows_are_lost_before_use_and_exact_after_closing(void **state)
 {
     (void)state;
     pack_make(path, 2);
@@ -230,7 +230,7 @@ static void test_windows_are_lost_before_use_and_exact_after_closing(void **stat
     }
 }
 
-static void test_after_a_crash_an_echo_is_required(void **state)
+static void after_a_crash_an_echo_is_required(void **state)
 {
     (void)state;
     bool echo;
@@ -252,7 +252,7 @@ static void test_after_a_crash_an_echo_is_required(void **state)
     pack_close(pack);
 }
 
-static void test_state_given_with_a_context(void **state)
+static void a_state_is_added_with_its_context(void **state)
 {
     (void)state;
     pack_make(path, 0);
@@ -290,7 +290,7 @@ static void on_commit(void *user, nacre_context *ctx, nacre_err err)
     t->err = err;
 }
 
-static void test_one_commit_serves_many_requests(void **state)
+static void one_commit_serves_many_requests(void **state)
 {
     (void)state;
     struct told told = { 0, NACRE_ERR_STALE };
@@ -333,7 +333,7 @@ static void test_one_commit_serves_many_requests(void **state)
 
 /* ---- Adding, removing ---- */
 
-static void test_no_context_twice(void **state)
+static void a_context_is_added_once(void **state)
 {
     (void)state;
     size_t first = 2, num_added = 9;
@@ -360,7 +360,7 @@ static void test_no_context_twice(void **state)
 
 /* RFC 8613 3.3: two Sender IDs with one peer would be two windows for its messages; so would one added after another
  * was removed. The other side of a context shares no key with it. */
-static void a_second_window_under_one_recipient_key_is_no_part_of_a_pack(void **state)
+static void a_second_window_under_one_recipient_key_is_refused(void **state)
 {
     (void)state;
     nacre_detail why = { "" };
@@ -390,7 +390,7 @@ static void a_second_window_under_one_recipient_key_is_no_part_of_a_pack(void **
     pack_close(pack);
 }
 
-static void test_what_cannot_be_is_refused(void **state)
+static void invalid_descriptions_are_refused(void **state)
 {
     (void)state;
     nacre_directory_info good, bad;
@@ -424,7 +424,7 @@ static bool contains(nacre_bytes haystack, const void *needle, size_t len)
     return memmem(haystack.ptr, haystack.len, needle, len) != NULL;
 }
 
-static void test_removed_stays_removed(void **state)
+static void removed_contexts_stay_removed(void **state)
 {
     (void)state;
     nacre_directory_info info;
@@ -455,7 +455,7 @@ static void test_removed_stays_removed(void **state)
     pack_close(pack);
 }
 
-static void test_the_table(void **state)
+static void the_table_finds_the_packs_contexts(void **state)
 {
     (void)state;
     nacre_table *table, *same;
@@ -513,7 +513,7 @@ static nacre_err look(void *user, size_t index, const nacre_directory_info *info
     return index == 4 ? NACRE_ERR_STALE : NACRE_OK;
 }
 
-static void test_reading_takes_no_lock(void **state)
+static void reading_takes_no_lock(void **state)
 {
     (void)state;
     pack_make(path, 4);
@@ -536,7 +536,7 @@ static void test_reading_takes_no_lock(void **state)
 
 /* ---- One process, one pack ---- */
 
-static void test_one_has_it(void **state)
+static void one_process_has_a_pack_open(void **state)
 {
     (void)state;
     nacre_pack *pack, *second = NULL;
@@ -577,7 +577,7 @@ static int in_the_child(nacre_pack *pack, nacre_context *ctx, nacre_table *table
     return 0;
 }
 
-static void test_after_a_fork(void **state)
+static void a_forked_child_uses_no_context(void **state)
 {
     (void)state;
     nacre_table *table;
@@ -601,7 +601,7 @@ static void test_after_a_fork(void **state)
     pack_close(pack);
 }
 
-static void test_making_one(void **state)
+static void creating_and_opening_check_the_file(void **state)
 {
     (void)state;
     nacre_detail why = { "" };
@@ -622,23 +622,23 @@ static void test_making_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_any_number_of_contexts),
-        ROW(test_one_by_one),
-        ROW(test_any_shape_of_context),
-        ROW(test_numbers_are_durable_before_use),
-        ROW(test_windows_are_lost_before_use_and_exact_after_closing),
-        ROW(test_after_a_crash_an_echo_is_required),
-        ROW(test_state_given_with_a_context),
-        ROW(test_one_commit_serves_many_requests),
-        ROW(test_no_context_twice),
-        ROW(a_second_window_under_one_recipient_key_is_no_part_of_a_pack),
-        ROW(test_what_cannot_be_is_refused),
-        ROW(test_removed_stays_removed),
-        ROW(test_the_table),
-        ROW(test_reading_takes_no_lock),
-        ROW(test_one_has_it),
-        ROW(test_after_a_fork),
-        ROW(test_making_one),
+        ROW(any_number_of_contexts_is_read_back),
+        ROW(contexts_added_one_by_one_are_read_back),
+        ROW(contexts_of_any_shape_are_read_back),
+        ROW(numbers_are_durable_before_use),
+        ROW(windows_are_lost_before_use_and_exact_after_closing),
+        ROW(after_a_crash_an_echo_is_required),
+        ROW(a_state_is_added_with_its_context),
+        ROW(one_commit_serves_many_requests),
+        ROW(a_context_is_added_once),
+        ROW(a_second_window_under_one_recipient_key_is_refused),
+        ROW(invalid_descriptions_are_refused),
+        ROW(removed_contexts_stay_removed),
+        ROW(the_table_finds_the_packs_contexts),
+        ROW(reading_takes_no_lock),
+        ROW(one_process_has_a_pack_open),
+        ROW(a_forked_child_uses_no_context),
+        ROW(creating_and_opening_check_the_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,7 +77,7 @@ static void check_pack(nacre_pack *pack)
     for (size_t i = 0; i < NUM; i++) assert_int_equal(nacre_pack_context_at(pack, i) == NULL, i == AT);
 }
 
-static void test_the_state_goes_along(void **state)
+static void the_state_moves_with_the_context(void **state)
 {
     (void)state;
     nacre_bytes accepted, secret = nacre_bytes_of(info.secret, info.secret_len);
@@ -107,7 +107,7 @@ static void test_the_state_goes_along(void **state)
 }
 
 /* Killed between any two steps, the move is completed by the same call. */
-static void test_interrupted(void **state)
+static void an_interrupted_move_is_completed(void **state)
 {
     (void)state;
     nacre_detail why = { "" };
@@ -139,7 +139,7 @@ static void test_interrupted(void **state)
     }
 }
 
-static void test_what_is_refused_changes_nothing(void **state)
+static void a_refusal_changes_nothing(void **state)
 {
     (void)state;
     nacre_bytes accepted;
@@ -190,9 +190,9 @@ static void test_what_is_refused_changes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_the_state_goes_along),
-        ROW(test_interrupted),
-        ROW(test_what_is_refused_changes_nothing),
+        ROW(the_state_moves_with_the_context),
+        ROW(an_interrupted_move_is_completed),
+        ROW(a_refusal_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

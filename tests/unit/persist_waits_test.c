@@ -67,7 +67,7 @@ static void a_context_is_requested_once_until_it_is_confirmed(void **state)
     waits_close(w);
 }
 
-static void waiters_are_released_in_order_across_pools_and_other_contexts_wait_on(void **state)
+static void waiters_are_released_in_order_across_pools(void **state)
 {
     (void)state;
     waits *w = waits_open();
@@ -86,7 +86,7 @@ static void waiters_are_released_in_order_across_pools_and_other_contexts_wait_o
 }
 
 /* A resumed exchange may wait again at once: it makes a new request, and is not resumed in the same round. */
-static void what_waits_again_while_others_are_released_is_not_released_with_them(void **state)
+static void a_waiter_that_waits_again_is_not_released_in_the_same_round(void **state)
 {
     (void)state;
     waits *w = waits_open();
@@ -102,7 +102,7 @@ static void what_waits_again_while_others_are_released_is_not_released_with_them
     waits_close(w);
 }
 
-static void what_has_left_is_not_released(void **state)
+static void removed_waiters_are_not_released(void **state)
 {
     (void)state;
     waits *w = waits_open();
@@ -135,9 +135,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_context_is_requested_once_until_it_is_confirmed),
-        cmocka_unit_test(waiters_are_released_in_order_across_pools_and_other_contexts_wait_on),
-        cmocka_unit_test(what_waits_again_while_others_are_released_is_not_released_with_them),
-        cmocka_unit_test(what_has_left_is_not_released),
+        cmocka_unit_test(waiters_are_released_in_order_across_pools),
+        cmocka_unit_test(a_waiter_that_waits_again_is_not_released_in_the_same_round),
+        cmocka_unit_test(removed_waiters_are_not_released),
         cmocka_unit_test(a_request_ahead_of_time_gives_way_to_one_with_a_waiter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

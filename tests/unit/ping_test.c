@@ -50,7 +50,7 @@ static void rst_or_ack_with_the_message_id_is_a_pong(void **state)
 }
 
 /* Without a pong the ping is retransmitted like any CON, then given up; or reported unreachable; or cancelled. */
-static void no_pong(void **state)
+static void without_a_pong_a_ping_is_given_up(void **state)
 {
     (void)state;
     pair p;
@@ -94,7 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rst_or_ack_with_the_message_id_is_a_pong),
-        cmocka_unit_test(no_pong),
+        cmocka_unit_test(without_a_pong_a_ping_is_given_up),
         cmocka_unit_test(ping_is_refused_over_tcp_and_when_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

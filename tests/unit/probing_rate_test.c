@@ -15,7 +15,7 @@ static nacre__core core_with(uint32_t rate)
     return core;
 }
 
-static void a_burst_may_go_at_once_and_then_only_what_the_rate_pays_for(void **state)
+static void a_burst_is_sent_at_once_and_the_rest_at_the_rate(void **state)
 {
     (void)state;
     const nacre__core core = core_with(RATE);
@@ -34,7 +34,7 @@ static void a_burst_may_go_at_once_and_then_only_what_the_rate_pays_for(void **s
     }
 }
 
-static void what_is_received_ends_the_account_of_its_sender_only(void **state)
+static void a_received_message_ends_the_account_of_its_sender(void **state)
 {
     (void)state;
     const nacre__core core = core_with(RATE);
@@ -54,7 +54,7 @@ static void what_is_received_ends_the_account_of_its_sender_only(void **state)
     assert_int_equal(p.num, 1);
 }
 
-static void many_peers_evict_those_that_owe_least(void **state)
+static void peers_that_owe_least_are_evicted_first(void **state)
 {
     (void)state;
     const nacre__core core = core_with(RATE);
@@ -93,9 +93,9 @@ static void without_a_limit_and_to_reliable_peers_nothing_is_counted(void **stat
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_burst_may_go_at_once_and_then_only_what_the_rate_pays_for),
-        cmocka_unit_test(what_is_received_ends_the_account_of_its_sender_only),
-        cmocka_unit_test(many_peers_evict_those_that_owe_least),
+        cmocka_unit_test(a_burst_is_sent_at_once_and_the_rest_at_the_rate),
+        cmocka_unit_test(a_received_message_ends_the_account_of_its_sender),
+        cmocka_unit_test(peers_that_owe_least_are_evicted_first),
         cmocka_unit_test(without_a_limit_and_to_reliable_peers_nothing_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,7 +116,7 @@ static void a_failed_cipher_sends_nothing(void **state)
 }
 
 /* A queued request is encrypted before its context is removed or its entry reused. */
-static void ciphers_run_before_their_memory_goes(void **state)
+static void ciphers_run_before_their_memory_is_reused(void **state)
 {
     (void)state;
     encryptions *s = batch_open(false);
@@ -235,7 +235,7 @@ static void given(void *self, nacre_context *const *contexts, size_t num)
     (void)self, (void)contexts, (void)num;
 }
 
-static void window_is_looked_at_under_the_lock(void **state)
+static void window_is_read_under_the_lock(void **state)
 {
     (void)state;
     for (int elsewhere = 0; elsewhere < 2; elsewhere++) {
@@ -264,9 +264,11 @@ static void window_is_looked_at_under_the_lock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(many_responses_are_one_batch),         cmocka_unit_test(a_failed_cipher_sends_nothing),
-        cmocka_unit_test(ciphers_run_before_their_memory_goes), cmocka_unit_test(shared_contexts_are_locked),
-        cmocka_unit_test(window_is_looked_at_under_the_lock),
+        cmocka_unit_test(many_responses_are_one_batch),
+        cmocka_unit_test(a_failed_cipher_sends_nothing),
+        cmocka_unit_test(ciphers_run_before_their_memory_is_reused),
+        cmocka_unit_test(shared_contexts_are_locked),
+        cmocka_unit_test(window_is_read_under_the_lock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,7 +25,7 @@ static nacre_oscore_option option_of(nacre_bytes datagram)
 }
 
 /* RFC 8613 8.1, C.4: the whole datagram. The other official messages are in the vectors. */
-static void test_c4(void **state)
+static void the_datagram_of_rfc_8613_c_4_matches(void **state)
 {
     (void)state;
     nacre_context_params params = test_params(1, TEST_CLIENT);
@@ -37,7 +37,7 @@ static void test_c4(void **state)
 }
 
 /* RFC 8613 4.1.3.5, 4.2: outer POST and 2.04, with Observe FETCH and 2.05, whatever the inner code is. */
-static void test_outer_codes(void **state)
+static void outer_codes_hide_the_inner_code(void **state)
 {
     (void)state;
     test_exchange x = test_exchange_of(1);
@@ -64,7 +64,7 @@ static void test_outer_codes(void **state)
 
 /* RFC 8613 4.1, 4.1.1, 4.1.2, 4.1.3.2: class U is outer only, class E (with unknown options) inner only, Observe is
  * both. */
-static void test_options_go_to_their_side(void **state)
+static void options_are_inner_or_outer_by_class(void **state)
 {
     (void)state;
     test_exchange x = test_exchange_of(1);
@@ -83,7 +83,7 @@ static void test_options_go_to_their_side(void **state)
 }
 
 /* RFC 8613 4.1.3.5.2: a notification's inner Observe is empty; the outer one has the caller's value. */
-static void test_observe_of_notifications(void **state)
+static void inner_observe_of_a_notification_is_empty(void **state)
 {
     (void)state;
     test_exchange x = test_exchange_of(1);
@@ -96,7 +96,7 @@ static void test_observe_of_notifications(void **state)
     assert_bytes(nacre_option_find(back.options, 6), test_hex(""));
 }
 
-static void test_kid_and_kid_context(void **state)
+static void kid_context_is_sent_by_choice(void **state)
 {
     (void)state;
     static const struct {
@@ -135,7 +135,7 @@ static void test_kid_and_kid_context(void **state)
 }
 
 /* RFC 8613 8.3, 8.3.1: the request's nonce serves one response; every other has its own Partial IV. */
-static void test_b13_one_response_with_the_requests_nonce(void **state)
+static void the_requests_nonce_serves_one_response(void **state)
 {
     (void)state;
     test_exchange x = test_exchange_of(1);
@@ -174,7 +174,7 @@ static void test_b13_one_response_with_the_requests_nonce(void **state)
 }
 
 /* The nonce of a request belongs to the context that verified it; another context uses its own (RFC 8613 8.3). */
-static void test_another_context_has_no_right(void **state)
+static void another_context_may_not_use_the_requests_nonce(void **state)
 {
     (void)state;
     test_exchange x = test_exchange_of(1);
@@ -185,7 +185,7 @@ static void test_another_context_has_no_right(void **state)
 }
 
 /* RFC 8613 4.2: empty messages are never protected; nor are responses as requests, or the reverse. */
-static void test_b13_codes_refused(void **state)
+static void empty_messages_and_wrong_codes_are_refused(void **state)
 {
     (void)state;
     test_exchange x = test_exchange_of(1);
@@ -205,7 +205,7 @@ static void test_b13_codes_refused(void **state)
 }
 
 /* An output buffer of exactly the needed size suffices; every smaller one is NO_BUF, and nothing changes. */
-static void test_buf_of_every_size(void **state)
+static void smaller_buffers_are_refused_unchanged(void **state)
 {
     (void)state;
     for (int vector = 1; vector <= 3; vector++) {
@@ -255,7 +255,7 @@ static void test_buf_of_every_size(void **state)
 }
 
 /* nacre_protect_size is always enough. */
-static void test_size_is_enough(void **state)
+static void protect_size_is_enough(void **state)
 {
     (void)state;
     for (size_t len = 0; len < 600; len += 1 + len / 20) {
@@ -290,7 +290,7 @@ static void refused(const char *name, nacre_message m, const nacre_protect_optio
     }
 }
 
-static void test_messages_refused(void **state)
+static void invalid_messages_are_refused(void **state)
 {
     (void)state;
     nacre_crypto_ops other_ops = *test_crypto()->ops;
@@ -306,7 +306,7 @@ static void test_messages_refused(void **state)
         nacre_err err;
     } rows[] = {
         { "OSCORE option", "90", NACRE_ERR_NESTED }, /* RFC 8613 4.1.3.7 */
-        { "OSCORE option behind others", "3161 60", NACRE_ERR_NESTED },
+        { "OSCORE option after others", "3161 60", NACRE_ERR_NESTED },
         { "OSCORE option between others", "3161 620914 23747631", NACRE_ERR_NESTED },
         { "OSCORE option before Proxy-Uri", "90 d80d636f61703a2f2f68", NACRE_ERR_NESTED },
         { "option 8 before Proxy-Uri", "80 d80e636f61703a2f2f68", NACRE_OK },
@@ -322,7 +322,7 @@ static void test_messages_refused(void **state)
         { "delta 15", "f0", NACRE_ERR_BAD_ARGUMENT },
         { "number above 65535", "e0fef3", NACRE_ERR_BAD_ARGUMENT },
         { "number 65535", "e0fef2", NACRE_OK },
-        { "malformed behind a class U option", "3161 b3", NACRE_ERR_BAD_ARGUMENT },
+        { "malformed after a class U option", "3161 b3", NACRE_ERR_BAD_ARGUMENT },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         m = good;
@@ -336,7 +336,7 @@ static void test_messages_refused(void **state)
 }
 
 /* RFC 8613 4.1.3.3: path and query of a Proxy-Uri become inner options; scheme, host and port stay outside. */
-static void test_b25_proxy_uri(void **state)
+static void proxy_uri_is_split(void **state)
 {
     (void)state;
     static const struct {
@@ -385,7 +385,7 @@ static void test_b25_proxy_uri(void **state)
 }
 
 /* Splitting a Proxy-Uri uses the buffer as working memory; it is wiped when the call fails. */
-static void test_proxy_uri_leaves_nothing_in_the_buf(void **state)
+static void proxy_uri_leaves_nothing_in_the_buffer(void **state)
 {
     (void)state;
     nacre_context_params params = test_params(1, TEST_CLIENT);
@@ -407,7 +407,7 @@ static void test_proxy_uri_leaves_nothing_in_the_buf(void **state)
 }
 
 /* The algorithm's limit: AES-CCM with nonces of 13 bytes takes plaintexts of 65535 bytes. */
-static void test_longest_plaintext(void **state)
+static void plaintexts_are_up_to_the_algorithms_limit(void **state)
 {
     (void)state;
     for (size_t len = 65532; len <= 65535; len++) {
@@ -423,7 +423,7 @@ static void failing_seal(const nacre_crypto *crypto, nacre_aead_job *const *jobs
     for (size_t i = 0; i < num_jobs; i++) jobs[i]->ok = false;
 }
 
-static void test_cipher_failure(void **state)
+static void a_failing_cipher_uses_up_number_and_nonce(void **state)
 {
     (void)state;
     nacre_crypto_ops ops = *test_crypto()->ops;
@@ -450,7 +450,7 @@ static void test_cipher_failure(void **state)
 }
 
 /* A message with more AAD than the provider takes is refused before any number is used. */
-static void test_aad_above_the_providers_limit(void **state)
+static void aad_above_the_providers_limit_is_refused(void **state)
 {
     (void)state;
     nacre_crypto_ops ops = *test_crypto()->ops;
@@ -474,22 +474,22 @@ static void test_aad_above_the_providers_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_c4),
-        TEST(test_outer_codes),
-        TEST(test_options_go_to_their_side),
-        TEST(test_observe_of_notifications),
-        TEST(test_kid_and_kid_context),
-        TEST(test_b13_one_response_with_the_requests_nonce),
-        TEST(test_another_context_has_no_right),
-        TEST(test_b13_codes_refused),
-        TEST(test_buf_of_every_size),
-        TEST(test_size_is_enough),
-        TEST(test_messages_refused),
-        TEST(test_b25_proxy_uri),
-        TEST(test_proxy_uri_leaves_nothing_in_the_buf),
-        TEST(test_longest_plaintext),
-        TEST(test_cipher_failure),
-        TEST(test_aad_above_the_providers_limit),
+        TEST(the_datagram_of_rfc_8613_c_4_matches),
+        TEST(outer_codes_hide_the_inner_code),
+        TEST(options_are_inner_or_outer_by_class),
+        TEST(inner_observe_of_a_notification_is_empty),
+        TEST(kid_context_is_sent_by_choice),
+        TEST(the_requests_nonce_serves_one_response),
+        TEST(another_context_may_not_use_the_requests_nonce),
+        TEST(empty_messages_and_wrong_codes_are_refused),
+        TEST(smaller_buffers_are_refused_unchanged),
+        TEST(protect_size_is_enough),
+        TEST(invalid_messages_are_refused),
+        TEST(proxy_uri_is_split),
+        TEST(proxy_uri_leaves_nothing_in_the_buffer),
+        TEST(plaintexts_are_up_to_the_algorithms_limit),
+        TEST(a_failing_cipher_uses_up_number_and_nonce),
+        TEST(aad_above_the_providers_limit_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,7 +108,7 @@ static const char *request_plainly(const fixture *f, const char *path, uint16_t 
 
 /* RFC 7252 5.7, 5.10.2: the proxy's own options do not reach the server, nor does a Uri-Host that is an address. RFC
  * 8768 3: Hop-Limit is added. */
-static void both_forms_pass(void **state)
+static void proxy_uri_and_proxy_scheme_are_forwarded(void **state)
 {
     const fixture *f = *state;
     for (int form = 0; form < 2; form++) {
@@ -132,7 +132,7 @@ static void hops_are_counted(void **state)
 }
 
 /* RFC 7252 5.7.1: the proxy rejects unsafe options that it does not know; others pass, critical ones too. */
-static void unknown_options(void **state)
+static void unsafe_unknown_options_stop_at_the_proxy(void **state)
 {
     const fixture *f = *state;
     enum { UNSAFE = 65002, SAFE = 65000, SAFE_CRITICAL = 65001 };
@@ -146,7 +146,7 @@ static void unknown_options(void **state)
 }
 
 /* The proxy responds to what it cannot do in clear; for a protected request that is a hint and no response. */
-static void errors_of_the_proxy(void **state)
+static void errors_of_the_proxy_are_in_clear(void **state)
 {
     const fixture *f = *state;
     static const struct {
@@ -166,7 +166,7 @@ static void errors_of_the_proxy(void **state)
 
 /* RFC 8613 4.1.3.4.2: bodies pass a proxy that transfers everything in blocks of 64 bytes; OSCORE payloads are opaque
  * to it, and those above 1024 bytes have inner blocks at the same time. */
-static void bodies_are_cut(void **state)
+static void bodies_pass_in_blocks(void **state)
 {
     const fixture *f = *state;
     static const size_t lens[] = { 0, 40, 64, 65, 500, 1024, 5000 };
@@ -196,8 +196,11 @@ int main(void)
 {
 #define FORWARDED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        FORWARDED(both_forms_pass),     FORWARDED(hops_are_counted), FORWARDED(unknown_options),
-        FORWARDED(errors_of_the_proxy), FORWARDED(bodies_are_cut),
+        FORWARDED(proxy_uri_and_proxy_scheme_are_forwarded),
+        FORWARDED(hops_are_counted),
+        FORWARDED(unsafe_unknown_options_stop_at_the_proxy),
+        FORWARDED(errors_of_the_proxy_are_in_clear),
+        FORWARDED(bodies_pass_in_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
 
 #include "io/client/proxy_target.h"
 
-static void names_of_proxies(void **state)
+static void names_of_proxies_are_parsed(void **state)
 {
     (void)state;
     static const struct {
@@ -45,6 +45,6 @@ static void names_of_proxies(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { TEST(names_of_proxies) };
+    const struct CMUnitTest tests[] = { TEST(names_of_proxies_are_parsed) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,7 +81,7 @@ static void bucket_stays_a_limit_at_the_end_of_time(void **state)
     assert_int_equal(num, 41);
 }
 
-static void reset_is_believed_until_five_matched_nothing(void **state)
+static void reset_is_accepted_until_five_matched_nothing(void **state)
 {
     (void)state;
     world *w = world_open();
@@ -99,7 +99,7 @@ static void reset_is_believed_until_five_matched_nothing(void **state)
     world_close(w);
 }
 
-static void any_number_of_resets_is_forgotten_in_time(void **state)
+static void resets_expire_in_time(void **state)
 {
     (void)state;
     world *w = world_open();
@@ -117,8 +117,8 @@ int main(void)
         cmocka_unit_test(context_has_its_burst_and_then_its_rate),
         cmocka_unit_test(all_contexts_together_have_one_rate),
         cmocka_unit_test(bucket_stays_a_limit_at_the_end_of_time),
-        cmocka_unit_test(reset_is_believed_until_five_matched_nothing),
-        cmocka_unit_test(any_number_of_resets_is_forgotten_in_time),
+        cmocka_unit_test(reset_is_accepted_until_five_matched_nothing),
+        cmocka_unit_test(resets_expire_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

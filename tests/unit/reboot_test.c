@@ -101,7 +101,7 @@ static void never_used_keys_start_at_number_0(void **state)
 }
 
 /* The window that the caller sets replaces the default. */
-static void the_window_that_is_given_counts(void **state)
+static void the_window_set_by_the_caller_counts(void **state)
 {
     (void)state;
     for (int never_used = 0; never_used < 2; never_used++) {
@@ -178,7 +178,7 @@ int main(void)
         TEST(an_old_request_is_not_accepted_after_a_reboot),
         TEST(a_large_window_is_unknown_too),
         TEST(never_used_keys_start_at_number_0),
-        TEST(the_window_that_is_given_counts),
+        TEST(the_window_set_by_the_caller_counts),
         TEST(recovery_by_echo_waits_for_the_store),
         TEST(a_store_brings_the_window_back),
     };

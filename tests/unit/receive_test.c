@@ -4,7 +4,7 @@
 
 /* ---- Messages that are no requests --------------------------------------------------------------------------------- */
 
-static void rejected_messages(void **state)
+static void messages_that_are_no_requests_are_rejected(void **state)
 {
     (void)state;
     const struct {
@@ -15,8 +15,8 @@ static void rejected_messages(void **state)
     } rows[] = {
         { "ping", 4, { 0x40, 0x00, 0x12, 0x34 }, true },
         { "empty NON", 4, { 0x50, 0x00, 0x12, 0x34 }, false },
-        { "empty ACK for nobody", 4, { 0x60, 0x00, 0x12, 0x34 }, false },
-        { "RST for nobody", 4, { 0x70, 0x00, 0x12, 0x34 }, false },
+        { "unexpected empty ACK", 4, { 0x60, 0x00, 0x12, 0x34 }, false },
+        { "unexpected RST", 4, { 0x70, 0x00, 0x12, 0x34 }, false },
         { "nothing", 0, { 0 }, false },
         { "three bytes", 3, { 0x40, 0x01, 0x12 }, false },
         { "version 0", 4, { 0x00, 0x01, 0x12, 0x34 }, false },
@@ -32,8 +32,8 @@ static void rejected_messages(void **state)
         { "CON, class 6", 4, { 0x40, 0xc0, 0x12, 0x34 }, true },
         { "CON, signaling", 4, { 0x40, 0xe1, 0x12, 0x34 }, true },
         { "NON, signaling", 4, { 0x50, 0xe1, 0x12, 0x34 }, false },
-        { "CON, an answer for nobody", 4, { 0x40, 0x45, 0x12, 0x34 }, true },
-        { "NON, an answer for nobody", 4, { 0x50, 0x45, 0x12, 0x34 }, false },
+        { "CON, unexpected response", 4, { 0x40, 0x45, 0x12, 0x34 }, true },
+        { "NON, unexpected response", 4, { 0x50, 0x45, 0x12, 0x34 }, false },
         { "ACK with a request", 4, { 0x60, 0x01, 0x12, 0x34 }, false },
         { "RST with a request", 4, { 0x70, 0x01, 0x12, 0x34 }, false },
     };
@@ -56,7 +56,7 @@ static void rejected_messages(void **state)
 }
 
 /* A datagram longer than max_message is not delivered; one byte less is. */
-static void too_large_datagram(void **state)
+static void a_datagram_above_max_message_is_dropped(void **state)
 {
     (void)state;
     party p;
@@ -96,7 +96,7 @@ static void burst_is_bounded(void **state)
 }
 
 /* transmit_many writes only into buffers that are large enough. */
-static void small_buf(void **state)
+static void transmit_skips_small_buffers(void **state)
 {
     (void)state;
     pair p;
@@ -114,7 +114,7 @@ static void small_buf(void **state)
 
 /* RFC 8613 8.2 step 2: more requests than are looked up at once, each with several candidate contexts, and one with an
  * unknown kid. Each gets its own response. */
-static void burst_with_one_kid(void **state)
+static void requests_with_one_kid_get_one_response_each(void **state)
 {
     (void)state;
     enum { CONTEXTS = 8, REQUESTS = NACRE_BURST + 9 };
@@ -200,7 +200,7 @@ static int outcome(pair *p, kind_of_datagram kind)
 }
 
 /* After any other kind, each kind of datagram has the outcome that it has alone. */
-static void a_datagram_has_nothing_of_the_one_before(void **state)
+static void datagrams_do_not_affect_the_next(void **state)
 {
     (void)state;
     pair p;
@@ -226,9 +226,12 @@ static void a_datagram_has_nothing_of_the_one_before(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rejected_messages),  cmocka_unit_test(too_large_datagram),
-        cmocka_unit_test(burst_is_bounded),   cmocka_unit_test(small_buf),
-        cmocka_unit_test(burst_with_one_kid), cmocka_unit_test(a_datagram_has_nothing_of_the_one_before),
+        cmocka_unit_test(messages_that_are_no_requests_are_rejected),
+        cmocka_unit_test(a_datagram_above_max_message_is_dropped),
+        cmocka_unit_test(burst_is_bounded),
+        cmocka_unit_test(transmit_skips_small_buffers),
+        cmocka_unit_test(requests_with_one_kid_get_one_response_each),
+        cmocka_unit_test(datagrams_do_not_affect_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

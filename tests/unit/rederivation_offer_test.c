@@ -31,7 +31,7 @@ static nacre_err check(const nacre_rederive_server *server, const r2 *offer, uin
 
 /* RFC 7252 4.8.2: an offer is valid for EXCHANGE_LIFETIME, the time that request #2 may take. It is made at any time
  * within a step. */
-static void an_offer_stands_for_its_lifetime_and_no_longer(void **unused)
+static void an_offer_is_valid_for_its_lifetime(void **unused)
 {
     (void)unused;
     static const uint32_t lifetimes[] = { 1, 100, 255, 256, 1000, LIFETIME, UINT32_MAX };
@@ -59,7 +59,7 @@ static void an_offer_from_the_future_is_refused(void **unused)
     assert_ok(check(&server, &offer, 5000));
 }
 
-static void a_changed_offer_does_not_stand(void **unused)
+static void a_changed_offer_is_refused(void **unused)
 {
     (void)unused;
     const nacre_rederive_server server = a_server(1, LIFETIME);
@@ -72,7 +72,7 @@ static void a_changed_offer_does_not_stand(void **unused)
     assert_ok(check(&server, &good, 100000));
 }
 
-static void voiding_voids_the_offers_so_far(void **unused)
+static void voiding_ends_all_offers_made_before(void **unused)
 {
     (void)unused;
     nacre_rederive_server server = a_server(1, LIFETIME);
@@ -88,7 +88,7 @@ static void voiding_voids_the_offers_so_far(void **unused)
 }
 
 /* A restart makes a new key, and each peer has its own. */
-static void an_offer_under_another_key_does_not_stand(void **unused)
+static void an_offer_under_another_key_is_refused(void **unused)
 {
     (void)unused;
     const nacre_rederive_server one = a_server(1, LIFETIME), other = a_server(2, LIFETIME);
@@ -110,7 +110,7 @@ static void each_s2_makes_another_offer(void **unused)
 }
 
 /* A key of zeros is public: an object that was never initialised, or was wiped, neither makes nor accepts offers. */
-static void an_object_of_zeros_makes_and_takes_no_offer(void **unused)
+static void an_object_of_zeros_makes_and_accepts_no_offer(void **unused)
 {
     (void)unused;
     const nacre_rederive_server zeros = { 0 };
@@ -125,13 +125,13 @@ static void an_object_of_zeros_makes_and_takes_no_offer(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(an_offer_stands_for_its_lifetime_and_no_longer),
+        TEST(an_offer_is_valid_for_its_lifetime),
         TEST(an_offer_from_the_future_is_refused),
-        TEST(a_changed_offer_does_not_stand),
-        TEST(voiding_voids_the_offers_so_far),
-        TEST(an_offer_under_another_key_does_not_stand),
+        TEST(a_changed_offer_is_refused),
+        TEST(voiding_ends_all_offers_made_before),
+        TEST(an_offer_under_another_key_is_refused),
         TEST(each_s2_makes_another_offer),
-        TEST(an_object_of_zeros_makes_and_takes_no_offer),
+        TEST(an_object_of_zeros_makes_and_accepts_no_offer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

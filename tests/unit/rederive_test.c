@@ -114,7 +114,7 @@ static const char response_1[] = "614400017b9b1009482222222222222222ff91b40978de
 static const char response_1_with_piv[] = "614400017b 9c110009482222222222222222 ff47deecbaf6a01e06c3";
 
 /* With an R2 of a server that is not nacre: 8 of its 22 bytes. */
-static void the_bytes_are_as_computed(void **unused)
+static void messages_match_the_computed_bytes(void **unused)
 {
     (void)unused;
     party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
@@ -175,7 +175,7 @@ static nacre_bytes others_response(nacre_bytes r2, nacre_bytes field)
 }
 
 /* RFC 8613 B.2: R2 is the server's choice, and may contain a MAC. */
-static void an_r2_of_another_length(void **unused)
+static void an_r2_of_another_length_is_accepted(void **unused)
 {
     (void)unused;
     static const struct {
@@ -211,7 +211,7 @@ static void an_r2_of_another_length(void **unused)
 }
 
 /* The kid context must be exactly one CBOR byte string: the row with one passes. */
-static void an_r2_that_is_wrapped_badly(void **unused)
+static void a_badly_wrapped_r2_is_refused(void **unused)
 {
     (void)unused;
     static const struct {
@@ -257,7 +257,7 @@ static void forged_and_foreign_responses_change_nothing(void **unused)
 }
 
 /* A second copy of request #1 gets its own R2; either may be used, each once. */
-static void requests_doubled_late_and_lost(void **unused)
+static void duplicated_late_and_lost_requests_complete_once(void **unused)
 {
     (void)unused;
     nacre_rederive_server server = a_server();
@@ -313,7 +313,7 @@ static void a_forged_first_request_makes_no_offer(void **unused)
     assert_ok(offer(&server, &s, good, twos, false, &response));
 }
 
-static void two_clients_at_once(void **unused)
+static void two_clients_rederive_at_once(void **unused)
 {
     (void)unused;
     nacre_rederive_server server_a = a_server(), server_b;
@@ -348,7 +348,7 @@ static nacre_bytes run_up_to_request_2(const nacre_rederive_server *server, part
 
 /* A request #2 is held back, and then delivered: at once, after a newer agreement (as a server, as a client of the same
  * peer), or late. A refused one leaves the context in use unchanged. */
-static void a_held_back_request_2_is_taken_only_in_its_time(void **unused)
+static void a_held_back_request_2_is_accepted_only_in_its_time(void **unused)
 {
     (void)unused;
     static const struct {
@@ -418,7 +418,7 @@ static void each_copy_of_a_request_1_gets_a_response_under_new_keys(void **unuse
 }
 
 /* The server has lost its state: an ordinary request serves as #1, its ID Context as ID1. */
-static void started_by_the_server(void **unused)
+static void the_server_may_start_the_procedure(void **unused)
 {
     (void)unused;
     for (int vector = 1; vector <= 3; vector += 2) { /* without and with an ID Context */
@@ -448,7 +448,7 @@ static void started_by_the_server(void **unused)
 }
 
 /* The memory of a context is reused. A request ID from before has no right to a nonce of the new keys. */
-static void an_identity_does_not_outlive_its_keys(void **unused)
+static void a_request_id_does_not_outlive_its_keys(void **unused)
 {
     (void)unused;
     nacre_rederive_server server = a_server();
@@ -489,7 +489,7 @@ static void a_forged_second_request_leaves_the_context(void **unused)
     assert_true(test_same(before, &s.derived->context));
 }
 
-static void what_a_kid_context_says(void **unused)
+static void kid_contexts_are_classified(void **unused)
 {
     (void)unused;
     static const struct {
@@ -516,22 +516,22 @@ static void what_a_kid_context_says(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(the_bytes_are_as_computed),
+        TEST(messages_match_the_computed_bytes),
         TEST(a_response_without_partial_iv_has_the_requests_literal_nonce),
-        TEST(an_r2_of_another_length),
-        TEST(an_r2_that_is_wrapped_badly),
+        TEST(an_r2_of_another_length_is_accepted),
+        TEST(a_badly_wrapped_r2_is_refused),
         TEST(forged_and_foreign_responses_change_nothing),
-        TEST(requests_doubled_late_and_lost),
+        TEST(duplicated_late_and_lost_requests_complete_once),
         TEST(a_forged_second_request_leaves_the_offer),
         TEST(a_forged_first_request_makes_no_offer),
-        TEST(two_clients_at_once),
-        TEST(a_held_back_request_2_is_taken_only_in_its_time),
+        TEST(two_clients_rederive_at_once),
+        TEST(a_held_back_request_2_is_accepted_only_in_its_time),
         TEST(captured_requests_1_leave_the_offer),
         TEST(each_copy_of_a_request_1_gets_a_response_under_new_keys),
-        TEST(started_by_the_server),
-        TEST(an_identity_does_not_outlive_its_keys),
+        TEST(the_server_may_start_the_procedure),
+        TEST(a_request_id_does_not_outlive_its_keys),
         TEST(a_forged_second_request_leaves_the_context),
-        TEST(what_a_kid_context_says),
+        TEST(kid_contexts_are_classified),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

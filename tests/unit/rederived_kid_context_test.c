@@ -115,7 +115,7 @@ static void an_observation_names_it_each_time(void **state)
 
 /* A server has the older context in its table, under the same kid: with the kid context it finds the new one only,
  * without it the old one. Requests under the older context are unchanged. */
-static void the_context_from_before_is_not_meant(void **state)
+static void the_kid_context_selects_the_new_context(void **state)
 {
     (void)state;
     rederiving_pair p;
@@ -145,7 +145,7 @@ int main(void)
         cmocka_unit_test(requests_name_their_context),
         cmocka_unit_test(requests_of_the_other_side_name_it_too),
         cmocka_unit_test(an_observation_names_it_each_time),
-        cmocka_unit_test(the_context_from_before_is_not_meant),
+        cmocka_unit_test(the_kid_context_selects_the_new_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

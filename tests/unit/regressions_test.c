@@ -27,7 +27,7 @@ static void round_trip(nacre_context *client, nacre_context *server, nacre_bytes
 
 /* RFC 8613 3.3: IDs of every length that an algorithm allows, up to the longest and one more, both ends in both
  * roles. */
-static void b5_ids_of_every_length(void **state)
+static void ids_of_every_length_work(void **state)
 {
     (void)state;
     const nacre_aead *aead;
@@ -54,7 +54,7 @@ static void b5_ids_of_every_length(void **state)
 }
 
 /* The same request twice in one burst, and again in the next, is accepted once in every state of the context. */
-static void b10_replays_in_bursts(void **state)
+static void replays_in_bursts_are_refused(void **state)
 {
     (void)state;
     static uint64_t words[NACRE_REPLAY_MAX / 64];
@@ -125,7 +125,7 @@ static void notify(in_flight *all, size_t which, unsigned round, bool send_kid)
     assert_err(nacre_notification_accept(&x->order, &info), NACRE_ERR_REPLAY);
 }
 
-static void b14_observations_and_requests_interleaved(void **state)
+static void interleaved_responses_match_their_requests(void **state)
 {
     (void)state;
     for (unsigned combination = 0; combination < 8; combination++) {
@@ -152,7 +152,7 @@ static void b14_observations_and_requests_interleaved(void **state)
 }
 
 /* RFC 9175 2.2: a peer's Echo value of 1 to 40 bytes arrives and is returned unchanged, with any token. */
-static void b15_a_peers_echo_of_every_length(void **state)
+static void an_echo_of_every_length_is_returned(void **state)
 {
     (void)state;
     static const size_t tokens[] = { 0, 8, 13, 300 };
@@ -180,7 +180,7 @@ static void b15_a_peers_echo_of_every_length(void **state)
 
 /* Deltas and lengths where their encoding changes, values and payloads full of 0xff, in both directions; the longest
  * values need an algorithm that takes them. Also more options than any table of fixed size holds. */
-static void b17_b18_extended_options_both_ways(void **state)
+static void extended_options_arrive_both_ways(void **state)
 {
     (void)state;
     static const uint16_t deltas[] = { 12, 13, 268, 269, 270, 65535 };
@@ -365,7 +365,7 @@ static void run_procedure(procedure *p, const fate *fates)
 
 /* RFC 8613 B.2: each of the four messages arrives, is lost, duplicated or late, in every combination, and the two sides
  * end with the same context. */
-static void b24_every_fate_of_every_message(void **state)
+static void rederivation_survives_every_fate_of_every_message(void **state)
 {
     (void)state;
     for (unsigned n = 0; n < NUM_FATES * NUM_FATES * NUM_FATES * NUM_FATES; n++) {
@@ -379,13 +379,13 @@ static void b24_every_fate_of_every_message(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(b5_ids_of_every_length),
-        TEST(b10_replays_in_bursts),
-        TEST(b14_observations_and_requests_interleaved),
-        TEST(b15_a_peers_echo_of_every_length),
-        TEST(b17_b18_extended_options_both_ways),
+        TEST(ids_of_every_length_work),
+        TEST(replays_in_bursts_are_refused),
+        TEST(interleaved_responses_match_their_requests),
+        TEST(an_echo_of_every_length_is_returned),
+        TEST(extended_options_arrive_both_ways),
         TEST(a_forged_giant_does_not_spoil_the_key),
-        TEST(b24_every_fate_of_every_message),
+        TEST(rederivation_survives_every_fate_of_every_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@ static void open_reliable(pair *p, const nacre_endpoint_config *config, const pa
 }
 
 /* A requested CON is sent as NON, once, regardless of NSTART, and its response has the time of a response. */
-static void sent_once(void **state)
+static void con_is_sent_once_as_non(void **state)
 {
     (void)state;
     pair p;
@@ -33,7 +33,7 @@ static void sent_once(void **state)
 
 /* The same bytes again are another request: a connection repeats nothing, and has no message IDs. Over datagrams they
  * are a duplicate. */
-static void no_duplicates(void **state)
+static void equal_bytes_are_separate_requests(void **state)
 {
     (void)state;
     for (uint8_t flags = 0; flags <= NACRE_ADDRESS_RELIABLE; flags++) {
@@ -56,7 +56,7 @@ static void no_duplicates(void **state)
 }
 
 /* A replay is refused over any transport; over a connection, the refusal is sent (RFC 8613 7.4, 8.2). */
-static void refusals_are_said(void **state)
+static void refusals_get_a_response(void **state)
 {
     (void)state;
     for (uint8_t flags = 0; flags <= NACRE_ADDRESS_RELIABLE; flags++) {
@@ -86,7 +86,7 @@ static void refusals_are_said(void **state)
 }
 
 /* RFC 8323 3: there is no RST. An unexpected notification is dropped. */
-static void nothing_is_rejected(void **state)
+static void nothing_is_rejected_by_rst(void **state)
 {
     (void)state;
     static const uint8_t observe[] = { 0x60 };
@@ -126,7 +126,7 @@ static void notifications_are_in_the_order_of_the_connection(void **state)
 }
 
 /* The connection is lost: our requests in each state end, the peer's become stale; exchanges with other peers go on. */
-static void the_end_of_a_connection(void **state)
+static void the_end_of_a_connection_ends_its_exchanges(void **state)
 {
     (void)state;
     static const uint8_t observe[] = { 0x60 };
@@ -225,12 +225,12 @@ static void notifications_are_sent_once_and_end_with_the_connection(void **state
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sent_once),
-        cmocka_unit_test(no_duplicates),
-        cmocka_unit_test(refusals_are_said),
-        cmocka_unit_test(nothing_is_rejected),
+        cmocka_unit_test(con_is_sent_once_as_non),
+        cmocka_unit_test(equal_bytes_are_separate_requests),
+        cmocka_unit_test(refusals_get_a_response),
+        cmocka_unit_test(nothing_is_rejected_by_rst),
         cmocka_unit_test(notifications_are_in_the_order_of_the_connection),
-        cmocka_unit_test(the_end_of_a_connection),
+        cmocka_unit_test(the_end_of_a_connection_ends_its_exchanges),
         cmocka_unit_test(a_queued_response_is_removed_too),
         cmocka_unit_test(notifications_are_sent_once_and_end_with_the_connection),
     };

@@ -57,7 +57,7 @@ static void addresses_have_names(void **state)
     }
 }
 
-static void what_is_not_known_has_no_name(void **state)
+static void unknown_addresses_have_no_name(void **state)
 {
     (void)state;
     char text[NACRE_URI_BASE_MAX] = "untouched";
@@ -126,7 +126,7 @@ static bool same(const nacre_remote *a, const nacre_remote *b)
     return memcmp(&x, &y, sizeof x) == 0;
 }
 
-static void blockwise_keys(void **state)
+static void blockwise_keys_tell_peers_apart(void **state)
 {
     (void)state;
     nacre_remote one = { .address = address("[::1]:1"),
@@ -282,10 +282,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_have_names),
-        cmocka_unit_test(what_is_not_known_has_no_name),
+        cmocka_unit_test(unknown_addresses_have_no_name),
         cmocka_unit_test(a_claim_needs_a_context),
         cmocka_unit_test(multicast_addresses_are_recognised),
-        TEST(blockwise_keys),
+        TEST(blockwise_keys_tell_peers_apart),
         cmocka_unit_test_setup_teardown(servers_see_the_remote_address, set_up, tear_down),
         cmocka_unit_test_setup_teardown(clients_take_the_fastest_provider, set_up, tear_down),
     };

@@ -18,7 +18,7 @@ static nacre_replay window_of(uint16_t size)
     return w;
 }
 
-static void short_lists_are_taken_exactly(void **unused)
+static void short_lists_are_read_exactly(void **unused)
 {
     (void)unused;
     static const struct {
@@ -70,7 +70,7 @@ static void a_list_longer_than_the_window_only_loses_acceptances(void **unused)
 }
 
 /* The example of the list form's documentation: a fresh number, then 5 is seen, 3 still valid and 5 not. */
-static void as_the_list_form_shows(void **unused)
+static void the_example_of_the_list_form_matches(void **unused)
 {
     (void)unused;
     static const int64_t start[] = { -1 };
@@ -107,9 +107,9 @@ static void wrong_lists_change_nothing(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(short_lists_are_taken_exactly),
+        TEST(short_lists_are_read_exactly),
         TEST(a_list_longer_than_the_window_only_loses_acceptances),
-        TEST(as_the_list_form_shows),
+        TEST(the_example_of_the_list_form_matches),
         TEST(wrong_lists_change_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

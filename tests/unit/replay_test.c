@@ -58,7 +58,7 @@ static void run_rows(const char *name, uint16_t size, const row *rows, size_t nu
 }
 #define ROWS(name, size, rows) run_rows((name), (size), (rows), COUNT(rows))
 
-static void test_numbered_rows(void **state)
+static void verdicts_match_the_rows(void **state)
 {
     (void)state;
     static const row rows[] = {
@@ -104,26 +104,27 @@ static void test_numbered_rows(void **state)
 }
 
 /* The last number is not overwritten by an older one, and number 0 is a number like any other. */
-static void test_b8_b11_sequences(void **state)
+static void old_numbers_do_not_overwrite_the_last(void **state)
 {
     (void)state;
-    static const row b8[] = {
-        { 1, 10, YES }, { 2, 7, YES }, { 3, 10, NO }, { 4, 7, NO }, { 5, 11, YES }, { 6, 10, NO }
-    };
-    static const row b11[] = { { 1, 0, YES }, { 2, 0, NO }, { 3, 1, YES }, { 4, 0, NO } };
+    static const row older[] = { { 1, 10, YES }, { 2, 7, YES },  { 3, 10, NO },
+                                 { 4, 7, NO },   { 5, 11, YES }, { 6, 10, NO } };
+    static const row zero[] = { { 1, 0, YES }, { 2, 0, NO }, { 3, 1, YES }, { 4, 0, NO } };
     static const uint16_t sizes[] = { 32, 64, 65, 128, 1024 };
     for (size_t i = 0; i < COUNT(sizes); i++) {
-        ROWS("B8", sizes[i], b8);
-        ROWS("B11", sizes[i], b11);
+        ROWS("older numbers", sizes[i], older);
+        ROWS("number 0", sizes[i], zero);
     }
 }
 
 /* 3, 5, 4; and jumps wider than a machine word can be shifted. */
-static void test_b9_shifts(void **state)
+static void large_jumps_shift_the_window(void **state)
 {
     (void)state;
-    static const row b9[] = { { 1, 3, YES }, { 2, 5, YES }, { 3, 4, YES }, { 4, 4, NO }, { 5, 3, NO }, { 6, 5, NO } };
-    ROWS("B9", 32, b9);
+    static const row swapped[] = {
+        { 1, 3, YES }, { 2, 5, YES }, { 3, 4, YES }, { 4, 4, NO }, { 5, 3, NO }, { 6, 5, NO }
+    };
+    ROWS("3, 5, 4", 32, swapped);
     static const uint64_t jumps[] = { 1,
                                       2,
                                       31,
@@ -163,7 +164,7 @@ static void test_b9_shifts(void **state)
 }
 
 /* Sweeps over both edges, upwards and downwards. */
-static void test_sweeps(void **state)
+static void both_edges_hold_in_sweeps(void **state)
 {
     (void)state;
     for (uint16_t size = 1; size <= 200; size = (uint16_t)(size + 1 + size / 13)) {
@@ -232,7 +233,7 @@ static void random_walk(uint16_t size, uint64_t base, uint64_t seed)
     (void)test_release(NULL);
 }
 
-static void test_against_a_model(void **state)
+static void verdicts_match_a_model(void **state)
 {
     (void)state;
     static const uint16_t sizes[] = { 1, 2, 31, 32, 33, 63, 64, 65, 127, 128, 1000, 1024 };
@@ -242,7 +243,7 @@ static void test_against_a_model(void **state)
             for (uint64_t seed = 1; seed <= 6; seed++) random_walk(sizes[s], bases[b], seed * 1000 + s);
 }
 
-static void test_init_refuses(void **state)
+static void init_refuses_invalid_sizes(void **state)
 {
     (void)state;
     nacre_replay w;
@@ -258,7 +259,7 @@ static void test_init_refuses(void **state)
 }
 
 /* RFC 8613 7.5, B.1.2: an uninitialised window accepts nothing until Echo shows what is fresh. */
-static void test_uninitialised(void **state)
+static void an_uninitialised_window_accepts_nothing(void **state)
 {
     (void)state;
     static const uint16_t sizes[] = { 1, 32, 64, 65, 1024 };
@@ -281,7 +282,7 @@ static void test_uninitialised(void **state)
     }
 }
 
-static void test_fresh_at_the_ends(void **state)
+static void a_window_is_made_fresh_at_both_ends(void **state)
 {
     (void)state;
     window *win = window_of(32);
@@ -299,7 +300,7 @@ static void test_fresh_at_the_ends(void **state)
     assert_ok(offer(win, 72));
 }
 
-static void test_import_what_was_exported(void **state)
+static void an_exported_window_is_imported(void **state)
 {
     (void)state;
     static const uint16_t sizes[] = { 1, 2, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 1000, 1024 };
@@ -327,7 +328,7 @@ static void test_import_what_was_exported(void **state)
         }
 }
 
-static void test_import_refuses(void **state)
+static void import_refuses_invalid_states(void **state)
 {
     (void)state;
     static const struct {
@@ -337,8 +338,8 @@ static void test_import_refuses(void **state)
     } rows[] = {
         { "last bit", "00000080", 0, NACRE_OK },
         { "a bit at the size", "0000000001", 0, NACRE_ERR_BAD_ARGUMENT },
-        { "zeros behind the size", "0000008000", 0, NACRE_OK },
-        { "a bit far behind the size", "000000000000000000000080", 0, NACRE_ERR_BAD_ARGUMENT },
+        { "zeros beyond the size", "0000008000", 0, NACRE_OK },
+        { "a bit far beyond the size", "000000000000000000000080", 0, NACRE_ERR_BAD_ARGUMENT },
         { "short bitfield", "01", 9, NACRE_OK },
         { "empty bitfield", "", 9, NACRE_OK },
         { "the last index", "00", NACRE_SEQ_MAX + 1, NACRE_OK },
@@ -359,7 +360,7 @@ static void test_import_refuses(void **state)
 }
 
 /* In an imported window, bit i of the bitfield is number index + i. */
-static void test_import_means_what_it_says(void **state)
+static void imported_bits_are_number_index_plus_i(void **state)
 {
     (void)state;
     window *win = window_of(32);
@@ -380,10 +381,17 @@ static void test_import_means_what_it_says(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_numbered_rows),  TEST(test_b8_b11_sequences),          TEST(test_b9_shifts),
-        TEST(test_sweeps),         TEST(test_against_a_model),           TEST(test_init_refuses),
-        TEST(test_uninitialised),  TEST(test_fresh_at_the_ends),         TEST(test_import_what_was_exported),
-        TEST(test_import_refuses), TEST(test_import_means_what_it_says),
+        TEST(verdicts_match_the_rows),
+        TEST(old_numbers_do_not_overwrite_the_last),
+        TEST(large_jumps_shift_the_window),
+        TEST(both_edges_hold_in_sweeps),
+        TEST(verdicts_match_a_model),
+        TEST(init_refuses_invalid_sizes),
+        TEST(an_uninitialised_window_accepts_nothing),
+        TEST(a_window_is_made_fresh_at_both_ends),
+        TEST(an_exported_window_is_imported),
+        TEST(import_refuses_invalid_states),
+        TEST(imported_bits_are_number_index_plus_i),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,7 @@ static size_t expect_lengths(const nacre_detail *why, const char *format, size_t
 }
 
 /* Plain and protected, alone and with a body in blocks. One byte above the limit is refused. */
-static void request_above_a_datagram_is_told_with_both_lengths(void **state)
+static void request_above_a_datagram_is_refused_with_both_lengths(void **state)
 {
     const pair *p = *state;
     static uint8_t body[5000];
@@ -109,7 +109,7 @@ static void *take_200(void *user)
     return NULL;
 }
 
-static void request_above_the_peers_maximum_is_told_with_both_lengths(void **state)
+static void request_above_the_peers_maximum_is_refused_with_both_lengths(void **state)
 {
     (void)state;
     struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -141,9 +141,9 @@ static void request_above_the_peers_maximum_is_told_with_both_lengths(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(request_above_a_datagram_is_told_with_both_lengths, pair_set_up,
+        cmocka_unit_test_setup_teardown(request_above_a_datagram_is_refused_with_both_lengths, pair_set_up,
                                         pair_tear_down),
-        cmocka_unit_test(request_above_the_peers_maximum_is_told_with_both_lengths),
+        cmocka_unit_test(request_above_the_peers_maximum_is_refused_with_both_lengths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 typedef enum outcome { GOES_ON, RESPONDED, UNAUTHENTICATED, NOT_PROTECTED } outcome;
 
 /* Plain responses to a protected request, in each way they can arrive (the table in src/endpoint/responses.c). */
-static void plain_responses_to_protected(void **state)
+static void plain_responses_do_not_complete_protected_requests(void **state)
 {
     (void)state;
     const struct {
@@ -118,7 +118,7 @@ static void unprotected_error_does_not_end_an_acknowledged_or_repeated_request(v
 
 /* Without a verified response, the last unprotected one is reported when the time is up, whatever else failed to
  * verify; a long diagnostic payload is truncated. */
-static void unprotected_error_is_told_when_the_time_is_up(void **state)
+static void unprotected_error_is_reported_when_the_time_is_up(void **state)
 {
     (void)state;
     char longer[101] = { 0 };
@@ -166,7 +166,7 @@ static void unprotected_error_in_an_ack_ends_the_retransmissions(void **state)
 }
 
 /* nacre_endpoint_give_up reports at once what the timeout would report. */
-static void giving_up_tells_the_hint(void **state)
+static void giving_up_reports_the_hint(void **state)
 {
     (void)state;
     for (int row = 0; row < 2; row++) {
@@ -188,7 +188,7 @@ static void giving_up_tells_the_hint(void **state)
 
 /* A proxy sends its own errors, which it cannot protect: with via_proxy they are hints, otherwise no responses. Codes
  * that only a server can send are treated as before. */
-static void plain_errors_of_proxies(void **state)
+static void plain_errors_of_proxies_are_hints(void **state)
 {
     (void)state;
     const struct {
@@ -224,7 +224,7 @@ static void plain_errors_of_proxies(void **state)
 }
 
 /* The same codes are the response to a plain request. */
-static void plain_responses_to_plain(void **state)
+static void plain_responses_complete_plain_requests(void **state)
 {
     (void)state;
     const uint8_t codes[] = { NACRE_CONTENT, NACRE_UNAUTHORIZED, NACRE_SERVER_ERROR };
@@ -245,7 +245,7 @@ static void plain_responses_to_plain(void **state)
 
 /* Responses that match nothing: wrong token, wrong MID of an ACK, wrong peer, a reserved class, a RST with content.
  * Each row leaves the exchange open, and the right response then ends it. */
-static void responses_that_match_nothing(void **state)
+static void responses_that_match_nothing_are_dropped(void **state)
 {
     (void)state;
     pair p;
@@ -283,7 +283,7 @@ static void responses_that_match_nothing(void **state)
 
 /* RFC 8613 8.4 step 8: a response that does not verify is dropped, but its ACK counts; the timeout reports the
  * reason. */
-static void spoilt_response(void **state)
+static void a_response_that_does_not_verify_is_dropped(void **state)
 {
     (void)state;
     pair p;
@@ -351,7 +351,7 @@ static void a_reused_entry_starts_clean(void **state)
 }
 
 /* The right peer's response to another request is not accepted for this one. */
-static void response_to_another_request(void **state)
+static void a_response_to_another_request_is_refused(void **state)
 {
     (void)state;
     pair p;
@@ -377,7 +377,7 @@ static void response_to_another_request(void **state)
 }
 
 /* A plain request does not accept a response with an OSCORE option. */
-static void protected_response_to_plain(void **state)
+static void a_protected_response_does_not_complete_a_plain_request(void **state)
 {
     (void)state;
     pair p;
@@ -397,7 +397,7 @@ static void protected_response_to_plain(void **state)
 }
 
 /* RFC 7252 5.4.1: an unknown critical option rejects the response; an unknown elective one does not. */
-static void critical_option_in_response(void **state)
+static void an_unknown_critical_option_rejects_a_response(void **state)
 {
     (void)state;
     pair p;
@@ -424,7 +424,7 @@ static void critical_option_in_response(void **state)
 }
 
 /* RFC 8613 8.4.2: Observe in the response to a request that had none. */
-static void uninvited_notification(void **state)
+static void a_response_with_uninvited_observe_is_dropped(void **state)
 {
     (void)state;
     static const uint8_t observe[] = { 0x60 };
@@ -451,7 +451,7 @@ static void uninvited_notification(void **state)
 }
 
 /* A separate response: empty ACK first, then a CON that is acknowledged, and acknowledged again after the end. */
-static void separate_response(void **state)
+static void a_separate_response_is_acknowledged(void **state)
 {
     (void)state;
     pair p;
@@ -486,7 +486,7 @@ static void separate_response(void **state)
 /* ---- Echo (RFC 8613 B.1.2) ----------------------------------------------------------------------------------------- */
 
 /* The server lost its window: challenge, repetition, response, with three Partial IVs and three bindings. */
-static void echo_end_to_end(void **state)
+static void an_echo_challenge_is_completed(void **state)
 {
     (void)state;
     for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++) {
@@ -534,7 +534,7 @@ static void echo_end_to_end(void **state)
 
 /* An application's own 4.01 with Echo is repeated once; the second is the response. An Echo option of ours is
  * replaced. */
-static void echo_is_repeated_once(void **state)
+static void a_request_is_repeated_once_with_echo(void **state)
 {
     (void)state;
     const struct {
@@ -587,7 +587,7 @@ static void echo_is_repeated_once(void **state)
 }
 
 /* RFC 9175 2.3: a plain request is repeated with the Echo value too, once. */
-static void echo_in_clear(void **state)
+static void a_plain_request_is_repeated_with_echo(void **state)
 {
     (void)state;
     static const uint8_t challenge[] = { 0xd3, 0xef, 'a', 'b', 'c' };
@@ -611,7 +611,7 @@ static void echo_in_clear(void **state)
 }
 
 /* When the Echo value does not fit, the 4.01 is the response. */
-static void echo_does_not_fit(void **state)
+static void a_challenge_that_does_not_fit_is_the_response(void **state)
 {
     (void)state;
     pair p;
@@ -634,7 +634,7 @@ static void echo_does_not_fit(void **state)
 }
 
 /* A server without an Echo value cannot challenge: it treats the request as a replay. */
-static void lost_window_without_echo(void **state)
+static void a_server_without_an_echo_value_refuses_as_replay(void **state)
 {
     (void)state;
     pair p;
@@ -653,26 +653,26 @@ static void lost_window_without_echo(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plain_responses_to_protected),
+        cmocka_unit_test(plain_responses_do_not_complete_protected_requests),
         cmocka_unit_test(unprotected_error_does_not_end_an_acknowledged_or_repeated_request),
-        cmocka_unit_test(unprotected_error_is_told_when_the_time_is_up),
+        cmocka_unit_test(unprotected_error_is_reported_when_the_time_is_up),
         cmocka_unit_test(unprotected_error_in_an_ack_ends_the_retransmissions),
-        cmocka_unit_test(giving_up_tells_the_hint),
-        cmocka_unit_test(plain_errors_of_proxies),
-        cmocka_unit_test(plain_responses_to_plain),
-        cmocka_unit_test(responses_that_match_nothing),
-        cmocka_unit_test(spoilt_response),
+        cmocka_unit_test(giving_up_reports_the_hint),
+        cmocka_unit_test(plain_errors_of_proxies_are_hints),
+        cmocka_unit_test(plain_responses_complete_plain_requests),
+        cmocka_unit_test(responses_that_match_nothing_are_dropped),
+        cmocka_unit_test(a_response_that_does_not_verify_is_dropped),
         cmocka_unit_test(a_reused_entry_starts_clean),
-        cmocka_unit_test(response_to_another_request),
-        cmocka_unit_test(protected_response_to_plain),
-        cmocka_unit_test(critical_option_in_response),
-        cmocka_unit_test(uninvited_notification),
-        cmocka_unit_test(separate_response),
-        cmocka_unit_test(echo_end_to_end),
-        cmocka_unit_test(echo_is_repeated_once),
-        cmocka_unit_test(echo_in_clear),
-        cmocka_unit_test(echo_does_not_fit),
-        cmocka_unit_test(lost_window_without_echo),
+        cmocka_unit_test(a_response_to_another_request_is_refused),
+        cmocka_unit_test(a_protected_response_does_not_complete_a_plain_request),
+        cmocka_unit_test(an_unknown_critical_option_rejects_a_response),
+        cmocka_unit_test(a_response_with_uninvited_observe_is_dropped),
+        cmocka_unit_test(a_separate_response_is_acknowledged),
+        cmocka_unit_test(an_echo_challenge_is_completed),
+        cmocka_unit_test(a_request_is_repeated_once_with_echo),
+        cmocka_unit_test(a_plain_request_is_repeated_with_echo),
+        cmocka_unit_test(a_challenge_that_does_not_fit_is_the_response),
+        cmocka_unit_test(a_server_without_an_echo_value_refuses_as_replay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,7 +67,7 @@ static void timing_is_configured(void **state)
 }
 
 /* The clock may be at its maximum: no time wraps. */
-static void end_of_time(void **state)
+static void times_do_not_wrap_at_the_end_of_the_clock(void **state)
 {
     (void)state;
     pair p;
@@ -81,7 +81,7 @@ static void end_of_time(void **state)
 }
 
 /* At its maximum, an event without a time is still not due. */
-static void what_has_no_time_is_never_due(void **state)
+static void an_event_without_a_time_is_never_due(void **state)
 {
     (void)state;
     pair p;
@@ -93,7 +93,7 @@ static void what_has_no_time_is_never_due(void **state)
     pair_close(&p);
 }
 
-static void empty_ack(void **state)
+static void an_empty_ack_ends_retransmission(void **state)
 {
     (void)state;
     pair p;
@@ -292,9 +292,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(con_is_retransmitted_with_exponential_back_off),
         cmocka_unit_test(timing_is_configured),
-        cmocka_unit_test(end_of_time),
-        cmocka_unit_test(what_has_no_time_is_never_due),
-        cmocka_unit_test(empty_ack),
+        cmocka_unit_test(times_do_not_wrap_at_the_end_of_the_clock),
+        cmocka_unit_test(an_event_without_a_time_is_never_due),
+        cmocka_unit_test(an_empty_ack_ends_retransmission),
         cmocka_unit_test(acknowledged_request_is_never_sent_again),
         cmocka_unit_test(acknowledged_request_is_not_sent_after_a_sleep),
         cmocka_unit_test(reset_after_the_ack_sends_nothing_again),

@@ -98,7 +98,7 @@ static void rst_to_the_con_ends_it_and_so_does_its_timeout(void **state)
 }
 
 /* Four RST that match nothing are tolerated, five indicate guessing; after an exchange lifetime they expire. */
-static void rst_to_the_con_counts_while_few_came_to_nothing(void **state)
+static void rst_to_the_con_counts_while_few_matched_nothing(void **state)
 {
     (void)state;
     static const struct {
@@ -130,7 +130,7 @@ static void rst_to_the_con_counts_while_few_came_to_nothing(void **state)
 }
 
 /* All 65,536 message IDs, over and over: one CON at a time, and one per quarter of the exchange lifetime. */
-static void all_numbers_bring_one_con_about(void **state)
+static void guessing_all_message_ids_causes_few_cons(void **state)
 {
     (void)state;
     raw r = open_raw(true);
@@ -157,7 +157,7 @@ static void all_numbers_bring_one_con_about(void **state)
 }
 
 /* A guessed RST does not end a protected separate response either. */
-static void rst_silences_a_protected_response_while_few_came_to_nothing(void **state)
+static void rst_ends_a_protected_response_while_few_matched_nothing(void **state)
 {
     (void)state;
     for (unsigned num = 4; num <= 5; num++) {
@@ -186,9 +186,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rst_alone_ends_no_protected_observation),
         cmocka_unit_test(rst_to_the_con_ends_it_and_so_does_its_timeout),
-        cmocka_unit_test(rst_to_the_con_counts_while_few_came_to_nothing),
-        cmocka_unit_test(all_numbers_bring_one_con_about),
-        cmocka_unit_test(rst_silences_a_protected_response_while_few_came_to_nothing),
+        cmocka_unit_test(rst_to_the_con_counts_while_few_matched_nothing),
+        cmocka_unit_test(guessing_all_message_ids_causes_few_cons),
+        cmocka_unit_test(rst_ends_a_protected_response_while_few_matched_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

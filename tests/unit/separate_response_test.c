@@ -69,7 +69,7 @@ static void separate_response_follows_an_empty_ack_and_is_retransmitted(void **s
 }
 
 /* A response given soon enough is still piggybacked, and no timer is left. */
-static void still_piggybacked(void **state)
+static void an_early_response_is_piggybacked(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
@@ -96,7 +96,7 @@ static void still_piggybacked(void **state)
 }
 
 /* RFC 7252 5.2.3: the response to a NON is a NON, without an ACK, and sent once. */
-static void to_a_non(void **state)
+static void response_to_a_non_is_a_non(void **state)
 {
     (void)state;
     raw r = open_raw(true, NULL);
@@ -115,7 +115,7 @@ static void to_a_non(void **state)
 }
 
 /* A RST, or no ACK, ends the exchange. */
-static void given_up(void **state)
+static void rst_or_timeout_ends_the_response(void **state)
 {
     (void)state;
     for (int by_reset = 0; by_reset < 2; by_reset++) {
@@ -177,7 +177,7 @@ static void deferred_responses_are_bounded_and_freed(void **state)
 
 /* Plain requests from forged addresses get half of the entries at most; the rest is for verified requests and validated
  * addresses. */
-static void forged_ones_get_half(void **state)
+static void forged_addresses_get_half_of_the_entries(void **state)
 {
     (void)state;
     enum { TRANSMISSIONS = 4 };
@@ -204,7 +204,7 @@ static void forged_ones_get_half(void **state)
 }
 
 /* When the context is removed before the ACK, the refusal has the request's token (RFC 8613 8.2 step 2). */
-static void context_goes_early(void **state)
+static void removing_the_context_refuses_with_the_token(void **state)
 {
     (void)state;
     raw r = open_raw(true, NULL);
@@ -220,7 +220,7 @@ static void context_goes_early(void **state)
 }
 
 /* A response that cannot be sent leaves the exchange open, with its token, before and after its ACK. */
-static void too_long_then_short(void **state)
+static void a_response_too_long_may_be_shortened(void **state)
 {
     (void)state;
     static uint8_t body[1300];
@@ -246,7 +246,7 @@ static void too_long_then_short(void **state)
 
 /* RFC 8613 B.1: a recovered window removes the right to the request's nonce, so its response has a number, which may
  * wait for the store: then the response waits too, and is sent when it is confirmed. */
-static void waits_for_store(void **state)
+static void a_separate_response_waits_for_its_store(void **state)
 {
     (void)state;
     for (int fails = 0; fails < 2; fails++) {
@@ -284,7 +284,7 @@ static void waits_for_store(void **state)
 }
 
 /* A request that waited for its store frees that entry when its message is released, not when it gets its response. */
-static void pending_then_deferred(void **state)
+static void pending_requests_free_their_entry_when_deferred(void **state)
 {
     (void)state;
     pair_open(&world, &(nacre_endpoint_config){ .burst = 1 }, &(pairing){ .server_stored = true });
@@ -306,7 +306,7 @@ static void pending_then_deferred(void **state)
 }
 
 /* A request that was not deferred still counts as ignored at the next burst. */
-static void not_requested(void **state)
+static void requests_that_are_not_deferred_are_ignored(void **state)
 {
     (void)state;
     raw r = open_raw(true, NULL);
@@ -323,16 +323,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(separate_response_follows_an_empty_ack_and_is_retransmitted),
-        cmocka_unit_test(still_piggybacked),
-        cmocka_unit_test(to_a_non),
-        cmocka_unit_test(given_up),
+        cmocka_unit_test(an_early_response_is_piggybacked),
+        cmocka_unit_test(response_to_a_non_is_a_non),
+        cmocka_unit_test(rst_or_timeout_ends_the_response),
         cmocka_unit_test(deferred_responses_are_bounded_and_freed),
-        cmocka_unit_test(forged_ones_get_half),
-        cmocka_unit_test(context_goes_early),
-        cmocka_unit_test(too_long_then_short),
-        cmocka_unit_test(waits_for_store),
-        cmocka_unit_test(pending_then_deferred),
-        cmocka_unit_test(not_requested),
+        cmocka_unit_test(forged_addresses_get_half_of_the_entries),
+        cmocka_unit_test(removing_the_context_refuses_with_the_token),
+        cmocka_unit_test(a_response_too_long_may_be_shortened),
+        cmocka_unit_test(a_separate_response_waits_for_its_store),
+        cmocka_unit_test(pending_requests_free_their_entry_when_deferred),
+        cmocka_unit_test(requests_that_are_not_deferred_are_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,7 @@ static nacre_err try_protect(nacre_context *ctx, uint64_t *seq)
     return NACRE_OK;
 }
 
-static void test_volatile_numbers_go_up_by_one(void **state)
+static void numbers_without_a_store_go_up_by_one(void **state)
 {
     (void)state;
     nacre_context_params params = test_params(1, TEST_CLIENT);
@@ -52,7 +52,7 @@ static void test_volatile_numbers_go_up_by_one(void **state)
 }
 
 /* RFC 8613 7.2.1: 2^40 - 1 is used once; then requests and responses alike are refused. */
-static void test_the_last_number_is_used_once(void **state)
+static void the_last_number_is_used_once(void **state)
 {
     (void)state;
     for (int persistent = 0; persistent <= 1; persistent++) {
@@ -82,7 +82,7 @@ static void test_the_last_number_is_used_once(void **state)
     }
 }
 
-static void test_used_up_from_the_start(void **state)
+static void a_context_may_start_exhausted(void **state)
 {
     (void)state;
     nacre_context_params params = test_params(1, TEST_CLIENT);
@@ -93,7 +93,7 @@ static void test_used_up_from_the_start(void **state)
 }
 
 /* RFC 8613 B.1.1: a number is used only after it is durably reserved. */
-static void test_not_yet_until_confirmed(void **state)
+static void numbers_wait_for_confirmation(void **state)
 {
     (void)state;
     nacre_context_params params = test_params(1, TEST_CLIENT);
@@ -120,7 +120,7 @@ static void test_not_yet_until_confirmed(void **state)
 }
 
 /* A ceiling that is very far away is stored as a nearer one, never as a farther one, and requested again. */
-static void test_a_ceiling_far_away(void **state)
+static void a_distant_ceiling_is_stored_as_a_nearer_one(void **state)
 {
     (void)state;
     static const struct {
@@ -149,7 +149,7 @@ static void test_a_ceiling_far_away(void **state)
 }
 
 /* A store that always writes when asked never blocks the context, and is asked less and less often. */
-static void test_asking_early(void **state)
+static void numbers_are_requested_early(void **state)
 {
     (void)state;
     nacre_context_params params = test_params(1, TEST_CLIENT);
@@ -182,7 +182,7 @@ static void test_asking_early(void **state)
 }
 
 /* Chunks double from the first to the largest, and stay there. */
-static void test_chunks_are_limited(void **state)
+static void chunks_are_limited(void **state)
 {
     (void)state;
     static const struct {
@@ -233,7 +233,7 @@ static void test_chunks_are_limited(void **state)
 }
 
 /* A save, which writes exact numbers, revokes the confirmations: numbers and window wait for the store again. */
-static void test_a_save_takes_the_confirmations_back(void **state)
+static void a_save_revokes_the_confirmations(void **state)
 {
     (void)state;
     nacre_context_params params = test_params(1, TEST_CLIENT);
@@ -259,7 +259,7 @@ static void test_a_save_takes_the_confirmations_back(void **state)
 }
 
 /* A ceiling never exceeds 2^40, and a context near its end requests no more. */
-static void test_reserving_at_the_end(void **state)
+static void no_number_is_reserved_beyond_the_last(void **state)
 {
     (void)state;
     nacre_context_params params = test_params(1, TEST_CLIENT);
@@ -279,7 +279,7 @@ static void test_reserving_at_the_end(void **state)
 }
 
 /* Partial IVs have the shortest form, in the message and in the request ID (RFC 8613 5, 6.1). */
-static void test_partial_ivs_of_every_length(void **state)
+static void partial_ivs_have_the_shortest_form(void **state)
 {
     (void)state;
     static const struct {
@@ -321,7 +321,7 @@ static void test_partial_ivs_of_every_length(void **state)
 
 /* A stopped context protects nothing, even with reserved numbers and a request's nonce, and accepts no request, unlike
  * one that is not stopped. It still reads responses to its earlier requests. */
-static void test_a_stopped_context_goes_on_with_nothing(void **state)
+static void a_stopped_context_protects_and_accepts_nothing(void **state)
 {
     (void)state;
     for (int stopped = 0; stopped <= 1; stopped++) {
@@ -363,17 +363,17 @@ static void test_a_stopped_context_goes_on_with_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_volatile_numbers_go_up_by_one),
-        TEST(test_the_last_number_is_used_once),
-        TEST(test_used_up_from_the_start),
-        TEST(test_not_yet_until_confirmed),
-        TEST(test_a_ceiling_far_away),
-        TEST(test_asking_early),
-        TEST(test_chunks_are_limited),
-        TEST(test_a_stopped_context_goes_on_with_nothing),
-        TEST(test_a_save_takes_the_confirmations_back),
-        TEST(test_reserving_at_the_end),
-        TEST(test_partial_ivs_of_every_length),
+        TEST(numbers_without_a_store_go_up_by_one),
+        TEST(the_last_number_is_used_once),
+        TEST(a_context_may_start_exhausted),
+        TEST(numbers_wait_for_confirmation),
+        TEST(a_distant_ceiling_is_stored_as_a_nearer_one),
+        TEST(numbers_are_requested_early),
+        TEST(chunks_are_limited),
+        TEST(a_stopped_context_protects_and_accepts_nothing),
+        TEST(a_save_revokes_the_confirmations),
+        TEST(no_number_is_reserved_beyond_the_last),
+        TEST(partial_ivs_have_the_shortest_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

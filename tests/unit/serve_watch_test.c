@@ -160,7 +160,7 @@ static void observe(const fixture *f, observation *w, const char *segment, const
     wait_for(f, w, 1);
 }
 
-static void files_and_directories(void **state)
+static void changes_of_files_and_directories_are_notified(void **state)
 {
     static observation file, other, list, list_with_slash;
     static char large[3000];
@@ -363,7 +363,7 @@ static void a_file_with_two_names_is_served_without_observe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(files_and_directories, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(changes_of_files_and_directories_are_notified, set_up, tear_down),
         cmocka_unit_test_setup_teardown(writes_to_an_open_file_truncation_and_modes_are_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_renamed_parent_is_told_to_all_below_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_directory_that_replaces_another_is_watched, set_up, tear_down),

@@ -27,7 +27,7 @@ static void a_server_takes_credentials(void **state)
     assert_int_equal(nacre_server_close(server, &why), NACRE_OK);
 }
 
-static void resources_are_checked(void **state)
+static void invalid_resources_are_refused(void **state)
 {
     static const struct {
         const char *path;
@@ -52,7 +52,7 @@ static void resources_are_checked(void **state)
 }
 
 /* A stop before the run is not lost, a stop ends one run, and several count as one. */
-static void stop_is_remembered(void **state)
+static void a_stop_before_the_run_is_not_lost(void **state)
 {
     nacre_server *server;
     nacre_detail why;
@@ -126,7 +126,7 @@ static void fill_watched(nacre_server *server, void *user)
     nacre_server_tap(server, see, w);
 }
 
-static void a_watcher_sees_each_datagram(void **state)
+static void the_packet_tap_sees_each_datagram(void **state)
 {
     const pair *p = *state;
     watched w = { .dir = p->server };
@@ -143,9 +143,9 @@ static void a_watcher_sees_each_datagram(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_A_DIRECTORY(a_server_takes_credentials),   IN_A_DIRECTORY(resources_are_checked),
-        IN_A_DIRECTORY(stop_is_remembered),           IN_A_DIRECTORY(a_server_that_cannot_start_says_why),
-        IN_A_DIRECTORY(a_watcher_sees_each_datagram),
+        IN_A_DIRECTORY(a_server_takes_credentials),        IN_A_DIRECTORY(invalid_resources_are_refused),
+        IN_A_DIRECTORY(a_stop_before_the_run_is_not_lost), IN_A_DIRECTORY(a_server_that_cannot_start_says_why),
+        IN_A_DIRECTORY(the_packet_tap_sees_each_datagram),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -244,7 +244,7 @@ static void a_server_takes_what_differs_in_the_keys(void **state)
 }
 
 /* A directory is the same one under any path, and under several names. */
-static void one_directory_by_several_paths_is_no_twin(void **state)
+static void one_directory_by_several_paths_is_accepted(void **state)
 {
     fixture *f = *state;
     nacre_detail why;
@@ -322,7 +322,7 @@ int main(void)
         IN_A_SERVER(one_sender_key_twice_is_refused_from_any_two_sources),
         IN_A_SERVER(one_of_the_two_keys_is_enough),
         IN_A_SERVER(a_server_takes_what_differs_in_the_keys),
-        IN_A_SERVER(one_directory_by_several_paths_is_no_twin),
+        IN_A_SERVER(one_directory_by_several_paths_is_accepted),
         IN_A_SERVER(credentials_with_a_twin_leave_the_server_as_it_was),
         IN_A_SERVER(a_pack_with_a_twin_leaves_the_server_as_it_was),
     };

@@ -23,7 +23,7 @@ static size_t send_until_held(party *p, const nacre_address *peer, uint64_t now)
         bytes += d.len;
         nacre_endpoint_cancel(p->ep, exchange);
     }
-    fail_msg("%d messages went", MANY);
+    fail_msg("%d messages were sent", MANY);
     return 0;
 }
 
@@ -37,7 +37,7 @@ static void open_at(pair *p, uint16_t nstart, uint32_t rate)
               &(pairing){ 0 });
 }
 
-static void requests_wait_after_a_burst_and_go_at_the_rate(void **state)
+static void requests_after_a_burst_are_sent_at_the_rate(void **state)
 {
     (void)state;
     static const uint16_t nstarts[] = { 1, UINT16_MAX };
@@ -79,7 +79,7 @@ static void con_requests_and_other_peers_do_not_wait(void **state)
     }
 }
 
-static void anything_from_the_peer_lets_what_waits_go(void **state)
+static void any_message_of_the_peer_releases_held_requests(void **state)
 {
     (void)state;
     static const uint16_t nstarts[] = { 1, UINT16_MAX };
@@ -147,9 +147,9 @@ static void a_notification_that_exceeds_it_is_a_con(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests_wait_after_a_burst_and_go_at_the_rate),
+        cmocka_unit_test(requests_after_a_burst_are_sent_at_the_rate),
         cmocka_unit_test(con_requests_and_other_peers_do_not_wait),
-        cmocka_unit_test(anything_from_the_peer_lets_what_waits_go),
+        cmocka_unit_test(any_message_of_the_peer_releases_held_requests),
         cmocka_unit_test(a_held_request_can_be_cancelled),
         cmocka_unit_test(a_notification_that_exceeds_it_is_a_con),
     };

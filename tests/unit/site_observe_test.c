@@ -52,7 +52,7 @@ static bool watches(fixture *f, nacre_bytes options)
 
 /* RFC 7641 4.1: a repeated registration replaces the one before, also when all entries are in use. Another client's is
  * refused, and the present observer is still notified. */
-static void registered_anew_when_full(void **state)
+static void a_repeated_registration_replaces_the_one_before_when_full(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
@@ -75,7 +75,7 @@ static void registered_anew_when_full(void **state)
 }
 
 /* Registrations may come from forged addresses: one that was never confirmed must not exclude others. */
-static void forged_ones_give_way(void **state)
+static void unconfirmed_observers_are_evicted(void **state)
 {
     (void)state;
     fixture f;
@@ -89,7 +89,7 @@ static void forged_ones_give_way(void **state)
 }
 
 /* RFC 7959 2.6 */
-static void only_whole_requests(void **state)
+static void requests_for_further_blocks_do_not_observe(void **state)
 {
     (void)state;
     const struct {
@@ -109,7 +109,7 @@ static void only_whole_requests(void **state)
 }
 
 /* A FETCH in two blocks: the endpoint has the last one, and could not repeat the request to the resource. */
-static void not_in_blocks(void **state)
+static void requests_in_blocks_do_not_observe(void **state)
 {
     (void)state;
     fixture f;
@@ -136,7 +136,7 @@ static void not_in_blocks(void **state)
 }
 
 /* The site leaves the program's own observers alone. */
-static void others_observers(void **state)
+static void observers_of_the_program_are_left_alone(void **state)
 {
     (void)state;
     fixture f;
@@ -152,9 +152,11 @@ static void others_observers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(registered_anew_when_full), cmocka_unit_test(forged_ones_give_way),
-        cmocka_unit_test(only_whole_requests),       cmocka_unit_test(not_in_blocks),
-        cmocka_unit_test(others_observers),
+        cmocka_unit_test(a_repeated_registration_replaces_the_one_before_when_full),
+        cmocka_unit_test(unconfirmed_observers_are_evicted),
+        cmocka_unit_test(requests_for_further_blocks_do_not_observe),
+        cmocka_unit_test(requests_in_blocks_do_not_observe),
+        cmocka_unit_test(observers_of_the_program_are_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -204,7 +204,7 @@ static void requests_are_routed_by_path(void **state)
 }
 
 /* A subtree at the root handles every path, unless a longer one matches. */
-static void root_subtree(void **state)
+static void a_root_subtree_handles_unmatched_paths(void **state)
 {
     (void)state;
     const nacre_resource all[] = { R("/", say, root, NACRE_RESOURCE_SUBTREE), R("/secret", say, secret, 0) };
@@ -221,7 +221,7 @@ static void root_subtree(void **state)
 
 /* The message size is the only limit of a path: a segment has up to 255 bytes, and three characters for each when
  * percent-encoded. */
-static void path_is_as_long_as_a_message_holds(void **state)
+static void the_message_size_limits_a_path(void **state)
 {
     static const uint8_t letters[] = { 'x', 0xe6 };
     (void)state;
@@ -293,7 +293,7 @@ static void critical_options_are_refused_unless_known(void **state)
     }
 }
 
-static void proxy_uri(void **state)
+static void proxy_requests_are_refused(void **state)
 {
     (void)state;
     last_request a;
@@ -341,7 +341,7 @@ static void invalid_blocks_are_refused(void **state)
     }
 }
 
-static void body_sizes(void **state)
+static void bodies_are_returned_around_1024_bytes(void **state)
 {
     (void)state;
     static uint8_t body[1025];
@@ -389,7 +389,7 @@ static void errors_of_handlers_become_5_00(void **state)
     }
 }
 
-static void only_request_events(void **state)
+static void the_site_takes_open_requests_only(void **state)
 {
     (void)state;
     party p;
@@ -409,14 +409,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_routed_by_path),
-        cmocka_unit_test(root_subtree),
-        cmocka_unit_test(path_is_as_long_as_a_message_holds),
+        cmocka_unit_test(a_root_subtree_handles_unmatched_paths),
+        cmocka_unit_test(the_message_size_limits_a_path),
         cmocka_unit_test(critical_options_are_refused_unless_known),
-        cmocka_unit_test(proxy_uri),
+        cmocka_unit_test(proxy_requests_are_refused),
         cmocka_unit_test(invalid_blocks_are_refused),
-        cmocka_unit_test(body_sizes),
+        cmocka_unit_test(bodies_are_returned_around_1024_bytes),
         cmocka_unit_test(errors_of_handlers_become_5_00),
-        cmocka_unit_test(only_request_events),
+        cmocka_unit_test(the_site_takes_open_requests_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -169,7 +169,7 @@ static unsigned long newest(const char *path)
     return found;
 }
 
-static void the_count_is_judged_row_by_row(void **state)
+static void verdicts_on_the_count_match_the_rows(void **state)
 {
     struct fixture *f = *state;
     need_births(f);
@@ -293,7 +293,7 @@ static void a_torn_count_is_the_one_before(void **state)
 
 /* ---- File systems ---- */
 
-static void what_a_file_system_does_not_tell_is_said(void **state)
+static void missing_file_identity_is_reported(void **state)
 {
     struct fixture *f = *state;
     enum { BIRTH = STATX_BTIME };
@@ -363,12 +363,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(a_snapshot_of_hard_links_put_back_is_refused),
         ROW(a_snapshot_with_no_write_after_it_is_a_copy),
-        ROW(the_count_is_judged_row_by_row),
+        ROW(verdicts_on_the_count_match_the_rows),
         ROW(an_unused_state_put_back_over_a_used_one_is_refused),
         ROW(another_programs_state_goes_on_where_the_count_is),
         ROW(an_old_state_is_refused_when_the_count_began_anew),
         ROW(a_torn_count_is_the_one_before),
-        ROW(what_a_file_system_does_not_tell_is_said),
+        ROW(missing_file_identity_is_reported),
         ROW(a_subvolume_snapshot_is_another_identity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

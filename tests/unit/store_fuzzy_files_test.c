@@ -248,21 +248,21 @@ static void damage_every_byte(struct fixture *f, size_t file)
     }
 }
 
-static void test_secret(void **state)
+static void a_damaged_secret_is_refused_or_safe(void **state)
 {
     cut_everywhere(*state, 0);
     damage_every_byte(*state, 0);
     assert_int_equal(((struct fixture *)*state)->digits, 0); /* other keys, the same state */
 }
 
-static void test_settings(void **state)
+static void damaged_settings_are_refused_or_safe(void **state)
 {
     cut_everywhere(*state, 1);
     damage_every_byte(*state, 1);
     assert_int_equal(((struct fixture *)*state)->digits, 0);
 }
 
-static void test_sequence(void **state)
+static void a_damaged_state_is_refused_or_safe(void **state)
 {
     struct fixture *f = *state;
     cut_everywhere(f, 2);
@@ -270,7 +270,7 @@ static void test_sequence(void **state)
     assert_true(f->digits > 0 && f->refused > f->digits);
 }
 
-static void test_sequence_with_an_unknown_window(void **state)
+static void a_damaged_state_with_an_unknown_window_is_refused_or_safe(void **state)
 {
     struct fixture *f = *state;
     set_texts(f, NACRE_ROLE_NONE, UNKNOWN);
@@ -279,7 +279,7 @@ static void test_sequence_with_an_unknown_window(void **state)
     assert_true(f->digits > 0 && f->refused > f->digits);
 }
 
-static void test_older_settings(void **state)
+static void damaged_older_settings_are_refused_or_safe(void **state)
 {
     struct fixture *f = *state;
     set_texts(f, NACRE_ROLE_SERVER, OLDER_KNOWN);
@@ -288,7 +288,7 @@ static void test_older_settings(void **state)
     assert_int_equal(f->digits, 0);
 }
 
-static void test_older_sequence(void **state)
+static void a_damaged_older_state_is_refused_or_safe(void **state)
 {
     static const char *const texts[] = { OLDER_KNOWN, OLDER_UNKNOWN };
     struct fixture *f = *state;
@@ -359,7 +359,7 @@ static void damage_whole_files(struct fixture *f)
     }
 }
 
-static void test_whole_files(void **state)
+static void damaged_whole_files_are_refused_or_safe(void **state)
 {
     struct fixture *f = *state;
     damage_whole_files(f);
@@ -368,7 +368,7 @@ static void test_whole_files(void **state)
 }
 
 /* Each refused row has an accepted neighbour that differs in the named thing. */
-static void test_sequence_rows(void **state)
+static void edited_states_are_accepted_or_refused(void **state)
 {
     static const struct {
         const char *name, *text;
@@ -428,7 +428,7 @@ static void test_sequence_rows(void **state)
 }
 
 /* Numbers of up to tens of thousands of digits, in each place that takes one. */
-static void test_huge_numbers(void **state)
+static void huge_numbers_are_never_misread(void **state)
 {
     static const struct {
         nacre_role role;
@@ -467,11 +467,15 @@ static void test_huge_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_secret),         ROW(test_settings),
-        ROW(test_sequence),       ROW(test_sequence_with_an_unknown_window),
-        ROW(test_older_settings), ROW(test_older_sequence),
-        ROW(test_whole_files),    ROW(test_sequence_rows),
-        ROW(test_huge_numbers),
+        ROW(a_damaged_secret_is_refused_or_safe),
+        ROW(damaged_settings_are_refused_or_safe),
+        ROW(a_damaged_state_is_refused_or_safe),
+        ROW(a_damaged_state_with_an_unknown_window_is_refused_or_safe),
+        ROW(damaged_older_settings_are_refused_or_safe),
+        ROW(a_damaged_older_state_is_refused_or_safe),
+        ROW(damaged_whole_files_are_refused_or_safe),
+        ROW(edited_states_are_accepted_or_refused),
+        ROW(huge_numbers_are_never_misread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -168,7 +168,7 @@ static void a_store_that_fails_is_tried_again_without_a_request(void **state)
 }
 
 /* A context whose store works again makes the others retry at once, because they probably share its disk. */
-static void one_that_works_again_brings_the_others(void **state)
+static void a_store_that_works_again_makes_the_others_retry(void **state)
 {
     (void)state;
     enum { NUM = 40 };
@@ -190,7 +190,7 @@ static void one_that_works_again_brings_the_others(void **state)
     close_loop(l);
 }
 
-static void a_failure_reported_afterwards_is_told_alike(void **state)
+static void an_asynchronous_failure_is_reported_too(void **state)
 {
     (void)state;
     for (int by_endpoint = 0; by_endpoint < 2; by_endpoint++) {
@@ -214,7 +214,7 @@ static void a_failure_reported_afterwards_is_told_alike(void **state)
     }
 }
 
-static void a_context_that_goes_is_not_failing_any_more(void **state)
+static void a_removed_context_no_longer_fails(void **state)
 {
     (void)state;
     for (int removed = 0; removed < 2; removed++) {
@@ -378,7 +378,7 @@ static void expect_told_of_alice(const both *b, const char *text)
     assert_true(nacre_server_store_health(b->server).num_failures >= 1);
 }
 
-static void a_server_tells_with_the_names_of_the_context(void **state)
+static void a_server_reports_the_names_of_the_context(void **state)
 {
     (void)state;
     for (unsigned workers = 1; workers <= 3; workers += 2) {
@@ -396,7 +396,7 @@ static void a_server_tells_with_the_names_of_the_context(void **state)
 }
 
 /* The store announced a later result, and another thread reports that it failed. */
-static void a_server_may_be_told_by_any_thread(void **state)
+static void any_thread_may_report_a_failure(void **state)
 {
     (void)state;
     for (unsigned workers = 1; workers <= 3; workers += 2) {
@@ -418,7 +418,7 @@ static void a_server_may_be_told_by_any_thread(void **state)
 }
 
 /* A client's own store fails: nothing is sent, and it is reported too. */
-static void a_client_tells(void **state)
+static void a_client_reports_its_store(void **state)
 {
     (void)state;
     both *b = open_both(1, NACRE_OK);
@@ -446,12 +446,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_of_ten_thousand_contexts_begins_and_ends_once),
         cmocka_unit_test_teardown(a_store_that_fails_is_tried_again_without_a_request, test_release),
-        cmocka_unit_test_teardown(one_that_works_again_brings_the_others, test_release),
-        cmocka_unit_test_teardown(a_failure_reported_afterwards_is_told_alike, test_release),
-        cmocka_unit_test_teardown(a_context_that_goes_is_not_failing_any_more, test_release),
-        cmocka_unit_test_teardown(a_server_tells_with_the_names_of_the_context, test_release),
-        cmocka_unit_test_teardown(a_server_may_be_told_by_any_thread, test_release),
-        cmocka_unit_test_teardown(a_client_tells, test_release),
+        cmocka_unit_test_teardown(a_store_that_works_again_makes_the_others_retry, test_release),
+        cmocka_unit_test_teardown(an_asynchronous_failure_is_reported_too, test_release),
+        cmocka_unit_test_teardown(a_removed_context_no_longer_fails, test_release),
+        cmocka_unit_test_teardown(a_server_reports_the_names_of_the_context, test_release),
+        cmocka_unit_test_teardown(any_thread_may_report_a_failure, test_release),
+        cmocka_unit_test_teardown(a_client_reports_its_store, test_release),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,7 +40,7 @@ static void check(nacre_context *ctx, const nacre_store *store, nacre_context *p
     assert_int_equal(status, 0);
 }
 
-static void test_a_directory(void **state)
+static void the_store_of_a_directory_reports_its_state(void **state)
 {
     (void)state;
     char *scratch = scratch_make();
@@ -56,7 +56,7 @@ static void test_a_directory(void **state)
     scratch_remove(scratch);
 }
 
-static void test_a_pack(void **state)
+static void the_store_of_a_pack_reports_its_state(void **state)
 {
     (void)state;
     char *scratch = scratch_make();
@@ -75,8 +75,8 @@ static void test_a_pack(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_a_directory, test_release),
-        cmocka_unit_test_teardown(test_a_pack, test_release),
+        cmocka_unit_test_teardown(the_store_of_a_directory_reports_its_state, test_release),
+        cmocka_unit_test_teardown(the_store_of_a_pack_reports_its_state, test_release),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -228,13 +228,13 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void opening_without_memory(void **state)
+static void opening_survives_each_failed_allocation(void **state)
 {
     assert_true(fail_each(*state, open_and_close) >= 5);
 }
 
 /* Each attempt continues from what the one before left. */
-static void converting_without_memory(void **state)
+static void converting_survives_each_failed_allocation(void **state)
 {
     struct fixture *f = *state;
     assert_true(fail_each(f, convert_and_back) >= 5);
@@ -242,17 +242,17 @@ static void converting_without_memory(void **state)
     assert_true(open_and_close(f));
 }
 
-static void creating_without_memory(void **state)
+static void creating_survives_each_failed_allocation(void **state)
 {
     assert_true(fail_each(*state, create_again) >= 3);
 }
 
-static void loading_credentials_without_memory(void **state)
+static void loading_credentials_survives_each_failed_allocation(void **state)
 {
     assert_true(fail_each(*state, load_and_free) >= 5);
 }
 
-static void generating_without_memory(void **state)
+static void generating_survives_each_failed_allocation(void **state)
 {
     struct fixture *f = *state;
     for (unsigned n = 1;; n++) {
@@ -289,9 +289,9 @@ int main(void)
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        TEST(opening_without_memory),    TEST(converting_without_memory),
-        TEST(creating_without_memory),   TEST(loading_credentials_without_memory),
-        TEST(generating_without_memory),
+        TEST(opening_survives_each_failed_allocation),    TEST(converting_survives_each_failed_allocation),
+        TEST(creating_survives_each_failed_allocation),   TEST(loading_credentials_survives_each_failed_allocation),
+        TEST(generating_survives_each_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -187,7 +187,7 @@ static nacre_err differ_lost(void *self, nacre_detail *why)
     return lost_result;
 }
 
-static void the_graver_result_counts(void **state)
+static void the_more_severe_result_counts(void **state)
 {
     struct fixture *f = *state;
     static const struct {
@@ -225,7 +225,7 @@ static void the_graver_result_counts(void **state)
     }
 }
 
-static void saving_remembers_the_truth(void **state)
+static void saving_stores_the_exact_state(void **state)
 {
     struct fixture *f = *state;
     uint8_t bufs[3][64];
@@ -255,7 +255,7 @@ static void saving_remembers_the_truth(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 /* A save in between has a lower number than was reserved: what follows waits for the store again, on both sides. */
-static void a_save_in_between(void **state)
+static void a_save_in_between_revokes_reservations(void **state)
 {
     struct fixture *f = *state;
     uint8_t bufs[2][64];
@@ -302,7 +302,7 @@ static void a_failed_save_confirms_nothing_either(void **state)
 
 /* After a crash numbers go on above the reserved ones and the window is unknown; after a clean end both go on
  * exactly. */
-static void what_is_stored_is_loaded(void **state)
+static void the_stored_state_is_loaded(void **state)
 {
     struct fixture *f = *state;
     uint8_t bufs[2][64];
@@ -344,7 +344,7 @@ static nacre_err give(void *self, nacre_stored *state, nacre_detail *why)
     return NACRE_OK;
 }
 
-static void what_cannot_be_is_not_loaded(void **state)
+static void invalid_states_are_not_loaded(void **state)
 {
     (void)state;
     static const struct {
@@ -428,15 +428,15 @@ static void a_table_of_another_version_is_not_called(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_is_stored_is_loaded),
-        TEST(what_cannot_be_is_not_loaded),
+        TEST(the_stored_state_is_loaded),
+        TEST(invalid_states_are_not_loaded),
         TEST(reserved_numbers_are_confirmed),
         TEST(a_refusal_is_passed_on),
         TEST(an_asynchronous_confirmation_is_awaited),
         TEST(the_window_is_given_up_first),
-        TEST(the_graver_result_counts),
-        TEST(saving_remembers_the_truth),
-        TEST(a_save_in_between),
+        TEST(the_more_severe_result_counts),
+        TEST(saving_stores_the_exact_state),
+        TEST(a_save_in_between_revokes_reservations),
         TEST(a_failed_save_confirms_nothing_either),
         TEST(a_table_of_another_version_is_not_called),
     };

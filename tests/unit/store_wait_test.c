@@ -4,7 +4,7 @@
 
 /* ---- Stores (RFC 8613 B.1) ----------------------------------------------------------------------------------------- */
 
-static void client_waits_for_store(void **state)
+static void a_request_waits_for_its_store(void **state)
 {
     (void)state;
     pair p;
@@ -30,7 +30,7 @@ static void client_waits_for_store(void **state)
     pair_close(&p);
 }
 
-static void client_store_fails(void **state)
+static void a_failed_store_ends_the_request(void **state)
 {
     (void)state;
     pair p;
@@ -51,7 +51,7 @@ static void client_store_fails(void **state)
 }
 
 /* RFC 8613 7.2.1: the last number is sent, then no more. */
-static void numbers_used_up(void **state)
+static void requests_fail_after_the_last_number(void **state)
 {
     (void)state;
     pair p;
@@ -67,7 +67,7 @@ static void numbers_used_up(void **state)
 }
 
 /* With more early requests than pool entries, a waiting context is still served. */
-static void many_contexts_request(void **state)
+static void a_waiting_context_is_served_beyond_early_requests(void **state)
 {
     (void)state;
     party client, server;
@@ -102,7 +102,7 @@ static void many_contexts_request(void **state)
 }
 
 /* In a full pool early requests are evicted, not those that an exchange waits for. */
-static void early_questions_give_way(void **state)
+static void early_requests_are_evicted_first(void **state)
 {
     (void)state;
     party client, server;
@@ -134,7 +134,7 @@ static void early_questions_give_way(void **state)
 }
 
 /* A verified request waits until the store has marked the window unknown; then the same bytes are delivered. */
-static void server_waits_for_store(void **state)
+static void a_received_request_waits_for_its_store(void **state)
 {
     (void)state;
     pair p;
@@ -186,7 +186,7 @@ static void pending_request_may_be_echoed(void **state)
 }
 
 /* The store fails: a CON gets a plain 5.03, a NON no response, and the window is unchanged. */
-static void server_store_fails(void **state)
+static void a_failed_store_refuses_the_received_request(void **state)
 {
     (void)state;
     for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++) {
@@ -231,7 +231,7 @@ static nacre_event request_whose_response_waits(pair *p, datagram *again)
     return expect_event(&p->server, NACRE_EVENT_REQUEST);
 }
 
-static void response_waits_for_store(void **state)
+static void a_response_waits_for_its_store(void **state)
 {
     (void)state;
     pair p;
@@ -262,7 +262,7 @@ static void response_waits_for_store(void **state)
 }
 
 /* The store fails, or the context is removed, while the response waits: it is not sent in clear. */
-static void waiting_response_is_withdrawn(void **state)
+static void a_waiting_response_is_dropped_on_failure(void **state)
 {
     (void)state;
     for (int first = 0; first < 2; first++) {
@@ -284,7 +284,7 @@ static void waiting_response_is_withdrawn(void **state)
 }
 
 /* A whole burst waits, and is delivered in its order. */
-static void burst_waits_for_store(void **state)
+static void a_burst_waits_for_its_store_in_order(void **state)
 {
     (void)state;
     pair p;
@@ -318,7 +318,7 @@ static void burst_waits_for_store(void **state)
 /* ---- A removed context
  * --------------------------------------------------------------------------------------------- */
 
-static void context_removed_at_client(void **state)
+static void removing_a_context_ends_its_requests(void **state)
 {
     (void)state;
     pair p;
@@ -341,7 +341,7 @@ static void context_removed_at_client(void **state)
     pair_close(&p);
 }
 
-static void context_removed_at_server(void **state)
+static void removing_a_context_ends_its_responses(void **state)
 {
     (void)state;
     for (int stage = 0; stage < 3; stage++) { /* 0: waits for the store; 1: event queued; 2: event pulled */
@@ -373,13 +373,19 @@ static void context_removed_at_server(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(client_waits_for_store),    cmocka_unit_test(client_store_fails),
-        cmocka_unit_test(numbers_used_up),           cmocka_unit_test(many_contexts_request),
-        cmocka_unit_test(server_waits_for_store),    cmocka_unit_test(pending_request_may_be_echoed),
-        cmocka_unit_test(server_store_fails),        cmocka_unit_test(burst_waits_for_store),
-        cmocka_unit_test(response_waits_for_store),  cmocka_unit_test(waiting_response_is_withdrawn),
-        cmocka_unit_test(early_questions_give_way),  cmocka_unit_test(context_removed_at_client),
-        cmocka_unit_test(context_removed_at_server),
+        cmocka_unit_test(a_request_waits_for_its_store),
+        cmocka_unit_test(a_failed_store_ends_the_request),
+        cmocka_unit_test(requests_fail_after_the_last_number),
+        cmocka_unit_test(a_waiting_context_is_served_beyond_early_requests),
+        cmocka_unit_test(a_received_request_waits_for_its_store),
+        cmocka_unit_test(pending_request_may_be_echoed),
+        cmocka_unit_test(a_failed_store_refuses_the_received_request),
+        cmocka_unit_test(a_burst_waits_for_its_store_in_order),
+        cmocka_unit_test(a_response_waits_for_its_store),
+        cmocka_unit_test(a_waiting_response_is_dropped_on_failure),
+        cmocka_unit_test(early_requests_are_evicted_first),
+        cmocka_unit_test(removing_a_context_ends_its_requests),
+        cmocka_unit_test(removing_a_context_ends_its_responses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@ enum { MS_CSM = 10000, MS_STALL = 30000, MS_CLOSE = 10000 };
 /* ---- Ping and Pong ------------------------------------------------------------------------------------------------------ */
 
 /* RFC 8323 5.4.1: the Pong with Custody waits until everything received before the Ping is processed. */
-static void test_custody_waits(void **state)
+static void a_pong_with_custody_waits(void **state)
 {
     (void)state;
     end *e = open_end();
@@ -31,7 +31,7 @@ static void test_custody_waits(void **state)
     assert_bytes(end_written(e), test_hex("10e320 00e3"));
 }
 
-static void test_our_ping(void **state)
+static void pings_are_sent_and_pongs_reported(void **state)
 {
     (void)state;
     end *e = open_end();
@@ -53,7 +53,7 @@ static void test_our_ping(void **state)
 
 /* ---- Release and Abort -------------------------------------------------------------------------------------------------- */
 
-static void test_peer_releases(void **state)
+static void a_release_of_the_peer_ends_the_connection(void **state)
 {
     (void)state;
     end *e = open_end();
@@ -87,7 +87,7 @@ static void test_peer_releases(void **state)
     assert_true(nacre_stream_is_over(&e->s));
 }
 
-static void test_peer_releases_while_we_wait(void **state)
+static void open_requests_get_responses_after_a_release(void **state)
 {
     (void)state;
     for (int responded = 0; responded < 2; responded++) {
@@ -114,7 +114,7 @@ static void test_peer_releases_while_we_wait(void **state)
     }
 }
 
-static void test_we_release(void **state)
+static void our_release_ends_the_connection(void **state)
 {
     (void)state;
     end *e = open_end();
@@ -137,7 +137,7 @@ static void test_we_release(void **state)
 }
 
 /* RFC 8323 5.6 */
-static void test_peer_aborts(void **state)
+static void an_abort_of_the_peer_ends_the_connection(void **state)
 {
     (void)state;
     end *e = open_end();
@@ -155,7 +155,7 @@ static void test_peer_aborts(void **state)
     assert_int_equal(nacre_stream_input(&e->s).cap, 0);
 }
 
-static void test_we_abort(void **state)
+static void our_abort_ends_the_connection(void **state)
 {
     (void)state;
     end *e = open_end();
@@ -176,7 +176,7 @@ static void test_we_abort(void **state)
 
 /* ---- The peer closes ---------------------------------------------------------------------------------------------------- */
 
-static void test_half_closed_peers_get_their_responses(void **state)
+static void half_closed_peers_get_their_responses(void **state)
 {
     (void)state;
     end *e = open_end();
@@ -195,7 +195,7 @@ static void test_half_closed_peers_get_their_responses(void **state)
     assert_true(nacre_stream_is_over(&e->s));
 }
 
-static void test_peer_closes_and_owes(void **state)
+static void a_peer_that_closes_early_fails_our_requests(void **state)
 {
     (void)state;
     end *e = open_end();
@@ -214,7 +214,7 @@ static void test_peer_closes_and_owes(void **state)
  * ------------------------------------------------------------------------------------------------------------- */
 
 /* From a peer that does not read, no more messages are taken than can be responded to; an Abort always fits. */
-static void test_unread_responses_stop_requests(void **state)
+static void unread_responses_stop_requests(void **state)
 {
     (void)state;
     end *e = end_with(&(nacre_stream_config){ 0 }, 0);
@@ -245,7 +245,7 @@ static void test_unread_responses_stop_requests(void **state)
 }
 
 /* Whatever the peer sends while nothing is processed, no more than the buffer's size is kept. */
-static void test_input_is_bounded(void **state)
+static void input_is_bounded(void **state)
 {
     (void)state;
     end *e = open_end();
@@ -282,7 +282,7 @@ static end *in_situation(situation which)
     return e;
 }
 
-static void test_deadlines(void **state)
+static void each_situation_has_its_deadline(void **state)
 {
     (void)state;
     static const struct {
@@ -322,7 +322,7 @@ static void test_deadlines(void **state)
 }
 
 /* The deadline of a message starts with its first byte, so sending it in small pieces gains no time. */
-static void test_drops_do_not_buy_time(void **state)
+static void small_pieces_do_not_extend_the_deadline(void **state)
 {
     (void)state;
     end *e = open_end();
@@ -341,7 +341,7 @@ static void test_drops_do_not_buy_time(void **state)
     assert_int_equal(nacre_stream_deadline(&e->s), e->now + MS_STALL); /* the next one has begun */
 }
 
-static void test_pings_of_the_stream(void **state)
+static void a_ping_without_a_pong_ends_the_connection(void **state)
 {
     (void)state;
     for (int responded = 0; responded < 2; responded++) {
@@ -363,7 +363,7 @@ static void test_pings_of_the_stream(void **state)
 }
 
 /* Two deadlines that are due at once are both handled. */
-static void test_two_deadlines_at_once(void **state)
+static void two_deadlines_at_once_are_both_handled(void **state)
 {
     (void)state;
     end *e = end_of(&(nacre_stream_config){ .ping_after_ms = 60000, .idle_ms = 50000 });
@@ -377,7 +377,7 @@ static void test_two_deadlines_at_once(void **state)
 }
 
 /* A connection with an open request is not idle. */
-static void test_idle_needs_nothing_under_way(void **state)
+static void a_connection_with_an_open_request_is_not_idle(void **state)
 {
     (void)state;
     end *e = in_situation(IDLE);
@@ -394,22 +394,22 @@ static void test_idle_needs_nothing_under_way(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_custody_waits),
-        TEST(test_our_ping),
-        TEST(test_peer_releases),
-        TEST(test_peer_releases_while_we_wait),
-        TEST(test_we_release),
-        TEST(test_peer_aborts),
-        TEST(test_we_abort),
-        TEST(test_half_closed_peers_get_their_responses),
-        TEST(test_peer_closes_and_owes),
-        TEST(test_unread_responses_stop_requests),
-        TEST(test_input_is_bounded),
-        TEST(test_deadlines),
-        TEST(test_drops_do_not_buy_time),
-        TEST(test_pings_of_the_stream),
-        TEST(test_two_deadlines_at_once),
-        TEST(test_idle_needs_nothing_under_way),
+        TEST(a_pong_with_custody_waits),
+        TEST(pings_are_sent_and_pongs_reported),
+        TEST(a_release_of_the_peer_ends_the_connection),
+        TEST(open_requests_get_responses_after_a_release),
+        TEST(our_release_ends_the_connection),
+        TEST(an_abort_of_the_peer_ends_the_connection),
+        TEST(our_abort_ends_the_connection),
+        TEST(half_closed_peers_get_their_responses),
+        TEST(a_peer_that_closes_early_fails_our_requests),
+        TEST(unread_responses_stop_requests),
+        TEST(input_is_bounded),
+        TEST(each_situation_has_its_deadline),
+        TEST(small_pieces_do_not_extend_the_deadline),
+        TEST(a_ping_without_a_pong_ends_the_connection),
+        TEST(two_deadlines_at_once_are_both_handled),
+        TEST(a_connection_with_an_open_request_is_not_idle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,7 +52,7 @@ static end *large_end(void)
 }
 
 /* RFC 8323 3.2, RFC 8974 2.1 */
-static void test_every_length_form_both_ways(void **state)
+static void every_length_form_is_read_and_written(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(lengths); i++) {
@@ -72,7 +72,7 @@ static void test_every_length_form_both_ways(void **state)
 }
 
 /* RFC 8323 3.2, Figure 5; 5.7, Figures 11 and 12 */
-static void test_examples_of_the_rfc(void **state)
+static void examples_of_the_rfc_match(void **state)
 {
     (void)state;
     end *e = open_end();
@@ -85,7 +85,7 @@ static void test_examples_of_the_rfc(void **state)
 }
 
 /* The result does not depend on how the bytes are split: in two parts at each position, and one by one. */
-static void test_every_segmentation(void **state)
+static void segmentation_does_not_matter(void **state)
 {
     (void)state;
     static const char hex[] = "00e1 0000 51020a b161ff0102 01e242 d80145 0102030405060708 ff"
@@ -118,7 +118,7 @@ static void test_every_segmentation(void **state)
 }
 
 /* When a stream ends at any byte, all complete messages are delivered, and no incomplete one. */
-static void test_every_truncation(void **state)
+static void truncated_streams_give_complete_messages_only(void **state)
 {
     (void)state;
     static const char hex[] = "00e1 51020a b161ff0102 d80145 0102030405060708 ff000102030405060708090a0b0c";
@@ -143,7 +143,7 @@ static void test_every_truncation(void **state)
 
 /* ---- Our first message ---------------------------------------------------------------------------------------------------- */
 
-static void test_csm_comes_first(void **state)
+static void the_csm_is_sent_first(void **state)
 {
     (void)state;
     static const struct {
@@ -165,7 +165,7 @@ static void test_csm_comes_first(void **state)
     }
 }
 
-static void test_init_refuses(void **state)
+static void init_refuses_invalid_configurations(void **state)
 {
     (void)state;
     static const struct {
@@ -205,7 +205,7 @@ static const struct {
     { "first a Ping", "00e2", "", NACRE_ERR_MALFORMED },
     { "first an unknown signal", "00e6", "", NACRE_ERR_MALFORMED },
     { "first an Abort", "00e5", "", NACRE_ERR_MALFORMED },
-    { "first an answer", "0045", "", NACRE_ERR_MALFORMED },
+    { "first a response", "0045", "", NACRE_ERR_MALFORMED },
     { "first a reserved class", "0020", "", NACRE_ERR_MALFORMED },
     /* RFC 8323 3.4 */
     { "first an empty message, then a CSM", "0000 00e1", NULL, NACRE_OK },
@@ -217,7 +217,7 @@ static const struct {
     { "CSM, elective option 8", "10e180", NULL, NACRE_OK },
     { "CSM, critical option 2049", "30e1e006f4", "220801", NACRE_ERR_CRITICAL_OPTION },
     { "CSM, elective option 2048", "30e1e006f3", NULL, NACRE_OK },
-    { "CSM, critical option 9 behind known ones", "30e1 20 20 50", "2109", NACRE_ERR_CRITICAL_OPTION },
+    { "CSM, critical option 9 after known ones", "30e1 20 20 50", "2109", NACRE_ERR_CRITICAL_OPTION },
     { "second CSM, critical option 1", "00e1 10e110", "2101", NACRE_ERR_CRITICAL_OPTION },
     { "second CSM", "00e1 00e1", NULL, NACRE_OK },
     { "CSM, Max-Message-Size of 5 bytes", "60e1 250000001000", "2102", NACRE_ERR_MALFORMED },
@@ -249,14 +249,14 @@ static const struct {
     /* RFC 8974 2.2.1 */
     { "request, token of 9", "00e1 0901 010203040506070809", "", NACRE_ERR_MALFORMED },
     { "request, token of 8", "00e1 0801 0102030405060708", NULL, NACRE_OK },
-    { "answer, token of 9", "00e1 0945 010203040506070809", NULL, NACRE_OK },
+    { "response, token of 9", "00e1 0945 010203040506070809", NULL, NACRE_OK },
     /* 1280 bytes as a datagram, announced by the header alone */
     { "body of 1277", "00e1 e003f001", "", NACRE_ERR_TOO_LONG },
     { "body of 1276", "00e1 e003ef01", NULL, NACRE_OK },
     { "token of 1, body of 1276", "00e1 e103ef01", "", NACRE_ERR_TOO_LONG },
     { "token of 1, body of 1275", "00e1 e103ee01", NULL, NACRE_OK },
-    { "answer, token of 1275", "00e1 0e4503ee", "", NACRE_ERR_TOO_LONG },
-    { "answer, token of 1274", "00e1 0e4503ed", NULL, NACRE_OK },
+    { "response, token of 1275", "00e1 0e4503ee", "", NACRE_ERR_TOO_LONG },
+    { "response, token of 1274", "00e1 0e4503ed", NULL, NACRE_OK },
     { "body of 2^32 + 65804", "00e1 f0ffffffff", "", NACRE_ERR_TOO_LONG },
     { "CSM too large", "e003f0e1", "", NACRE_ERR_TOO_LONG },
 };
@@ -268,7 +268,7 @@ static nacre_bytes abort_of(const char *options, nacre_bytes text)
     return test_join(test_copy(nacre_bytes_of(head, 3)), body);
 }
 
-static void test_what_is_refused(void **state)
+static void protocol_errors_end_the_connection(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(refused); i++) {
@@ -297,7 +297,7 @@ static void test_what_is_refused(void **state)
 }
 
 /* RFC 8323 5.3.1, 5.6: the Abort and our user's error name the length and the announced limit. */
-static void test_too_long_is_told_with_both_lengths(void **state)
+static void too_long_is_reported_with_both_lengths(void **state)
 {
     (void)state;
     static const struct {
@@ -328,7 +328,7 @@ static void test_too_long_is_told_with_both_lengths(void **state)
 /* ---- The peer's settings
  * ------------------------------------------------------------------------------------------------ */
 
-static void test_settings(void **state)
+static void settings_of_the_peer_are_read(void **state)
 {
     (void)state;
     static const struct {
@@ -363,7 +363,7 @@ static void test_settings(void **state)
 }
 
 /* RFC 8323 5.3.1: the size counts the whole message in the stream. RFC 8974 2.2.1: tokens of requests. */
-static void test_what_the_peer_takes_is_respected(void **state)
+static void limits_of_the_peer_are_kept(void **state)
 {
     (void)state;
     static const struct {
@@ -401,7 +401,7 @@ static void test_what_the_peer_takes_is_respected(void **state)
 
 /* Message types that only datagrams have are accepted and not sent; a code that is neither request nor response is
  * refused. */
-static void test_what_send_takes(void **state)
+static void send_checks_type_and_code(void **state)
 {
     (void)state;
     static const struct {
@@ -429,17 +429,17 @@ static void test_what_send_takes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_every_length_form_both_ways),
-        TEST(test_examples_of_the_rfc),
-        TEST(test_every_segmentation),
-        TEST(test_every_truncation),
-        TEST(test_csm_comes_first),
-        TEST(test_init_refuses),
-        TEST(test_what_is_refused),
-        TEST(test_too_long_is_told_with_both_lengths),
-        TEST(test_settings),
-        TEST(test_what_the_peer_takes_is_respected),
-        TEST(test_what_send_takes),
+        TEST(every_length_form_is_read_and_written),
+        TEST(examples_of_the_rfc_match),
+        TEST(segmentation_does_not_matter),
+        TEST(truncated_streams_give_complete_messages_only),
+        TEST(the_csm_is_sent_first),
+        TEST(init_refuses_invalid_configurations),
+        TEST(protocol_errors_end_the_connection),
+        TEST(too_long_is_reported_with_both_lengths),
+        TEST(settings_of_the_peer_are_read),
+        TEST(limits_of_the_peer_are_kept),
+        TEST(send_checks_type_and_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,7 +151,7 @@ static void a_linked_secrets_file_is_not_renamed(void **state)
 }
 
 /* A dangling link to settings is an error, not missing settings: algorithm and window would differ. */
-static void a_link_that_leads_nowhere_is_no_absent_file(void **state)
+static void a_dangling_link_is_an_error(void **state)
 {
     struct fixture *f = *state;
     static const char *const names[] = { "settings.json", "secrets.json", "moved.json" };
@@ -171,7 +171,7 @@ static void a_link_that_leads_nowhere_is_no_absent_file(void **state)
 }
 
 /* The directory itself is opened once, so a link to it works like its name. */
-static void a_link_to_the_directory_will_do(void **state)
+static void a_link_to_the_directory_is_accepted(void **state)
 {
     struct fixture *f = *state;
     assert_int_equal(symlink("client", scratch_path(f->dir, "alias")), 0);
@@ -185,7 +185,7 @@ static void a_link_to_the_directory_will_do(void **state)
 }
 
 /* New directories and packs are created under unused names only, not through a link. */
-static void nothing_is_made_behind_a_link(void **state)
+static void nothing_is_created_through_a_link(void **state)
 {
     struct fixture *f = *state;
     nacre_directory_info info;
@@ -209,12 +209,9 @@ static void nothing_is_made_behind_a_link(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_state_behind_a_link_is_refused),
-        cmocka_unit_test(secret_and_settings_may_be_links),
-        TEST(a_linked_secrets_file_is_not_renamed),
-        TEST(a_link_that_leads_nowhere_is_no_absent_file),
-        TEST(a_link_to_the_directory_will_do),
-        TEST(nothing_is_made_behind_a_link),
+        cmocka_unit_test(a_state_behind_a_link_is_refused), cmocka_unit_test(secret_and_settings_may_be_links),
+        TEST(a_linked_secrets_file_is_not_renamed),         TEST(a_dangling_link_is_an_error),
+        TEST(a_link_to_the_directory_is_accepted),          TEST(nothing_is_created_through_a_link),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

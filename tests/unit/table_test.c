@@ -53,7 +53,7 @@ static bool is_in(nacre_context *const *found, size_t num, const nacre_context *
     return times == 1;
 }
 
-static void test_init_refuses(void **state)
+static void init_refuses_invalid_arguments(void **state)
 {
     (void)state;
     nacre_table table;
@@ -70,7 +70,7 @@ static void test_init_refuses(void **state)
 }
 
 /* An absent kid context matches any; a present one must equal the ID Context; an empty one is not absent. */
-static void test_kid_and_kid_context(void **state)
+static void kid_and_kid_context_select_contexts(void **state)
 {
     (void)state;
     nacre_table *table = table_of(32);
@@ -97,7 +97,7 @@ static void test_kid_and_kid_context(void **state)
     assert_int_equal(find_all(table, "0001", NULL, found), 0);
 }
 
-static void test_several_contexts_of_one_kid_and_no_kid_context(void **state)
+static void all_contexts_of_one_kid_are_found(void **state)
 {
     (void)state;
     nacre_table *table = table_of(8);
@@ -109,7 +109,7 @@ static void test_several_contexts_of_one_kid_and_no_kid_context(void **state)
     assert_int_equal(find_all(table, "07", "", found), 0);
 }
 
-static void test_slots_are_enough(void **state)
+static void the_computed_size_is_enough(void **state)
 {
     (void)state;
     static const uint8_t id_contexts[60][2];
@@ -125,7 +125,7 @@ static void test_slots_are_enough(void **state)
     }
 }
 
-static void test_full_and_twice(void **state)
+static void a_full_table_and_a_second_addition_are_refused(void **state)
 {
     (void)state;
     for (size_t slots = 4; slots <= 68; slots += slots < 12 ? 1 : 7) {
@@ -151,7 +151,7 @@ static void test_full_and_twice(void **state)
 
 /* For a request without kid context, contexts without ID Context are tried first, in any order of addition, and also
  * after the context through which the others are found is removed. */
-static void test_those_without_an_id_context_come_first(void **state)
+static void contexts_without_id_context_are_tried_first(void **state)
 {
     (void)state;
     static const char *const id_contexts[] = { "aa", NULL, "bb", "", NULL, "cc", "dd" };
@@ -208,14 +208,14 @@ static void random_additions_and_removals(size_t num_slots, int num_steps)
     }
 }
 
-static void test_random_additions_and_removals(void **state)
+static void random_additions_and_removals_are_exact(void **state)
 {
     (void)state;
     for (size_t num_slots = 64; num_slots <= 80; num_slots += 5) random_additions_and_removals(num_slots, 3000);
 }
 
 /* Small tables are searched without SipHash, and entries after the last whole group one by one. */
-static void tables_of_every_small_size_find_what_is_in(void **state)
+static void tables_of_every_small_size_find_their_contexts(void **state)
 {
     (void)state;
     for (size_t num_slots = 2; num_slots <= 40; num_slots++) random_additions_and_removals(num_slots, 500);
@@ -223,7 +223,7 @@ static void tables_of_every_small_size_find_what_is_in(void **state)
 
 /* Many queries at once find what single searches find, in the same order, also when each continues by its cursor; among
  * them unknown, absent and overlong kids. */
-static void test_many_at_once(void **state)
+static void many_queries_at_once_equal_single_ones(void **state)
 {
     (void)state;
     enum { NUM = 40, QUERIES = 75 };
@@ -327,7 +327,7 @@ static size_t reads_of(const nacre_table *table, size_t num, bool by_context, si
 }
 
 /* An unknown kid is rejected without reading any context, except where tags match by chance. */
-static void test_unknown_kids_read_no_context(void **state)
+static void unknown_kids_read_no_context(void **state)
 {
     (void)state;
     enum { NUM = 1500, QUERIES = 5000 };
@@ -347,7 +347,7 @@ static void test_unknown_kids_read_no_context(void **state)
 
 /* Many contexts with one kid: finding, missing, adding or removing one does not read the others. (RFC 8613 3.3: the ID
  * Context tells them apart.) */
-static void test_one_kid_and_many_id_contexts(void **state)
+static void many_contexts_of_one_kid_are_not_read(void **state)
 {
     (void)state;
     enum { NUM = 1500 };
@@ -440,7 +440,7 @@ static void a_second_window_under_one_recipient_key_is_refused(void **state)
 }
 
 /* A refused context is not added, and the first one stays; after that is removed, the other is accepted. */
-static void a_table_that_refused_is_as_it_was(void **state)
+static void a_refusal_leaves_the_table_unchanged(void **state)
 {
     (void)state;
     nacre_table *table = table_of(8);
@@ -456,7 +456,7 @@ static void a_table_that_refused_is_as_it_was(void **state)
 }
 
 /* IDs that collide under the key zero are found under any key; positions depend on the key. */
-static void the_hash_key_decides_where_contexts_stand(void **state)
+static void positions_depend_on_the_hash_key(void **state)
 {
     enum { SLOTS = 1000, CONTEXTS = 500, KEYS = 3 };
     (void)state;
@@ -511,20 +511,20 @@ static void a_table_with_contexts_keeps_its_hash_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_init_refuses),
-        TEST(test_kid_and_kid_context),
-        TEST(test_several_contexts_of_one_kid_and_no_kid_context),
-        TEST(test_those_without_an_id_context_come_first),
-        TEST(test_slots_are_enough),
-        TEST(test_full_and_twice),
-        TEST(test_random_additions_and_removals),
-        TEST(tables_of_every_small_size_find_what_is_in),
+        TEST(init_refuses_invalid_arguments),
+        TEST(kid_and_kid_context_select_contexts),
+        TEST(all_contexts_of_one_kid_are_found),
+        TEST(contexts_without_id_context_are_tried_first),
+        TEST(the_computed_size_is_enough),
+        TEST(a_full_table_and_a_second_addition_are_refused),
+        TEST(random_additions_and_removals_are_exact),
+        TEST(tables_of_every_small_size_find_their_contexts),
         TEST(a_second_window_under_one_recipient_key_is_refused),
-        TEST(a_table_that_refused_is_as_it_was),
-        TEST(test_many_at_once),
-        TEST(test_unknown_kids_read_no_context),
-        TEST(test_one_kid_and_many_id_contexts),
-        TEST(the_hash_key_decides_where_contexts_stand),
+        TEST(a_refusal_leaves_the_table_unchanged),
+        TEST(many_queries_at_once_equal_single_ones),
+        TEST(unknown_kids_read_no_context),
+        TEST(many_contexts_of_one_kid_are_not_read),
+        TEST(positions_depend_on_the_hash_key),
         TEST(a_table_with_contexts_keeps_its_hash_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

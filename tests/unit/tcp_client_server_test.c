@@ -98,7 +98,7 @@ static void a_plain_request_is_refused(void **state)
 }
 
 /* The server restarts, which ends the connection of the last request; the next request opens another. */
-static void the_server_goes_and_comes_back(void **state)
+static void a_request_after_a_restart_opens_a_connection(void **state)
 {
     fixture *f = *state;
     char bind[72];
@@ -118,7 +118,7 @@ static void the_server_goes_and_comes_back(void **state)
     served_stop(&f->s);
 }
 
-static void what_cannot_be_bound(void **state)
+static void an_address_in_use_is_refused(void **state)
 {
     (void)state;
     nacre_server *server;
@@ -147,8 +147,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_FIXTURE(both_directions_alternate),
         WITH_FIXTURE(a_plain_request_is_refused),
-        WITH_FIXTURE(the_server_goes_and_comes_back),
-        WITH_FIXTURE(what_cannot_be_bound),
+        WITH_FIXTURE(a_request_after_a_restart_opens_a_connection),
+        WITH_FIXTURE(an_address_in_use_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,7 +63,7 @@ static nacre_err request(uint16_t port, nacre_detail *why)
 #define CSM      "\x00\xe1"
 #define BYTES(b) (b), sizeof(b) - 1
 
-static void each_end_is_told_with_its_reason(void **state)
+static void each_end_is_reported_with_its_reason(void **state)
 {
     (void)state;
     script scripts[] = {
@@ -100,7 +100,7 @@ static void each_end_is_told_with_its_reason(void **state)
 }
 
 /* A refused connection: the error line does not speak of a connection that ended. */
-static void a_refused_connection_is_none_that_ended(void **state)
+static void a_refused_connection_is_reported_as_such(void **state)
 {
     int listener;
     nacre_detail why = { "" };
@@ -114,8 +114,8 @@ static void a_refused_connection_is_none_that_ended(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(each_end_is_told_with_its_reason),
-        TEST(a_refused_connection_is_none_that_ended),
+        TEST(each_end_is_reported_with_its_reason),
+        TEST(a_refused_connection_is_reported_as_such),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

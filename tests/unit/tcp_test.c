@@ -221,7 +221,7 @@ static void requests_share_a_connection(void **state)
     close_side(server);
 }
 
-static void many_at_once_from_two(void **state)
+static void two_clients_send_many_requests_at_once(void **state)
 {
     (void)state;
     side *one = open_side(NULL, NULL), *two = open_side(NULL, NULL), *server = open_server(NULL, NULL);
@@ -245,7 +245,7 @@ static void many_at_once_from_two(void **state)
 }
 
 /* RFC 8323 3.3: either side may send requests, whichever opened the connection. */
-static void the_acceptor_requests_too(void **state)
+static void the_accepting_side_may_send_requests(void **state)
 {
     (void)state;
     side *client = open_side(NULL, NULL), *server = open_server(NULL, NULL);
@@ -262,7 +262,7 @@ static void the_acceptor_requests_too(void **state)
 
 /* ---- Peers that die ----------------------------------------------------------------------------------------------------- */
 
-static void nobody_listens(void **state)
+static void a_refused_connection_is_unreachable(void **state)
 {
     (void)state;
     side *client = open_side(NULL, NULL);
@@ -293,7 +293,7 @@ static void without_connections_no_peer_is_reachable(void **state)
 }
 
 /* The peer closes or resets before its response. Writing to it raises no signal. */
-static void the_peer_dies(void **state)
+static void requests_fail_when_the_peer_closes(void **state)
 {
     (void)state;
     for (int reset = 0; reset < 2; reset++) {
@@ -322,7 +322,7 @@ static void the_peer_dies(void **state)
 }
 
 /* Requests received before the peer's end get their responses. */
-static void half_closed(void **state)
+static void a_half_closed_peer_gets_its_responses(void **state)
 {
     (void)state;
     side *server = open_server(NULL, NULL);
@@ -338,7 +338,7 @@ static void half_closed(void **state)
 /* ---- Peers that violate the protocol
  * ------------------------------------------------------------------------------------ */
 
-static void not_coap(void **state)
+static void other_protocols_are_aborted(void **state)
 {
     (void)state;
     side *server = open_server(NULL, NULL);
@@ -358,7 +358,7 @@ static void not_coap(void **state)
 
 /* RFC 8323 5.3.1: a request larger than the peer takes is not sent; our side reports the error that the peer would have
  * sent. */
-static void larger_than_the_peer_takes(void **state)
+static void requests_above_the_peers_maximum_are_refused(void **state)
 {
     (void)state;
     side *client = open_side(NULL, NULL);
@@ -392,7 +392,7 @@ static void larger_than_the_peer_takes(void **state)
 }
 
 /* RFC 8323 5.5 */
-static void released_and_held_off(void **state)
+static void hold_off_refuses_the_next_connection(void **state)
 {
     (void)state;
     for (int hold_off = 0; hold_off < 2; hold_off++) {
@@ -478,7 +478,7 @@ static void slow_readers_are_dropped(void **state)
 }
 
 /* When all entries are in use, a further connection is closed, and the longest-idle one is sent a Release. */
-static void a_bounded_number(void **state)
+static void the_number_of_connections_is_bounded(void **state)
 {
     (void)state;
     nacre_tcp_config config = { .num_connections = 2 };
@@ -621,18 +621,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(requests_share_a_connection),
-        TEST(many_at_once_from_two),
-        TEST(the_acceptor_requests_too),
-        TEST(nobody_listens),
+        TEST(two_clients_send_many_requests_at_once),
+        TEST(the_accepting_side_may_send_requests),
+        TEST(a_refused_connection_is_unreachable),
         TEST(without_connections_no_peer_is_reachable),
-        TEST(the_peer_dies),
-        TEST(half_closed),
-        TEST(not_coap),
-        TEST(larger_than_the_peer_takes),
-        TEST(released_and_held_off),
+        TEST(requests_fail_when_the_peer_closes),
+        TEST(a_half_closed_peer_gets_its_responses),
+        TEST(other_protocols_are_aborted),
+        TEST(requests_above_the_peers_maximum_are_refused),
+        TEST(hold_off_refuses_the_next_connection),
         TEST(a_burst_gets_its_responses),
         TEST(slow_readers_are_dropped),
-        TEST(a_bounded_number),
+        TEST(the_number_of_connections_is_bounded),
         TEST(one_host_leaves_entries_for_others),
         TEST(silent_connection_is_closed_after_its_timeouts),
         TEST(invalid_arguments_are_refused),

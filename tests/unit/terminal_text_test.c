@@ -33,7 +33,7 @@ static const struct {
     { "cut \xe4\xb8", "cut ??" },
 };
 
-static void steers_no_terminal(void **state)
+static void control_characters_are_replaced(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -44,7 +44,7 @@ static void steers_no_terminal(void **state)
     }
 }
 
-static void a_detail_is_visible(void **state)
+static void details_are_made_visible(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -65,8 +65,8 @@ static void a_character_that_is_cut_at_the_end_of_a_detail_is_omitted(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(steers_no_terminal),
-        cmocka_unit_test(a_detail_is_visible),
+        cmocka_unit_test(control_characters_are_replaced),
+        cmocka_unit_test(details_are_made_visible),
         cmocka_unit_test(a_character_that_is_cut_at_the_end_of_a_detail_is_omitted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,7 +86,7 @@ static void expect_block(const fixture *f, int64_t block1, int64_t block2, size_
 /* ---- Bodies in one message
  * ------------------------------------------------------------------------------------------- */
 
-static void small_ones_have_no_blocks(void **state)
+static void small_bodies_have_no_blocks(void **state)
 {
     (void)state;
     const size_t sizes[] = { 0, 16, 1024 };
@@ -114,7 +114,7 @@ static uint64_t tag_of(const fixture *f)
 }
 
 /* RFC 7959 2.5, RFC 9175 3.5.1: one tag for the blocks of a body, another for the next body. */
-static void blocks_go_up(void **state)
+static void blocks_of_one_body_share_a_request_tag(void **state)
 {
     (void)state;
     fixture f;
@@ -143,7 +143,7 @@ static void blocks_go_up(void **state)
 }
 
 /* RFC 7959 2.3: smaller blocks from the present offset. */
-static void sizes_go_down(void **state)
+static void smaller_block_sizes_are_followed(void **state)
 {
     (void)state;
     fixture f;
@@ -160,7 +160,7 @@ static void sizes_go_down(void **state)
 }
 
 /* RFC 7959 2.9.3, also for a body without blocks. */
-static void too_large_with_a_size(void **state)
+static void too_large_with_a_size_is_repeated_smaller(void **state)
 {
     (void)state;
     const size_t sizes[] = { 1000, 2000 };
@@ -179,7 +179,7 @@ static void too_large_with_a_size(void **state)
 }
 
 /* RFC 7959 2.9.2: the whole body is sent once more, with another tag; not twice. */
-static void incomplete_begins_anew_once(void **state)
+static void incomplete_restarts_the_upload_once(void **state)
 {
     (void)state;
     fixture f;
@@ -196,7 +196,7 @@ static void incomplete_begins_anew_once(void **state)
 }
 
 /* The later blocks of a response are lost: a safe request is repeated once, an unsafe one is not carried out twice. */
-static void a_response_lost_half_way(void **state)
+static void a_response_lost_half_way_is_requested_again_if_safe(void **state)
 {
     (void)state;
     const said first = SAID(.code = NACRE_CONTENT, .etag = "v1", .block2 = BLOCK(0, 1, 6), .payload = pattern(0, 1024));
@@ -216,7 +216,7 @@ static void a_response_lost_half_way(void **state)
     end(&f);
 }
 
-static void responses_that_do_not_fit_the_block(void **state)
+static void responses_to_another_block_are_refused(void **state)
 {
     (void)state;
     const struct {
@@ -275,7 +275,7 @@ static void blocks_fit_the_datagram(void **state)
 
 /* ---- Block2 ------------------------------------------------------------------------------------------------------------ */
 
-static void blocks_come_down(void **state)
+static void responses_are_assembled_from_blocks(void **state)
 {
     (void)state;
     fixture f;
@@ -299,7 +299,7 @@ static void blocks_come_down(void **state)
 }
 
 /* RFC 7959 2.4, and the response in blocks to a request in blocks keeps its tag (RFC 9175 3.4). */
-static void early_and_after_block1(void **state)
+static void early_negotiation_and_blocks_after_block1_work(void **state)
 {
     (void)state;
     fixture f;
@@ -323,7 +323,7 @@ static void early_and_after_block1(void **state)
 }
 
 /* RFC 8132 2.1: a FETCH repeats its payload in each request. */
-static void fetch_says_it_again(void **state)
+static void fetch_repeats_its_payload(void **state)
 {
     (void)state;
     fixture f;
@@ -335,7 +335,7 @@ static void fetch_says_it_again(void **state)
 }
 
 /* RFC 7959 2.4: blocks of two bodies are never joined. Safe requests are repeated once. */
-static void another_etag(void **state)
+static void another_etag_restarts_a_safe_request(void **state)
 {
     (void)state;
     const said first = SAID(.code = NACRE_CONTENT, .etag = "v1", .block2 = BLOCK(0, 1, 6), .payload = pattern(0, 1024));
@@ -362,7 +362,7 @@ static void another_etag(void **state)
     }
 }
 
-static void responses_that_are_no_next_block(void **state)
+static void responses_with_another_block_are_refused(void **state)
 {
     (void)state;
     const struct {
@@ -400,7 +400,7 @@ static void responses_that_are_no_next_block(void **state)
     }
 }
 
-static void responses_that_are_too_long(void **state)
+static void responses_above_the_limit_are_refused(void **state)
 {
     (void)state;
     fixture f;
@@ -437,7 +437,7 @@ static nacre_err swallow(void *user, uint64_t offset, nacre_bytes piece, uint64_
 }
 
 /* RFC 7959 2.2: the block number has 20 bits, and does not wrap. */
-static void numbers_end(void **state)
+static void block_numbers_do_not_wrap(void **state)
 {
     (void)state;
     for (uint32_t last = 0xffffe; last <= 0xfffff; last++) {
@@ -501,7 +501,7 @@ static void invalid_requests_are_refused(void **state)
 }
 
 /* The endpoint's entries are used by other exchanges for a while. */
-static void waits_for_an_entry(void **state)
+static void a_transfer_waits_for_an_entry(void **state)
 {
     (void)state;
     fixture f;
@@ -523,7 +523,7 @@ static void waits_for_an_entry(void **state)
 }
 
 /* The outcome of one block's exchange is the outcome of the whole transfer. */
-static void a_block_that_is_lost(void **state)
+static void a_lost_block_fails_the_transfer(void **state)
 {
     (void)state;
     fixture f;
@@ -562,7 +562,7 @@ static void notify(fixture *f, const said *s)
 }
 
 /* RFC 7959 3.4: the rest of a notification is fetched without Observe; a newer one replaces it. */
-static void notifications_in_blocks(void **state)
+static void notifications_are_fetched_in_blocks(void **state)
 {
     (void)state;
     fixture f;
@@ -616,7 +616,7 @@ static void notifications_in_blocks(void **state)
 }
 
 /* The server accepts no observation, and its response has blocks: unobserving during the fetch leaves nothing open. */
-static void leaving_what_is_not_observed(void **state)
+static void unobserving_without_an_observation_leaves_nothing(void **state)
 {
     (void)state;
     for (int observes = 0; observes < 2; observes++) {
@@ -639,26 +639,26 @@ static void leaving_what_is_not_observed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_ones_have_no_blocks),
-        cmocka_unit_test(blocks_go_up),
-        cmocka_unit_test(sizes_go_down),
-        cmocka_unit_test(too_large_with_a_size),
-        cmocka_unit_test(incomplete_begins_anew_once),
-        cmocka_unit_test(a_response_lost_half_way),
-        cmocka_unit_test(responses_that_do_not_fit_the_block),
+        cmocka_unit_test(small_bodies_have_no_blocks),
+        cmocka_unit_test(blocks_of_one_body_share_a_request_tag),
+        cmocka_unit_test(smaller_block_sizes_are_followed),
+        cmocka_unit_test(too_large_with_a_size_is_repeated_smaller),
+        cmocka_unit_test(incomplete_restarts_the_upload_once),
+        cmocka_unit_test(a_response_lost_half_way_is_requested_again_if_safe),
+        cmocka_unit_test(responses_to_another_block_are_refused),
         cmocka_unit_test(blocks_fit_the_datagram),
-        cmocka_unit_test(blocks_come_down),
-        cmocka_unit_test(early_and_after_block1),
-        cmocka_unit_test(fetch_says_it_again),
-        cmocka_unit_test(another_etag),
-        cmocka_unit_test(responses_that_are_no_next_block),
-        cmocka_unit_test(responses_that_are_too_long),
-        cmocka_unit_test(numbers_end),
+        cmocka_unit_test(responses_are_assembled_from_blocks),
+        cmocka_unit_test(early_negotiation_and_blocks_after_block1_work),
+        cmocka_unit_test(fetch_repeats_its_payload),
+        cmocka_unit_test(another_etag_restarts_a_safe_request),
+        cmocka_unit_test(responses_with_another_block_are_refused),
+        cmocka_unit_test(responses_above_the_limit_are_refused),
+        cmocka_unit_test(block_numbers_do_not_wrap),
         cmocka_unit_test(invalid_requests_are_refused),
-        cmocka_unit_test(waits_for_an_entry),
-        cmocka_unit_test(a_block_that_is_lost),
-        cmocka_unit_test(notifications_in_blocks),
-        cmocka_unit_test(leaving_what_is_not_observed),
+        cmocka_unit_test(a_transfer_waits_for_an_entry),
+        cmocka_unit_test(a_lost_block_fails_the_transfer),
+        cmocka_unit_test(notifications_are_fetched_in_blocks),
+        cmocka_unit_test(unobserving_without_an_observation_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,7 +100,7 @@ static void notify_in_blocks(fixture *f, int which)
 
 /* The context of the next block is removed while the block waits for an entry. It must neither be sent under removed
  * keys nor be read from freed memory: the transfer and its observation end. */
-static void what_waits_is_lost(void **state)
+static void a_waiting_block_ends_with_its_context(void **state)
 {
     (void)state;
     for (int row = 0; row < 3; row++) { /* the context is removed; the rederivation; neither */
@@ -140,7 +140,7 @@ static void what_waits_is_lost(void **state)
 
 /* The response was no notification, its blocks did not belong together, and when the transfer starts again all entries
  * are in use: there is no registration, and there will be none. */
-static void leaving_before_it_goes(void **state)
+static void unobserving_before_the_registration_is_sent_ends_it(void **state)
 {
     (void)state;
     for (int leaves = 0; leaves < 2; leaves++) {
@@ -215,7 +215,7 @@ static void pings_pass(void **state)
 
 /* The observer ends before its deferred response: only OBSERVER_REMOVED, or the program that removed it, says so, and
  * nothing of the request is left. */
-static void put_off_for_nobody(void **state)
+static void a_deferred_response_ends_with_its_observer(void **state)
 {
     (void)state;
     enum { TRANSMISSIONS = 2 };
@@ -264,10 +264,10 @@ static void put_off_for_nobody(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_waits_is_lost),
-        cmocka_unit_test(leaving_before_it_goes),
+        cmocka_unit_test(a_waiting_block_ends_with_its_context),
+        cmocka_unit_test(unobserving_before_the_registration_is_sent_ends_it),
         cmocka_unit_test(pings_pass),
-        cmocka_unit_test(put_off_for_nobody),
+        cmocka_unit_test(a_deferred_response_ends_with_its_observer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

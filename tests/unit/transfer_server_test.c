@@ -92,7 +92,7 @@ static void expect_block1(const fixture *f, int64_t block)
 
 /* ---- Block1 ------------------------------------------------------------------------------------------------------------ */
 
-static void bodies_are_put_together(void **state)
+static void bodies_are_assembled(void **state)
 {
     (void)state;
     for (int client = -1; client < 1; client++) {
@@ -113,7 +113,7 @@ static void bodies_are_put_together(void **state)
 }
 
 /* A body in one block, and a body that starts again. */
-static void one_block_and_a_new_beginning(void **state)
+static void a_body_may_have_one_block_or_start_again(void **state)
 {
     (void)state;
     fixture f;
@@ -130,7 +130,7 @@ static void one_block_and_a_new_beginning(void **state)
     end(&f);
 }
 
-static void blocks_that_do_not_fit(void **state)
+static void blocks_out_of_sequence_are_refused(void **state)
 {
     (void)state;
     const struct {
@@ -159,11 +159,11 @@ static void blocks_that_do_not_fit(void **state)
         { "a reserved size",
           SAID(.code = NACRE_PUT, .path = "x", .tag = "t", .block1 = BLOCK(1, 1, 7), .payload = pattern(0, 1024)),
           NACRE_BAD_REQUEST },
-        { "with a later block of the answer",
+        { "with a later block of the response",
           SAID(.code = NACRE_PUT, .path = "x", .tag = "t", .block1 = BLOCK(1, 0, 6), .block2 = BLOCK(1, 0, 6),
                .payload = pattern(0, 4)),
           NACRE_BAD_REQUEST },
-        { "an answer's block that nobody keeps", SAID(.code = NACRE_PUT, .path = "x", .block2 = BLOCK(1, 0, 6)),
+        { "a response block that is not cached", SAID(.code = NACRE_PUT, .path = "x", .block2 = BLOCK(1, 0, 6)),
           NACRE_INCOMPLETE },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -201,7 +201,7 @@ static void blocks_of_two_operations_do_not_mix(void **state)
 }
 
 /* RFC 7959 2.9.3: refused at the first block, or when the limit is reached; a body without end is cut off. */
-static void too_large(void **state)
+static void bodies_above_the_limit_are_refused(void **state)
 {
     (void)state;
     fixture f;
@@ -232,7 +232,7 @@ static void smaller_blocks_are_requested(void **state)
     end(&f);
 }
 
-static void forgotten_after_a_time(void **state)
+static void unfinished_bodies_expire(void **state)
 {
     (void)state;
     const struct {
@@ -298,7 +298,7 @@ static void entries_are_shared(void **state)
 }
 
 /* Addresses are cheap to forge: all plain senders share one quota, and are evicted first. */
-static void plain_senders_are_one(void **state)
+static void plain_senders_share_one_quota(void **state)
 {
     (void)state;
     fixture f;
@@ -315,7 +315,7 @@ static void plain_senders_are_one(void **state)
     end(&f);
 }
 
-static void context_that_goes(void **state)
+static void removing_a_context_frees_its_bodies(void **state)
 {
     (void)state;
     fixture f;
@@ -445,7 +445,7 @@ static void failing_sink_says_why_at_the_block_that_failed(void **state)
 #define GET(block_) SAID(.code = NACRE_GET, .path = "x", .block2 = (block_))
 
 /* A response is cached and split: the application gets one request. */
-static void responses_are_cut(void **state)
+static void responses_are_split(void **state)
 {
     (void)state;
     for (int client = -1; client < 1; client++) {
@@ -526,7 +526,7 @@ static void etag_depends_on_content_and_transfer(void **state)
 
 /* A block that is not cached is requested again from the application, for GET and FETCH; another client's cache is not
  * used. */
-static void requested_again(void **state)
+static void uncached_blocks_are_requested_again(void **state)
 {
     (void)state;
     fixture f;
@@ -563,7 +563,7 @@ static void requested_again(void **state)
 }
 
 /* RFC 8132 2.1: two FETCH payloads of one client at one resource. */
-static void fetches_with_other_payloads(void **state)
+static void fetches_with_other_payloads_are_cached_apart(void **state)
 {
     (void)state;
     fixture f;
@@ -591,7 +591,7 @@ static nacre_err read_pattern(void *user, uint64_t offset, nacre_buf buf, size_t
     return size == 99999 ? NACRE_ERR_FILE : NACRE_OK;
 }
 
-static void responses_from_a_source(void **state)
+static void responses_come_from_a_source(void **state)
 {
     (void)state;
     const bool is_known[] = { true, false };
@@ -689,7 +689,7 @@ static void deferred_response_to_blocks_is_sent_in_blocks(void **state)
 }
 
 /* A request without a response before the next burst ends, and its body with it. */
-static void without_response(void **state)
+static void a_request_without_a_response_ends(void **state)
 {
     (void)state;
     fixture f;
@@ -711,27 +711,27 @@ static void without_response(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bodies_are_put_together),
-        cmocka_unit_test(one_block_and_a_new_beginning),
-        cmocka_unit_test(blocks_that_do_not_fit),
+        cmocka_unit_test(bodies_are_assembled),
+        cmocka_unit_test(a_body_may_have_one_block_or_start_again),
+        cmocka_unit_test(blocks_out_of_sequence_are_refused),
         cmocka_unit_test(blocks_of_two_operations_do_not_mix),
-        cmocka_unit_test(too_large),
+        cmocka_unit_test(bodies_above_the_limit_are_refused),
         cmocka_unit_test(smaller_blocks_are_requested),
-        cmocka_unit_test(forgotten_after_a_time),
+        cmocka_unit_test(unfinished_bodies_expire),
         cmocka_unit_test(entries_are_shared),
-        cmocka_unit_test(plain_senders_are_one),
-        cmocka_unit_test(context_that_goes),
+        cmocka_unit_test(plain_senders_share_one_quota),
+        cmocka_unit_test(removing_a_context_frees_its_bodies),
         cmocka_unit_test(bodies_arrive_in_pieces),
         cmocka_unit_test(failing_sink_says_why_at_the_block_that_failed),
-        cmocka_unit_test(responses_are_cut),
+        cmocka_unit_test(responses_are_split),
         cmocka_unit_test(responses_that_fit_stay_as_they_are),
         cmocka_unit_test(etag_depends_on_content_and_transfer),
-        cmocka_unit_test(requested_again),
-        cmocka_unit_test(fetches_with_other_payloads),
-        cmocka_unit_test(responses_from_a_source),
+        cmocka_unit_test(uncached_blocks_are_requested_again),
+        cmocka_unit_test(fetches_with_other_payloads_are_cached_apart),
+        cmocka_unit_test(responses_come_from_a_source),
         cmocka_unit_test(short_sources_in_small_blocks),
         cmocka_unit_test(deferred_response_to_blocks_is_sent_in_blocks),
-        cmocka_unit_test(without_response),
+        cmocka_unit_test(a_request_without_a_response_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

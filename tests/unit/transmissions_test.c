@@ -110,7 +110,7 @@ static void non_confirmable_is_sent_once_and_waits_for_its_response(void **state
     world_close(w);
 }
 
-static void acknowledgment_finds_its_transmission_by_peer_and_message_id(void **state)
+static void acknowledgment_matches_by_peer_and_message_id(void **state)
 {
     (void)state;
     world *w = world_open();
@@ -128,7 +128,7 @@ static void acknowledgment_finds_its_transmission_by_peer_and_message_id(void **
 }
 
 /* A transmission that an ACK ended is not retransmitted, and its owner's timer replaces the retransmission. */
-static void stopped_one_is_not_sent_again_and_its_owner_gets_the_timer(void **state)
+static void stopped_transmission_is_not_sent_again_and_its_owner_gets_the_timer(void **state)
 {
     (void)state;
     world *w = world_open();
@@ -143,7 +143,7 @@ static void stopped_one_is_not_sent_again_and_its_owner_gets_the_timer(void **st
     world_close(w);
 }
 
-static void limit_of_its_user_ends_every_wait(void **state)
+static void the_users_limit_ends_every_wait(void **state)
 {
     (void)state;
     world *w = world_open();
@@ -157,7 +157,7 @@ static void limit_of_its_user_ends_every_wait(void **state)
     world_close(w);
 }
 
-static void released_while_queued_it_is_free_when_dequeued(void **state)
+static void transmission_released_while_queued_is_free_when_dequeued(void **state)
 {
     (void)state;
     world *w = world_open();
@@ -169,7 +169,7 @@ static void released_while_queued_it_is_free_when_dequeued(void **state)
     world_close(w);
 }
 
-static void new_message_id_is_none_that_is_on_its_way_to_the_peer(void **state)
+static void new_message_id_is_not_in_flight_to_the_peer(void **state)
 {
     (void)state;
     world *w = world_open();
@@ -181,7 +181,7 @@ static void new_message_id_is_none_that_is_on_its_way_to_the_peer(void **state)
     world_close(w);
 }
 
-static void timers_come_in_their_order_whatever_order_they_were_set_in(void **state)
+static void timers_expire_in_order(void **state)
 {
     (void)state;
     world *w = world_open();
@@ -224,7 +224,7 @@ static nacre__transmission *start_next(world *w, uint64_t now)
     return NULL;
 }
 
-static void second_request_to_a_peer_is_held_until_the_first_has_left(void **state)
+static void second_request_to_a_peer_is_held_until_the_first_has_ended(void **state)
 {
     (void)state;
     world *w = world_open();
@@ -260,7 +260,7 @@ static void non_confirmable_holds_others_for_ack_timeout(void **state)
     world_close(w);
 }
 
-static void held_request_that_leaves_lets_the_next_one_go(void **state)
+static void cancelled_held_request_lets_the_next_one_be_sent(void **state)
 {
     (void)state;
     world *w = world_open();
@@ -294,15 +294,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(confirmable_is_sent_five_times_with_doubled_waits_and_then_given_up),
         cmocka_unit_test(non_confirmable_is_sent_once_and_waits_for_its_response),
-        cmocka_unit_test(acknowledgment_finds_its_transmission_by_peer_and_message_id),
-        cmocka_unit_test(stopped_one_is_not_sent_again_and_its_owner_gets_the_timer),
-        cmocka_unit_test(limit_of_its_user_ends_every_wait),
-        cmocka_unit_test(released_while_queued_it_is_free_when_dequeued),
-        cmocka_unit_test(new_message_id_is_none_that_is_on_its_way_to_the_peer),
-        cmocka_unit_test(timers_come_in_their_order_whatever_order_they_were_set_in),
-        cmocka_unit_test(second_request_to_a_peer_is_held_until_the_first_has_left),
+        cmocka_unit_test(acknowledgment_matches_by_peer_and_message_id),
+        cmocka_unit_test(stopped_transmission_is_not_sent_again_and_its_owner_gets_the_timer),
+        cmocka_unit_test(the_users_limit_ends_every_wait),
+        cmocka_unit_test(transmission_released_while_queued_is_free_when_dequeued),
+        cmocka_unit_test(new_message_id_is_not_in_flight_to_the_peer),
+        cmocka_unit_test(timers_expire_in_order),
+        cmocka_unit_test(second_request_to_a_peer_is_held_until_the_first_has_ended),
         cmocka_unit_test(non_confirmable_holds_others_for_ack_timeout),
-        cmocka_unit_test(held_request_that_leaves_lets_the_next_one_go),
+        cmocka_unit_test(cancelled_held_request_lets_the_next_one_be_sent),
         cmocka_unit_test(connections_have_no_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

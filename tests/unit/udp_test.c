@@ -81,7 +81,7 @@ static const nacre__udp_ops *const all_ops[] = {
 };
 enum { NUM_OPS = sizeof all_ops / sizeof all_ops[0] };
 
-static void there_and_back(void **state)
+static void datagrams_arrive_both_ways(void **state)
 {
     static const struct {
         const char *server, *client, *as; /* `as`: the address that the client sends to */
@@ -138,7 +138,7 @@ static void responses_come_from_the_address_that_was_queried(void **state)
 }
 #endif
 
-static void longer_datagrams_are_cut_and_say_how_long_they_were(void **state)
+static void longer_datagrams_are_truncated_with_their_full_length(void **state)
 {
     char text[STRIDE + 100];
     (void)state;
@@ -280,7 +280,7 @@ static int receive_buffer(int fd)
 }
 
 /* The socket buffers as much as the system allows: a server that is busy for a while loses nothing. */
-static void many_datagrams_wait(void **state)
+static void the_socket_buffers_many_datagrams(void **state)
 {
     (void)state;
     enum { MANY = 1000 };
@@ -302,7 +302,7 @@ static void many_datagrams_wait(void **state)
     (void)close(bare);
 }
 
-static void empty_datagrams_are_datagrams(void **state)
+static void empty_datagrams_are_delivered(void **state)
 {
     (void)state;
     for (size_t ops = 0; ops < NUM_OPS; ops++) {
@@ -344,7 +344,7 @@ static bool wait_unreachable(nacre_udp *udp, nacre_address *peer)
 }
 
 /* The error names the dead peer, and the other one receives everything. */
-static void icmp_names_the_dead_peer(void **state)
+static void icmp_errors_name_the_dead_peer(void **state)
 {
     static const char *const hosts[] = { "127.0.0.1", "[::1]" };
     (void)state;
@@ -387,7 +387,7 @@ static void errors_do_not_hide_datagrams(void **state)
 }
 
 /* The system reports a pending error to the next send: that datagram is sent nevertheless, in one burst and in two. */
-static void errors_do_not_cost_the_next_datagram(void **state)
+static void errors_do_not_drop_the_next_datagram(void **state)
 {
     (void)state;
     for (size_t ops = 0; ops < NUM_OPS; ops++) {
@@ -409,7 +409,7 @@ static void errors_do_not_cost_the_next_datagram(void **state)
     }
 }
 
-static void where_no_datagram_can_go(void **state)
+static void a_send_error_names_its_peer(void **state)
 {
     (void)state;
     for (size_t ops = 0; ops < NUM_OPS; ops++) {
@@ -434,7 +434,7 @@ static void where_no_datagram_can_go(void **state)
 }
 
 /* EMSGSIZE is a loss, not an unreachable peer; the next datagram is sent. */
-static void too_large_is_lost(void **state)
+static void a_datagram_too_large_to_send_is_lost(void **state)
 {
     (void)state;
     uint8_t *large = calloc(1, 70000);
@@ -456,7 +456,7 @@ static void too_large_is_lost(void **state)
     free(large);
 }
 
-static void a_broken_socket_is_told(void **state)
+static void a_broken_socket_is_reported(void **state)
 {
     box b;
     nacre__udp_buffers bufs = { b.memory, STRIDE, NUM };
@@ -473,7 +473,7 @@ static void a_broken_socket_is_told(void **state)
     }
 }
 
-static void a_taken_port_is_named(void **state)
+static void the_error_names_a_port_in_use(void **state)
 {
     (void)state;
     nacre_udp *first = open_at("127.0.0.1:0"), *second = NULL;
@@ -499,7 +499,7 @@ static nacre_address numbered(uint32_t n)
     return address;
 }
 
-static void sources_are_kept_and_replaced(void **state)
+static void source_addresses_are_kept_and_replaced(void **state)
 {
     (void)state;
     nacre__sources *s = calloc(1, sizeof *s);
@@ -534,24 +534,24 @@ static void sources_are_kept_and_replaced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(there_and_back),
+        cmocka_unit_test(datagrams_arrive_both_ways),
 #ifdef __linux__ /* functions of udp_linux.c only; elsewhere they are absent, and not counted */
         cmocka_unit_test(responses_come_from_the_address_that_was_queried),
-        cmocka_unit_test(icmp_names_the_dead_peer),
+        cmocka_unit_test(icmp_errors_name_the_dead_peer),
         cmocka_unit_test(batches_are_split),
         cmocka_unit_test(batches_that_cannot_be_sent_go_one_by_one),
 #endif
-        cmocka_unit_test(longer_datagrams_are_cut_and_say_how_long_they_were),
+        cmocka_unit_test(longer_datagrams_are_truncated_with_their_full_length),
         cmocka_unit_test(bursts_keep_their_order),
-        cmocka_unit_test(many_datagrams_wait),
-        cmocka_unit_test(empty_datagrams_are_datagrams),
+        cmocka_unit_test(the_socket_buffers_many_datagrams),
+        cmocka_unit_test(empty_datagrams_are_delivered),
         cmocka_unit_test(errors_do_not_hide_datagrams),
-        cmocka_unit_test(errors_do_not_cost_the_next_datagram),
-        cmocka_unit_test(where_no_datagram_can_go),
-        cmocka_unit_test(too_large_is_lost),
-        cmocka_unit_test(a_broken_socket_is_told),
-        cmocka_unit_test(a_taken_port_is_named),
-        cmocka_unit_test(sources_are_kept_and_replaced),
+        cmocka_unit_test(errors_do_not_drop_the_next_datagram),
+        cmocka_unit_test(a_send_error_names_its_peer),
+        cmocka_unit_test(a_datagram_too_large_to_send_is_lost),
+        cmocka_unit_test(a_broken_socket_is_reported),
+        cmocka_unit_test(the_error_names_a_port_in_use),
+        cmocka_unit_test(source_addresses_are_kept_and_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -131,7 +131,7 @@ static unsigned fetched(raw *r, uint8_t code, nacre_bytes options, int64_t block
 
 /* Each way to give a body, each length, each requested block size, safe or not. The application carries a POST out
  * once. */
-static void client_without_echo_gets_it_all(void **state)
+static void client_without_echo_gets_the_whole_body(void **state)
 {
     (void)state;
     static const size_t lengths[] = { 0, 16, 100, 137, 500, 1024, 2500 };
@@ -246,7 +246,7 @@ static void echo_is_required_of_a_peer_that_knows_it(void **state)
 }
 
 /* When not even 16 bytes fit after the options, a safe request gets an Echo challenge, and any other its code. */
-static void nothing_fits(void **state)
+static void a_slice_that_does_not_fit_is_replaced_by_its_code(void **state)
 {
     (void)state;
     static uint8_t options[2 + 120] = { 0x8d, 120 - 13 }; /* a long Location-Path */
@@ -269,7 +269,7 @@ static void nothing_fits(void **state)
 }
 
 /* An error's text is truncated to the allowance, and keeps its code. */
-static void error_is_cut(void **state)
+static void error_texts_are_truncated(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
@@ -289,7 +289,7 @@ static void error_is_cut(void **state)
 }
 
 /* First responses of observations, and notifications, are slices too; the client fetches the rest. */
-static void observation_in_slices(void **state)
+static void observations_are_sent_in_slices(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++)
@@ -327,7 +327,7 @@ static void observation_in_slices(void **state)
 }
 
 /* On a connection, and without a limit, nothing is truncated. */
-static void nothing_is_cut_where_nothing_is_forged(void **state)
+static void nothing_is_truncated_without_a_limit(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++)
@@ -346,14 +346,14 @@ static void nothing_is_cut_where_nothing_is_forged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(client_without_echo_gets_it_all),
+        cmocka_unit_test(client_without_echo_gets_the_whole_body),
         cmocka_unit_test(upload_gets_its_response_in_slices),
         cmocka_unit_test(slice_offers_an_echo),
         cmocka_unit_test(echo_is_required_of_a_peer_that_knows_it),
-        cmocka_unit_test(nothing_fits),
-        cmocka_unit_test(error_is_cut),
-        cmocka_unit_test(observation_in_slices),
-        cmocka_unit_test(nothing_is_cut_where_nothing_is_forged),
+        cmocka_unit_test(a_slice_that_does_not_fit_is_replaced_by_its_code),
+        cmocka_unit_test(error_texts_are_truncated),
+        cmocka_unit_test(observations_are_sent_in_slices),
+        cmocka_unit_test(nothing_is_truncated_without_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static const char *options_text(nacre_bytes options)
     return text;
 }
 
-static void test_options_of_a_uri(void **state)
+static void a_uri_becomes_options(void **state)
 {
     (void)state;
     static const struct {
@@ -69,7 +69,7 @@ static void test_options_of_a_uri(void **state)
     }
 }
 
-static void test_parts_point_into_the_text(void **state)
+static void parts_point_into_the_text(void **state)
 {
     (void)state;
     nacre_uri uri;
@@ -93,7 +93,7 @@ static void test_parts_point_into_the_text(void **state)
 }
 
 /* Each refused row has a neighbour among the accepted ones above. */
-static void test_refused(void **state)
+static void invalid_uris_are_refused(void **state)
 {
     (void)state;
     static const struct {
@@ -170,7 +170,7 @@ static const char *long_uri(const char *prefix, size_t len)
     return text;
 }
 
-static void test_segments_that_no_option_takes(void **state)
+static void segments_too_long_for_an_option_are_refused(void **state)
 {
     (void)state;
     assert_err(options_err("coap://h/a/..b"), NACRE_OK);
@@ -228,7 +228,7 @@ static void dot_segments_are_resolved_before_the_options(void **state)
     }
 }
 
-static void test_buf_errors_stick(void **state)
+static void buffer_errors_stick(void **state)
 {
     (void)state;
     nacre_uri uri;
@@ -242,7 +242,7 @@ static void test_buf_errors_stick(void **state)
     }
 }
 
-static void test_path_text(void **state)
+static void a_path_becomes_text(void **state)
 {
     (void)state;
     static const struct {
@@ -274,13 +274,13 @@ static void test_path_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_options_of_a_uri),
-        TEST(test_parts_point_into_the_text),
-        TEST(test_refused),
-        TEST(test_segments_that_no_option_takes),
+        TEST(a_uri_becomes_options),
+        TEST(parts_point_into_the_text),
+        TEST(invalid_uris_are_refused),
+        TEST(segments_too_long_for_an_option_are_refused),
         cmocka_unit_test(dot_segments_are_resolved_before_the_options),
-        TEST(test_buf_errors_stick),
-        TEST(test_path_text),
+        TEST(buffer_errors_stick),
+        TEST(a_path_becomes_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

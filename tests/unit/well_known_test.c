@@ -202,7 +202,7 @@ static void accept_admits_link_format_only(void **state)
 }
 
 /* The site's own resource of that name takes precedence, a subtree above it does not; no resources, no links. */
-static void paths_and_attributes(void **state)
+static void a_list_of_the_site_takes_precedence(void **state)
 {
     (void)state;
     static char root[] = "root", exact[] = "exact";
@@ -219,7 +219,7 @@ static void paths_and_attributes(void **state)
 }
 
 /* A list of any length comes in blocks, in small ones to unvalidated addresses (RFC 9175 2.6). */
-static void long_lists(void **state)
+static void long_lists_come_in_blocks(void **state)
 {
     (void)state;
     enum { NUM = 1000 };
@@ -320,7 +320,7 @@ static void set_value(watched *v, char c, size_t len)
 }
 
 /* RFC 7641: a change notifies each observer of its path and no other; bodies of several blocks too. */
-static void observers_of_a_path(void **state)
+static void a_change_notifies_the_observers_of_its_path(void **state)
 {
     static wire w;
     static watched v;
@@ -409,7 +409,7 @@ static void hold(void *user, const nacre_request *request, nacre_response *respo
     response->deferred = true;
 }
 
-static void respond_afterwards(void **state)
+static void a_deferred_response_is_separate(void **state)
 {
     static wire w;
     static lister a;
@@ -445,10 +445,10 @@ int main(void)
         cmocka_unit_test(list_has_the_attributes_of_each_resource),
         cmocka_unit_test(queries_filter_the_list),
         cmocka_unit_test(accept_admits_link_format_only),
-        cmocka_unit_test(paths_and_attributes),
-        cmocka_unit_test(long_lists),
-        cmocka_unit_test(observers_of_a_path),
-        cmocka_unit_test(respond_afterwards),
+        cmocka_unit_test(a_list_of_the_site_takes_precedence),
+        cmocka_unit_test(long_lists_come_in_blocks),
+        cmocka_unit_test(a_change_notifies_the_observers_of_its_path),
+        cmocka_unit_test(a_deferred_response_is_separate),
         cmocka_unit_test(short_lists_in_small_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -231,7 +231,7 @@ static void put_a_state_there(const char *dir)
 }
 
 /* A directory that had no state when it was opened is new only as long as it has none. */
-static void a_state_that_appears_is_not_written_over(void **state)
+static void a_state_that_appears_is_not_overwritten(void **state)
 {
     struct fixture *f = *state;
     nacre_detail why = { "" };
@@ -262,7 +262,7 @@ static void numbers_never_go_down(void **state)
 
 /* ---- A renamed directory is the same one ---- */
 
-static void a_directory_that_was_moved_goes_on(void **state)
+static void a_renamed_directory_goes_on(void **state)
 {
     struct fixture *f = *state;
     nacre_directory *dir = open_ok(f, f->client);
@@ -306,7 +306,7 @@ static void in_another_process(int (*use)(const char *dir), const char *dir)
     assert_int_equal(status, 0);
 }
 
-static void a_program_that_took_over_keeps_its_numbers(void **state)
+static void a_program_that_has_taken_over_keeps_its_numbers(void **state)
 {
     struct fixture *f = *state;
     uint8_t buf[64];
@@ -328,10 +328,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_state_that_is_not_ours_is_not_written),
-        TEST(a_state_that_appears_is_not_written_over),
+        TEST(a_state_that_appears_is_not_overwritten),
         TEST(numbers_never_go_down),
-        TEST(a_directory_that_was_moved_goes_on),
-        TEST(a_program_that_took_over_keeps_its_numbers),
+        TEST(a_renamed_directory_goes_on),
+        TEST(a_program_that_has_taken_over_keeps_its_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
