@@ -186,7 +186,7 @@ static void a_restored_old_state_is_refused(void **state)
         if (unlinked) scratch_unlink(f->client, "sequence.json");
         scratch_write(f->client, "sequence.json", backup);
         expect_refused(f, f->client, NACRE_ROLE_NONE, "copied, edited or put back");
-        if (unlinked) /* 100 numbers are used by now, as lock records */
+        if (unlinked) /* lock records that 100 is used */
             assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 100, NULL), NACRE_ERR_BAD_ARGUMENT);
         const uint64_t next = unlinked ? 200 : 100;
         assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, next, NULL), NACRE_OK);

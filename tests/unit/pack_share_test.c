@@ -135,7 +135,7 @@ static void nothing_is_confirmed_before_it_is_durable(void **state)
     request_all(&l);
     assert_true(strstr(l.persist.failure.text, "fdatasync") != NULL);
     for (size_t i = 0; i < NUM; i++) assert_false(may_send(i));
-    nacre__persist_commit(&l.persist, l.ep); /* its contexts are removed */
+    nacre__persist_commit(&l.persist, l.ep); /* no request is open any more */
     disk_fails = false;
     request_all(&other); /* and the failed part is written again */
     for (size_t i = 0; i < NUM; i++) assert_true(may_send(i));
@@ -143,8 +143,8 @@ static void nothing_is_confirmed_before_it_is_durable(void **state)
     close_loop(&other);
 }
 
-/* Another thread saves a state after a request was recorded: the file then has a lower number. */
-static void a_save_in_between_revokes_a_recorded_request(void **state)
+/* Another thread saves a state after a request was recorded: the reserved number is written all the same. */
+static void a_save_in_between_loses_no_recorded_request(void **state)
 {
     (void)state;
     for (size_t flushed_first = 0; flushed_first < 2; flushed_first++) {
@@ -205,7 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(one_sync_serves_all_concurrent_requests),
         ROW(nothing_is_confirmed_before_it_is_durable),
-        ROW(a_save_in_between_revokes_a_recorded_request),
+        ROW(a_save_in_between_loses_no_recorded_request),
         ROW(several_threads_use_one_pack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -549,7 +549,7 @@ static void one_host_leaves_entries_for_others(void **state)
     (void)close(greedy[0]);
     (void)close(fourth);
     run_for(server, NULL, 20);
-    fourth = raw_connect_from(server, "127.0.0.1"); /* and closes */
+    fourth = raw_connect_from(server, "127.0.0.1"); /* whose entry is free then */
     raw_send(fourth, "00e1 40");
     raw_expect(fourth, CSM, server);
     int fifth = raw_connect_from(server, "127.0.0.1");
