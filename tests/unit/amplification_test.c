@@ -486,7 +486,7 @@ static void memory_of_validated_addresses_is_bounded(void **state)
     pair_close(&world);
 }
 
-/* ---- Captured requests --------------------------------------------------------------------------------------------- */
+/* ---- Captured requests ------------------------------------------------------------------------------------------- */
 
 /* NON copies under new message IDs each bring a challenge to an unknown window, and each challenge uses a number. */
 static void challenges_are_rate_limited(void **state)

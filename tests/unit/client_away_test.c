@@ -139,7 +139,8 @@ static nacre_err observe(story *t, uint32_t duration_ms, nacre_reply *reply, nac
     return nacre_client_observe(t->client, reply, &request, &how, why);
 }
 
-/* Registers again after 300 ms, which takes 5 to 15 seconds after Max-Age by default; pauses start at 0.2 s, not 1 s. */
+/* Registers again after 300 ms, which takes 5 to 15 seconds after Max-Age by default; pauses start at 0.2 s, not 1
+ * s. */
 static nacre_client *open_impatient(const char *context_dir)
 {
     nacre_client *client = pair_open_with(context_dir);

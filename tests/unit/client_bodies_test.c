@@ -14,7 +14,7 @@ static uint8_t byte_at(uint64_t offset)
     return (uint8_t)(offset * 31 + (offset >> 8) * 7 + (offset >> 16));
 }
 
-/* ---- The server ------------------------------------------------------------------------------------------------------- */
+/* ---- The server -------------------------------------------------------------------------------------------------- */
 
 static void echo(void *user, const nacre_request *request, nacre_response *response)
 {
@@ -111,7 +111,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- The client ------------------------------------------------------------------------------------------------------- */
+/* ---- The client -------------------------------------------------------------------------------------------------- */
 
 static nacre_client *open_client(const fixture *f, nacre_client_options options)
 {

@@ -11,7 +11,7 @@
 
 enum { MANY = 100, FDS = 80 };
 
-/* ---- Servers ---------------------------------------------------------------------------------------------------------- */
+/* ---- Servers ----------------------------------------------------------------------------------------------------- */
 
 /* Responds with the server's name and the request's payload. */
 static void echo(void *user, const nacre_request *request, nacre_response *response)
@@ -42,7 +42,7 @@ static void fill_protected(nacre_server *server, void *user)
         _Exit(1);
 }
 
-/* ---- Requests --------------------------------------------------------------------------------------------------------- */
+/* ---- Requests ---------------------------------------------------------------------------------------------------- */
 
 typedef struct outcome {
     unsigned times; /* how often on_done was called */
@@ -126,7 +126,7 @@ static nacre_udp *silent(char uri[128])
     return udp;
 }
 
-/* ---- In flight -------------------------------------------------------------------------------------------------------- */
+/* ---- In flight --------------------------------------------------------------------------------------------------- */
 
 static void a_hundred_requests_in_flight_get_a_response_each(void **state)
 {
@@ -322,7 +322,7 @@ static void invalid_requests_are_refused_and_change_nothing(void **state)
     assert_ok(nacre_client_close(client, NULL));
 }
 
-/* ---- From callbacks --------------------------------------------------------------------------------------------------- */
+/* ---- From callbacks ---------------------------------------------------------------------------------------------- */
 
 typedef struct chain {
     nacre_client *client;
@@ -390,7 +390,7 @@ static void a_blocking_call_lets_other_requests_go_on(void **state)
     served_stop(&s);
 }
 
-/* ---- Contexts --------------------------------------------------------------------------------------------------------- */
+/* ---- Contexts ---------------------------------------------------------------------------------------------------- */
 
 /* A directory's store that confirms late. */
 typedef struct slow {
@@ -462,7 +462,7 @@ static void requests_wait_for_the_store_of_their_context(void **state)
     served_stop(&s);
 }
 
-/* ---- The loop of the program -------------------------------------------------------------------------------------------- */
+/* ---- The loop of the program ------------------------------------------------------------------------------------- */
 
 /* Waits for all descriptors of both, and steps both. */
 static void poll_both(nacre_client *client, nacre_server *server)

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* ---- What does not work ----------------------------------------------------------------------------------------------- */
+/* ---- What does not work ------------------------------------------------------------------------------------------ */
 
 static void a_crashed_server_is_unreachable(void **state)
 {
@@ -227,7 +227,7 @@ static void a_directory_is_open_in_one_process(void **state)
     served_stop(&s);
 }
 
-/* ---- Credentials ------------------------------------------------------------------------------------------------------ */
+/* ---- Credentials ------------------------------------------------------------------------------------------------- */
 
 /* Fails closed: where no entry matches, nothing is sent. Two names of one directory lead to one context. */
 static void credentials_choose_the_context(void **state)

@@ -613,7 +613,7 @@ static void entries_carry_a_role_and_a_name(void **state)
     nacre_credentials_free(c);
 }
 
-/* ---- Maps built by hand --------------------------------------------------------------------------------------------- */
+/* ---- Maps built by hand ------------------------------------------------------------------------------------------ */
 
 static void a_map_is_built_by_calls(void **state)
 {

@@ -163,7 +163,7 @@ static void record_expires_after_exchange_lifetime(void **state)
     pair_close(&p);
 }
 
-/* ---- The bounded memory -------------------------------------------------------------------------------------------- */
+/* ---- The bounded memory ------------------------------------------------------------------------------------------ */
 
 static void oldest_completed_is_evicted(void **state)
 {
@@ -307,7 +307,7 @@ static void each_of_thousands_of_records_is_found(void **state)
     pair_close(&p);
 }
 
-/* ---- What does not verify (RFC 8613 8.2, 7.4) ---------------------------------------------------------------------- */
+/* ---- What does not verify (RFC 8613 8.2, 7.4) -------------------------------------------------------------------- */
 
 /* One protected request, modified in one way. */
 typedef enum spoiling {

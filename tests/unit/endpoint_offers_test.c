@@ -12,7 +12,7 @@ static bool is_in_use(const rederiving *r, const uint8_t *id_context, size_t len
     return context != NULL && nacre_bytes_equal(nacre_context_id_context(context), nacre_bytes_of(id_context, len));
 }
 
-/* ---- A request #2 that was held back ------------------------------------------------------------------------------- */
+/* ---- A request #2 that was held back ----------------------------------------------------------------------------- */
 
 /* The client starts the procedure up to request #2, which is intercepted; then it gives up. */
 static datagram hold_back_request_2(rederiving_pair *p, uint64_t now)
@@ -180,7 +180,7 @@ static void the_key_of_the_offers_is_wiped(void **state)
     }
 }
 
-/* ---- Requests #1 that were captured -------------------------------------------------------------------------------- */
+/* ---- Requests #1 that were captured ------------------------------------------------------------------------------ */
 
 enum { MAX_CAPTURED = 64, ONE_WAY = 30000 };
 

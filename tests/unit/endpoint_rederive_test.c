@@ -387,8 +387,7 @@ static void two_clients_rederive_at_once(void **state)
     close_rederiving(&a);
 }
 
-/* ---- The contexts before
- * ------------------------------------------------------------------------------------------- */
+/* ---- The contexts before ----------------------------------------------------------------------------------------- */
 
 /* The client starts anew while the server still has a context: exchanges under it end on both sides. */
 static void new_keys_end_exchanges_under_the_old(void **state)
@@ -636,7 +635,7 @@ static void both_sides_rederive_at_once(void **state)
     close_rederiving(&p);
 }
 
-/* ---- Adding, removing ---------------------------------------------------------------------------------------------- */
+/* ---- Adding, removing -------------------------------------------------------------------------------------------- */
 
 static void invalid_rederivations_are_refused(void **state)
 {

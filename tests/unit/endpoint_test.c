@@ -3,7 +3,7 @@
 /* endpoint_test: memory and configuration, whole exchanges, handles and pool entries. */
 #include "../scenario/world.h"
 
-/* ---- Memory and configuration -------------------------------------------------------------------------------------- */
+/* ---- Memory and configuration ------------------------------------------------------------------------------------ */
 
 static nacre_endpoint_config good_config(party *p)
 {
@@ -90,7 +90,7 @@ static void addresses_are_equal_by_length_bytes_and_flags(void **state)
     assert_false(nacre_address_is_reliable(&a));
 }
 
-/* ---- One exchange -------------------------------------------------------------------------------------------------- */
+/* ---- One exchange ------------------------------------------------------------------------------------------------ */
 
 /* A protected CON and its piggybacked response, with each header checked (RFC 7252 5.2.1, RFC 8613 4.2); each side is
  * handed the other's message (RFC 8613 8.2 step 8, RFC 8613 8.4 step 7). */
@@ -173,8 +173,7 @@ static void many_exchanges_reuse_the_same_memory(void **state)
     pair_close(&p);
 }
 
-/* ---- Handles and pool entries
- * -------------------------------------------------------------------------------------- */
+/* ---- Handles and pool entries ------------------------------------------------------------------------------------ */
 
 static void a_full_pool_is_busy_and_ended_handles_are_stale(void **state)
 {

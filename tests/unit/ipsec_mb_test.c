@@ -220,7 +220,8 @@ static void ciphertext_too_short_for_a_tag_is_refused(void **state)
     }
 }
 
-/* Contexts of this provider in the core: an exchange with a context over OpenSSL, and another instance for the same keys. */
+/* Contexts of this provider in the core: an exchange with a context over OpenSSL, and another instance for the same
+ * keys. */
 static void contexts_of_both_providers_interoperate(void **state)
 {
     (void)state;

@@ -10,8 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- A store whose results the test sets
- * ------------------------------------------------------------------------------- */
+/* ---- A store whose results the test sets ------------------------------------------------------------------------- */
 
 typedef struct fake_store {
     nacre_err says;
@@ -48,7 +47,7 @@ static const nacre_store_ops fake_ops = { .size = sizeof fake_ops,
                                           .window_lost = window_lost,
                                           .save = save };
 
-/* ---- Two loops -------------------------------------------------------------------------------------------------------- */
+/* ---- Two loops --------------------------------------------------------------------------------------------------- */
 
 static const nacre_timing quick = {
     .ack_timeout_ms = 200, .ack_random_factor_milli = 1000, .max_retransmit = 1, .response_timeout_ms = 400
@@ -313,8 +312,7 @@ static void invalid_configurations_are_refused(void **state)
     nacre_udp_close(udp);
 }
 
-/* ---- The store map against a model
- * -------------------------------------------------------------------------------------- */
+/* ---- The store map against a model ------------------------------------------------------------------------------- */
 
 static void stores_are_found_by_context(void **state)
 {

@@ -4,7 +4,7 @@
 #include "../scenario/registration.h"
 #include "endpoint/endpoint_struct.h"
 
-/* ---- The life of an observation ------------------------------------------------------------------------------------ */
+/* ---- The life of an observation ---------------------------------------------------------------------------------- */
 
 /* RFC 7641 3.2, 3.5, RFC 8613 8.4.2: the first response in the ACK, a NON, and a CON that gets its ACK; a response
  * without Observe ends the observation, and so does an error. */
@@ -130,7 +130,7 @@ static void other_uses_of_observe_start_no_observation(void **state)
     pair_close(&p);
 }
 
-/* ---- Order --------------------------------------------------------------------------------------------------------- */
+/* ---- Order ------------------------------------------------------------------------------------------------------- */
 
 /* RFC 8613 7.4.1: order by Partial IV; a notification without one is the oldest and is accepted once. The outer Observe
  * has no effect. */
@@ -187,8 +187,7 @@ static void plain_notifications_are_ordered_by_observe_value(void **state)
     }
 }
 
-/* ---- Without effect
- * ------------------------------------------------------------------------------------------------ */
+/* ---- Without effect ---------------------------------------------------------------------------------------------- */
 
 /* RFC 8613 8.4.2: a forged or unprotected notification neither ends the observation nor makes the client register
  * again; nor does a RST. */
@@ -270,8 +269,7 @@ static void critical_options_removal_and_silence_end_the_observation(void **stat
     pair_close(&o.p);
 }
 
-/* ---- Registering again
- * --------------------------------------------------------------------------------------------- */
+/* ---- Registering again ------------------------------------------------------------------------------------------- */
 
 /* RFC 7641 3.3.1, RFC 8613 7.3: registered again 5 to 15 seconds after Max-Age, which each notification restarts. */
 static void observation_registers_again_after_max_age(void **state)

@@ -5,7 +5,7 @@
 
 #include "../scenario/world.h"
 
-/* ---- A provider that counts bursts and can fail --------------------------------------------------------------------- */
+/* ---- A provider that counts bursts and can fail ------------------------------------------------------------------ */
 
 static const nacre_crypto_ops *real;
 static nacre_crypto_ops counting;
@@ -78,7 +78,7 @@ static void bring(encryptions *s, size_t num)
     for (size_t i = 0; i < num; i++) s->exchanges[i] = expect_event(&s->p.server, NACRE_EVENT_REQUEST).exchange;
 }
 
-/* ---- Tests ---------------------------------------------------------------------------------------------------------- */
+/* ---- Tests ------------------------------------------------------------------------------------------------------- */
 
 static void many_responses_are_one_batch(void **state)
 {
@@ -135,7 +135,7 @@ static void ciphers_run_before_their_memory_is_reused(void **state)
     batch_close(s);
 }
 
-/* ---- Shared contexts ------------------------------------------------------------------------------------------------- */
+/* ---- Shared contexts --------------------------------------------------------------------------------------------- */
 
 static int held; /* number of locks held */
 static size_t taken;

@@ -2,7 +2,7 @@
 /* receive_test: messages that are no requests, and the limits of a burst. */
 #include "../scenario/world.h"
 
-/* ---- Messages that are no requests --------------------------------------------------------------------------------- */
+/* ---- Messages that are no requests ------------------------------------------------------------------------------- */
 
 static void messages_that_are_no_requests_are_rejected(void **state)
 {
@@ -146,8 +146,7 @@ static void requests_with_one_kid_get_one_response_each(void **state)
     party_close(&server);
 }
 
-/* ---- No state between the items of a burst
- * ------------------------------------------------------------------------- */
+/* ---- No state between the items of a burst ----------------------------------------------------------------------- */
 
 typedef enum kind_of_datagram {
     PROTECTED,

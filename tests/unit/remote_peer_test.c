@@ -110,7 +110,7 @@ static void multicast_addresses_are_recognised(void **state)
     assert_int_equal(NACRE_REMOTE_MAX_SZX, 6);
 }
 
-/* ---- Keys for block-wise transfer ----------------------------------------------------------------------------------- */
+/* ---- Keys for block-wise transfer -------------------------------------------------------------------------------- */
 
 static nacre_context *derive(nacre_bytes secret, nacre_bytes recipient_id)
 {
@@ -150,7 +150,7 @@ static void blockwise_keys_tell_peers_apart(void **state)
     assert_true(same(&one, &other));
 }
 
-/* ---- Over the wire -------------------------------------------------------------------------------------------------- */
+/* ---- Over the wire ----------------------------------------------------------------------------------------------- */
 
 typedef struct fixture {
     char *dir;

@@ -84,8 +84,7 @@ static void request_above_a_datagram_is_refused_with_both_lengths(void **state)
     }
 }
 
-/* ---- A peer that accepts 200 bytes
- * ----------------------------------------------------------------------------------- */
+/* ---- A peer that accepts 200 bytes ------------------------------------------------------------------------------- */
 
 static size_t extra; /* bytes received after the first request */
 

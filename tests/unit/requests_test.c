@@ -2,8 +2,7 @@
 /* requests_test: which messages a client accepts as a response, and the repetition with Echo (RFC 8613 8.4, B.1.2). */
 #include "../scenario/world.h"
 
-/* ---- Accepted responses
- * -------------------------------------------------------------------------------------------- */
+/* ---- Accepted responses ------------------------------------------------------------------------------------------ */
 
 /* RFC 8613 D.5.3, 8.4 step 2: the effect of an unprotected response. */
 typedef enum outcome { GOES_ON, RESPONDED, UNAUTHENTICATED, NOT_PROTECTED } outcome;
@@ -483,7 +482,7 @@ static void a_separate_response_is_acknowledged(void **state)
     pair_close(&p);
 }
 
-/* ---- Echo (RFC 8613 B.1.2) ----------------------------------------------------------------------------------------- */
+/* ---- Echo (RFC 8613 B.1.2) --------------------------------------------------------------------------------------- */
 
 /* The server lost its window: challenge, repetition, response, with three Partial IVs and three bindings. */
 static void an_echo_challenge_is_completed(void **state)

@@ -2,7 +2,7 @@
 /* retransmission_test: retransmission and giving up at the times of RFC 7252 4.2 and 4.8, and what ends them. */
 #include "../scenario/world.h"
 
-/* ---- Timers (RFC 7252 4.2, 4.8) ------------------------------------------------------------------------------------ */
+/* ---- Timers (RFC 7252 4.2, 4.8) ---------------------------------------------------------------------------------- */
 
 static void con_is_retransmitted_with_exponential_back_off(void **state)
 {

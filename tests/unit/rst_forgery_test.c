@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rst_forgery_test: guessed message IDs neither end a protected observation nor silence its server (RFC 7641 3.6, 4.5; RFC
- * 7252 11.4). */
+/* rst_forgery_test: guessed message IDs neither end a protected observation nor silence its server (RFC 7641 3.6, 4.5;
+ * RFC 7252 11.4). */
 #include "../scenario/raw.h"
 
 static pair world;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* silent_peer_test: NON messages to a peer that does not respond keep to PROBING_RATE (RFC 7252 4.7, RFC 7641 4.5.1). */
+/* silent_peer_test: NON messages to a peer that does not respond keep to PROBING_RATE (RFC 7252 4.7, RFC 7641
+ * 4.5.1). */
 #include "../scenario/raw.h"
 
 enum { MAX_MESSAGE = 128, BURST = 16 * MAX_MESSAGE, RATE = 8, MANY = 400 };

@@ -4,7 +4,7 @@
 #include "../scenario/world.h"
 #include <nacre/site.h>
 
-/* ---- Resources of the test ----------------------------------------------------------------------------------------- */
+/* ---- Resources of the test --------------------------------------------------------------------------------------- */
 
 static void say(void *user, const nacre_request *request, nacre_response *response)
 {
@@ -88,7 +88,7 @@ static const nacre_resource resources[] = {
 };
 enum { NUM_RESOURCES = sizeof resources / sizeof *resources };
 
-/* ---- One request at a site ----------------------------------------------------------------------------------------- */
+/* ---- One request at a site --------------------------------------------------------------------------------------- */
 
 typedef struct last_request {
     pair p;
@@ -241,7 +241,7 @@ static void the_message_size_limits_a_path(void **state)
     }
 }
 
-/* ---- Options ------------------------------------------------------------------------------------------------------- */
+/* ---- Options ----------------------------------------------------------------------------------------------------- */
 
 static void critical_options_are_refused_unless_known(void **state)
 {
@@ -358,8 +358,7 @@ static void bodies_are_returned_around_1024_bytes(void **state)
     }
 }
 
-/* ---- Handler errors
- * ------------------------------------------------------------------------------------------------ */
+/* ---- Handler errors ---------------------------------------------------------------------------------------------- */
 
 static void errors_of_handlers_become_5_00(void **state)
 {

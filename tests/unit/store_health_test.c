@@ -18,8 +18,7 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
-/* ---- Reports
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- Reports ----------------------------------------------------------------------------------------------------- */
 
 static struct {
     atomic_uint begun, still, ended;
@@ -55,7 +54,7 @@ static void expect_told(unsigned begun, unsigned ended, size_t num_failing)
     assert_int_equal(told.num_failing, num_failing);
 }
 
-/* ---- The table -------------------------------------------------------------------------------------------------------- */
+/* ---- The table --------------------------------------------------------------------------------------------------- */
 
 static void each_of_ten_thousand_contexts_begins_and_ends_once(void **state)
 {
@@ -87,7 +86,7 @@ static void each_of_ten_thousand_contexts_begins_and_ends_once(void **state)
     nacre__store_health_free(&h);
 }
 
-/* ---- A loop's stores -------------------------------------------------------------------------------------------------- */
+/* ---- A loop's stores --------------------------------------------------------------------------------------------- */
 
 typedef struct looped {
     nacre_crypto crypto;
@@ -230,7 +229,7 @@ static void a_removed_context_no_longer_fails(void **state)
     }
 }
 
-/* ---- Servers and clients ---------------------------------------------------------------------------------------------- */
+/* ---- Servers and clients ----------------------------------------------------------------------------------------- */
 
 /* A store of the program, for each thread of the server. */
 static struct {

@@ -2,7 +2,7 @@
 /* store_wait_test: contexts that wait for their store, and contexts that are removed (RFC 8613 B.1). */
 #include "../scenario/world.h"
 
-/* ---- Stores (RFC 8613 B.1) ----------------------------------------------------------------------------------------- */
+/* ---- Stores (RFC 8613 B.1) --------------------------------------------------------------------------------------- */
 
 static void a_request_waits_for_its_store(void **state)
 {
@@ -315,8 +315,7 @@ static void a_burst_waits_for_its_store_in_order(void **state)
     pair_close(&p);
 }
 
-/* ---- A removed context
- * --------------------------------------------------------------------------------------------- */
+/* ---- A removed context ------------------------------------------------------------------------------------------- */
 
 static void removing_a_context_ends_its_requests(void **state)
 {

@@ -5,7 +5,7 @@
 
 enum { MS_CSM = 10000, MS_STALL = 30000, MS_CLOSE = 10000 };
 
-/* ---- Ping and Pong ------------------------------------------------------------------------------------------------------ */
+/* ---- Ping and Pong ----------------------------------------------------------------------------------------------- */
 
 /* RFC 8323 5.4.1: the Pong with Custody waits until everything received before the Ping is processed. */
 static void a_pong_with_custody_waits(void **state)
@@ -51,7 +51,7 @@ static void pings_are_sent_and_pongs_reported(void **state)
     assert_false(event.custody);
 }
 
-/* ---- Release and Abort -------------------------------------------------------------------------------------------------- */
+/* ---- Release and Abort ------------------------------------------------------------------------------------------- */
 
 static void a_release_of_the_peer_ends_the_connection(void **state)
 {
@@ -174,7 +174,7 @@ static void our_abort_ends_the_connection(void **state)
     assert_bytes(end_written(e), test_hex("00e5"));
 }
 
-/* ---- The peer closes ---------------------------------------------------------------------------------------------------- */
+/* ---- The peer closes --------------------------------------------------------------------------------------------- */
 
 static void half_closed_peers_get_their_responses(void **state)
 {
@@ -210,8 +210,7 @@ static void a_peer_that_closes_early_fails_our_requests(void **state)
     assert_ok(event.err);
 }
 
-/* ---- Limits
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- Limits ------------------------------------------------------------------------------------------------------ */
 
 /* From a peer that does not read, no more messages are taken than can be responded to; an Abort always fits. */
 static void unread_responses_stop_requests(void **state)
@@ -255,7 +254,7 @@ static void input_is_bounded(void **state)
     assert_false(end_give(e, requests));
 }
 
-/* ---- Time ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Time -------------------------------------------------------------------------------------------------------- */
 
 typedef enum situation { NO_CSM, HALF_A_MESSAGE, BLOCKED_OUTPUT, SILENT, IDLE, RELEASED_BY_US } situation;
 

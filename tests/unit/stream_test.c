@@ -6,7 +6,7 @@
 
 enum { BUF_SIZE = 70000 };
 
-/* ---- Framing ----------------------------------------------------------------------------------------------------------- */
+/* ---- Framing ----------------------------------------------------------------------------------------------------- */
 
 /* RFC 8323 3.2: the four forms of Len, and RFC 8974 2.1: those of TKL. `body` counts bytes after the token: one option
  * of two bytes, the marker, and the payload. */
@@ -141,7 +141,7 @@ static void truncated_streams_give_complete_messages_only(void **state)
     }
 }
 
-/* ---- Our first message ---------------------------------------------------------------------------------------------------- */
+/* ---- Our first message ------------------------------------------------------------------------------------------- */
 
 static void the_csm_is_sent_first(void **state)
 {
@@ -190,8 +190,7 @@ static void init_refuses_invalid_configurations(void **state)
     }
 }
 
-/* ---- Errors that end a connection
- * --------------------------------------------------------------------------------------- */
+/* ---- Errors that end a connection -------------------------------------------------------------------------------- */
 
 /* Each refused row has an accepted neighbour that differs in what its name says. `abort` is what is written; NULL:
  * nothing, and the connection goes on. */
@@ -325,8 +324,7 @@ static void too_long_is_reported_with_both_lengths(void **state)
     }
 }
 
-/* ---- The peer's settings
- * ------------------------------------------------------------------------------------------------ */
+/* ---- The peer's settings ----------------------------------------------------------------------------------------- */
 
 static void settings_of_the_peer_are_read(void **state)
 {

@@ -16,7 +16,7 @@ static const nacre_timing quick = {
     .ack_timeout_ms = 2000, .ack_random_factor_milli = 1000, .max_retransmit = 1, .response_timeout_ms = 2500
 };
 
-/* ---- A loop with connections ------------------------------------------------------------------------------------------ */
+/* ---- A loop with connections ------------------------------------------------------------------------------------- */
 
 typedef struct side {
     nacre_udp *udp;
@@ -116,7 +116,7 @@ static void run_for(side *a, side *b, uint64_t ms)
     while (nacre_clock_ms() < end) step(a, b);
 }
 
-/* ---- A plain socket --------------------------------------------------------------------------------------------------- */
+/* ---- A plain socket ---------------------------------------------------------------------------------------------- */
 
 static int raw_socket(void)
 {
@@ -197,7 +197,7 @@ static void raw_expect_end(int fd, side *s)
 
 #define CSM "30e12204fe" /* of a side */
 
-/* ---- Two loops -------------------------------------------------------------------------------------------------------- */
+/* ---- Two loops --------------------------------------------------------------------------------------------------- */
 
 static void requests_share_a_connection(void **state)
 {
@@ -260,7 +260,7 @@ static void the_accepting_side_may_send_requests(void **state)
     close_side(server);
 }
 
-/* ---- Peers that die ----------------------------------------------------------------------------------------------------- */
+/* ---- Peers that die ---------------------------------------------------------------------------------------------- */
 
 static void a_refused_connection_is_unreachable(void **state)
 {
@@ -335,8 +335,7 @@ static void a_half_closed_peer_gets_its_responses(void **state)
     close_side(server);
 }
 
-/* ---- Peers that violate the protocol
- * ------------------------------------------------------------------------------------ */
+/* ---- Peers that violate the protocol ----------------------------------------------------------------------------- */
 
 static void other_protocols_are_aborted(void **state)
 {
@@ -423,8 +422,7 @@ static void hold_off_refuses_the_next_connection(void **state)
     }
 }
 
-/* ---- Limits
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- Limits ------------------------------------------------------------------------------------------------------ */
 
 enum { BURST = 3000 };
 
@@ -583,7 +581,7 @@ static void silent_connection_is_closed_after_its_timeouts(void **state)
     close_side(server);
 }
 
-/* ---- Arguments ---------------------------------------------------------------------------------------------------------- */
+/* ---- Arguments --------------------------------------------------------------------------------------------------- */
 
 static void invalid_arguments_are_refused(void **state)
 {

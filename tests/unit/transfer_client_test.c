@@ -83,8 +83,7 @@ static void expect_block(const fixture *f, int64_t block1, int64_t block2, size_
     assert_pattern(f->last_request.payload, from, len);
 }
 
-/* ---- Bodies in one message
- * ------------------------------------------------------------------------------------------- */
+/* ---- Bodies in one message --------------------------------------------------------------------------------------- */
 
 static void small_bodies_have_no_blocks(void **state)
 {
@@ -104,7 +103,7 @@ static void small_bodies_have_no_blocks(void **state)
     }
 }
 
-/* ---- Block1 ------------------------------------------------------------------------------------------------------------ */
+/* ---- Block1 ------------------------------------------------------------------------------------------------------ */
 
 static uint64_t tag_of(const fixture *f)
 {
@@ -273,7 +272,7 @@ static void blocks_fit_the_datagram(void **state)
     }
 }
 
-/* ---- Block2 ------------------------------------------------------------------------------------------------------------ */
+/* ---- Block2 ------------------------------------------------------------------------------------------------------ */
 
 static void responses_are_assembled_from_blocks(void **state)
 {
@@ -457,7 +456,7 @@ static void block_numbers_do_not_wrap(void **state)
     }
 }
 
-/* ---- The application's side ---------------------------------------------------------------------------------------------- */
+/* ---- The application's side -------------------------------------------------------------------------------------- */
 
 static nacre_err read_zeros(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
@@ -547,7 +546,7 @@ static void a_lost_block_fails_the_transfer(void **state)
     end(&f);
 }
 
-/* ---- Observing ------------------------------------------------------------------------------------------------------------ */
+/* ---- Observing --------------------------------------------------------------------------------------------------- */
 
 static nacre_observer observer;
 

@@ -6,8 +6,7 @@
 #include "../scenario/rederiving.h"
 #include "transfer/transfer_internal.h"
 
-/* ---- A client whose observations use all entries of its endpoint
- * --------------------------------------------------------- */
+/* ---- A client whose observations use all entries of its endpoint ------------------------------------------------- */
 
 typedef struct fixture {
     pair p;
@@ -136,7 +135,7 @@ static void a_waiting_block_ends_with_its_context(void **state)
     }
 }
 
-/* ---- Leaving ------------------------------------------------------------------------------------------------------------- */
+/* ---- Leaving ----------------------------------------------------------------------------------------------------- */
 
 /* The response was no notification, its blocks did not belong together, and when the transfer starts again all entries
  * are in use: there is no registration, and there will be none. */
@@ -180,8 +179,7 @@ static void unobserving_before_the_registration_is_sent_ends_it(void **state)
     }
 }
 
-/* ---- Exchanges of others
- * --------------------------------------------------------------------------------------------------- */
+/* ---- Exchanges of others ----------------------------------------------------------------------------------------- */
 
 /* A ping is the endpoint's, and so is its outcome. */
 static void pings_pass(void **state)
@@ -210,8 +208,7 @@ static void pings_pass(void **state)
     }
 }
 
-/* ---- Deferred responses
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Deferred responses ------------------------------------------------------------------------------------------ */
 
 /* The observer ends before its deferred response: only OBSERVER_REMOVED, or the program that removed it, says so, and
  * nothing of the request is left. */

@@ -90,7 +90,7 @@ static void expect_block1(const fixture *f, int64_t block)
     assert_int_equal(option_of(&f->got, NACRE_OPT_BLOCK1) + 1, block);
 }
 
-/* ---- Block1 ------------------------------------------------------------------------------------------------------------ */
+/* ---- Block1 ------------------------------------------------------------------------------------------------------ */
 
 static void bodies_are_assembled(void **state)
 {
@@ -251,8 +251,7 @@ static void unfinished_bodies_expire(void **state)
     }
 }
 
-/* ---- Entries
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- Entries ----------------------------------------------------------------------------------------------------- */
 
 static bool goes_on(fixture *f, int client, const char *tag)
 {
@@ -329,7 +328,7 @@ static void removing_a_context_frees_its_bodies(void **state)
     end(&f);
 }
 
-/* ---- Uploads in pieces ------------------------------------------------------------------------------------------------- */
+/* ---- Uploads in pieces ------------------------------------------------------------------------------------------- */
 
 typedef struct pieces {
     nacre_upload say;
@@ -440,7 +439,7 @@ static void failing_sink_says_why_at_the_block_that_failed(void **state)
     }
 }
 
-/* ---- Block2 ------------------------------------------------------------------------------------------------------------ */
+/* ---- Block2 ------------------------------------------------------------------------------------------------------ */
 
 #define GET(block_) SAID(.code = NACRE_GET, .path = "x", .block2 = (block_))
 

@@ -200,7 +200,7 @@ static void timers_expire_in_order(void **state)
     world_close(w);
 }
 
-/* ---- NSTART -------------------------------------------------------------------------------------------------------- */
+/* ---- NSTART ------------------------------------------------------------------------------------------------------ */
 
 static nacre__transmission *request_to(world *w, uint32_t index, uint8_t type, uint8_t peer)
 {

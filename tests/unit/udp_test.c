@@ -318,7 +318,7 @@ static void empty_datagrams_are_delivered(void **state)
     }
 }
 
-/* ---- Errors ----------------------------------------------------------------------------------------------------------- */
+/* ---- Errors ------------------------------------------------------------------------------------------------------ */
 
 /* A port on which nothing listens, for a while. */
 static nacre_address dead_port(const char *host)
@@ -490,7 +490,7 @@ static void the_error_names_a_port_in_use(void **state)
     nacre_udp_close(NULL);
 }
 
-/* ---- Sources ---------------------------------------------------------------------------------------------------------- */
+/* ---- Sources ----------------------------------------------------------------------------------------------------- */
 
 static nacre_address numbered(uint32_t n)
 {

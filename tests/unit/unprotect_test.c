@@ -277,8 +277,8 @@ static void truncated_messages_are_refused(void **state)
     (void)test_unprotect_request(server, &at_server, request);
 }
 
-/* RFC 8613 7.4, 8.2 step 3, 12.4: the window moves only when the tag has verified. A forged message with a huge Partial IV
- * changes nothing. */
+/* RFC 8613 7.4, 8.2 step 3, 12.4: the window moves only when the tag has verified. A forged message with a huge Partial
+ * IV changes nothing. */
 static void a_forged_partial_iv_does_not_move_the_window(void **state)
 {
     (void)state;
@@ -541,7 +541,8 @@ static void invalid_plaintexts_are_refused(void **state)
 }
 
 /* ---- The outer message ---- */
-/* RFC 8613 8.2 step 1, 8.4 step 1, 4.1.3.1, 4.1.3.6: outer code and outer options of class E are discarded; class U options stay. */
+/* RFC 8613 8.2 step 1, 8.4 step 1, 4.1.3.1, 4.1.3.6: outer code and outer options of class E are discarded; class U
+ * options stay. */
 static void outer_class_e_is_ignored(void **state)
 {
     (void)state;
