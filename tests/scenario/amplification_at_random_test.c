@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* RFC 7252 11.3, RFC 9175 2.4 item 3: addresses that never show themselves ask for anything in any way, and the account of
- * each datagram is kept: what goes out for it, all answers, acknowledgements and retransmissions together, is at most 136
- * bytes or three times its own length; and so is each notification, counted with its retransmissions. A peer that is
- * validated shares the contexts and the pools. */
+/* Random requests from addresses that are never validated. Per request, the responses, acknowledgements and
+ * retransmissions together are at most 136 bytes or three times the request's length; so is each notification with its
+ * retransmissions (RFC 7252 11.3, RFC 9175 2.4 item 3). A validated peer shares the contexts and the pools. */
 #include "raw.h"
 
 enum {
@@ -22,7 +21,7 @@ typedef struct note {
     size_t spent;
 } note;
 
-/* All requests of one peer under one token. */
+/* The requests of one peer under one token. */
 typedef struct tracked_request {
     size_t peer, len, allowance, credit, spent;
     uint16_t mid;
@@ -49,7 +48,7 @@ static struct {
     nacre_observer observers[OPEN];
     size_t num_observers;
     uint16_t heard[PEERS][OPEN]; /* message IDs of the server */
-    uint8_t echo[16];            /* the last that the honest peer saw */
+    uint8_t echo[16];            /* the last one the honest peer received */
     size_t echo_len;
     uint16_t mid;
     chance chance;
@@ -69,14 +68,14 @@ static bool may(unsigned p)
     return percent(&w.chance, p);
 }
 
-/* ---- The account --------------------------------------------------------------------------------------------------- */
+/* ---- Bytes sent per request -------------------------------------------------------------------------------------- */
 
 static size_t allowance_of(size_t len)
 {
     return 3 * len > 136 ? 3 * len : 136;
 }
 
-/* The request with that token and message ID, or else the last with that token. */
+/* The request with this token and message ID; without one, the latest request with this token. */
 static tracked_request *find(size_t peer, const nacre_message *m)
 {
     tracked_request *last = NULL;
@@ -150,7 +149,7 @@ static void drain(void)
     }
 }
 
-/* ---- The application ----------------------------------------------------------------------------------------------- */
+/* ---- The application --------------------------------------------------------------------------------------------- */
 
 static nacre_message any_response(void)
 {
@@ -227,7 +226,7 @@ static void events(void)
     }
 }
 
-/* ---- The network --------------------------------------------------------------------------------------------------- */
+/* ---- The network ------------------------------------------------------------------------------------------------- */
 
 static void give(size_t peer, const datagram *d)
 {
@@ -287,7 +286,7 @@ static nacre_bytes any_options(tracked_request *a, uint8_t code)
     return out;
 }
 
-/* What a proxy adds: blocks of a protected message. */
+/* Outer blocks of a protected message, as a proxy adds them. */
 static void add_outer(nacre_message *m, nacre_options *o)
 {
     nacre_option option;
@@ -332,14 +331,14 @@ static void send_new_request(void)
     static const uint8_t codes[] = { NACRE_GET, NACRE_GET, NACRE_FETCH, NACRE_PUT };
     const size_t peer = pick(PEERS);
     tracked_request *a = NULL;
-    for (size_t i = 0; i < w.num_requests && may(30); i++) { /* one that observes, under its token */
+    for (size_t i = 0; i < w.num_requests && may(30); i++) { /* an observing request, under its token */
         tracked_request *other = &w.requests[pick(w.num_requests)];
         if (other->observes && other->peer == peer) a = other;
     }
     const tracked_request *before = a == NULL ? NULL : last_of(a);
     a = new_request(peer, ++w.mid);
     if (a == NULL) return;
-    if (before != NULL) { /* with the account of what is still to come */
+    if (before != NULL) { /* bytes still to be sent count towards this request */
         *a = *before;
         a->mid = w.mid;
         a->spent = a->credit = 0;
@@ -369,7 +368,7 @@ static void repeat_request(void)
     give(a->peer, &a->sent);
 }
 
-/* A protected request of another comes from here. */
+/* A captured protected request arrives from this peer's address. */
 static void capture(void)
 {
     if (w.num_requests == 0) return;
@@ -451,7 +450,7 @@ static void change(void)
     drain();
 }
 
-/* ---- The run ------------------------------------------------------------------------------------------------------- */
+/* ---- The run ----------------------------------------------------------------------------------------------------- */
 
 static void open_world(uint64_t seed)
 {
@@ -471,7 +470,7 @@ static void open_world(uint64_t seed)
     pair_open(&w.pair, &config, &how);
     w.server = &w.pair.server;
     w.with_transfer = with_transfer;
-    w.now = seed % 8 < 3 ? starts[seed % 8] : 0; /* the clock may come to any of its edges */
+    w.now = seed % 8 < 3 ? starts[seed % 8] : 0; /* the clock may stop at any deadline */
     w.ours[0] = w.pair.ours;
     pairing other = { .client_id = ids[1], .secret = 7 };
     w.ours[1] = party_context(&w.pair.client, &other, false);
@@ -493,7 +492,7 @@ static void step(void)
     else change();
 }
 
-static void each_datagram_has_its_account(void **state)
+static void bytes_sent_per_request_stay_within_the_limit(void **state)
 {
     (void)state;
     const char *seeds = getenv("AMPLIFICATION_SEEDS");
@@ -510,7 +509,7 @@ static void each_datagram_has_its_account(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_datagram_has_its_account),
+        cmocka_unit_test(bytes_sent_per_request_stay_within_the_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

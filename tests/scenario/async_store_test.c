@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* async_store_test: stores that take their time: a thread of its own writes each state into a file, slowly, and what it has
- * done comes back later. Client and server, each with such a store, talk over loopback: what is not durable is not used, a
- * failure that comes later ends what waited for it, and a next life goes on where the files say. */
+/* async_store_test: client and server talk over loopback, each with a store that writes states to a file on a slow
+ * thread and reports completion afterwards. Nothing is used before it is durable, a failed write ends what waits for
+ * it, and a restart continues from the files. */
 #include "scratch.h"
 #include "support.h"
 
@@ -13,7 +13,7 @@
 
 #include "store/directory/sequence_file.h"
 
-/* ---- The store: a thread with one job at a time ----------------------------------------------------------------------- */
+/* ---- The store: a thread with one job at a time ------------------------------------------------------------------ */
 
 enum { MAX_JOBS = 8, NS_PER_MS = 1000000 };
 typedef enum job_kind { RESERVE, WINDOW_LOST, SAVE } job_kind;
@@ -25,9 +25,9 @@ typedef struct job {
 
 typedef struct slow_store {
     nacre__dirfd dirfd;
-    nacre__sequence requested; /* what the jobs so far come to; of the loop's thread */
+    nacre__sequence requested; /* result of the jobs so far; used by the loop's thread */
     pthread_t thread;
-    pthread_mutex_t lock; /* for all below */
+    pthread_mutex_t lock; /* guards the fields below */
     pthread_cond_t changed;
     job jobs[MAX_JOBS], done[MAX_JOBS];
     size_t num_jobs, num_done;
@@ -143,7 +143,7 @@ static void set_failing(slow_store *s, bool fails)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* ---- Client and server, each with its loop, context and store --------------------------------------------------------- */
+/* ---- Client and server, each with its loop, context and store ---------------------------------------------------- */
 
 typedef struct side {
     nacre_udp *udp;
@@ -177,7 +177,7 @@ static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
     s->code = event->message.code;
 }
 
-/* RFC 8613 B.1.1: whatever leaves has a number that is durable as used. */
+/* RFC 8613 B.1.1: each Partial IV sent is below the durable number. */
 static void on_datagram(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes, size_t full_len)
 {
     (void)full_len;
@@ -234,7 +234,7 @@ static void close_side(side *s)
     nacre_udp_close(s->udp);
 }
 
-/* What the thread has done meanwhile, on the thread that the context belongs to. */
+/* Passes the thread's results to the context, on the thread that owns the context. */
 static void take_results(side *s)
 {
     job done[MAX_JOBS];
@@ -300,8 +300,8 @@ static void remove_directories(struct directories *p)
     free(p->server);
 }
 
-/* Many chunks, over three lives: the first is cut off as by a crash, the second ends with a save. */
-static void test_numbers_are_used_once_they_are_durable(void **state)
+/* Many chunks over three runs: the first ends in a crash, the second with a save. */
+static void numbers_are_used_only_after_they_are_durable(void **state)
 {
     (void)state;
     struct directories p = make_directories();
@@ -309,7 +309,7 @@ static void test_numbers_are_used_once_they_are_durable(void **state)
     for (int life = 0; life < 3; life++) {
         side *client = open_side(p.client, TEST_CLIENT), *server = open_side(p.server, TEST_SERVER);
         assert_true(nacre_context_next_seq(client->context) >= highest);
-        assert_int_equal(nacre_context_replay(server->context)->known, life != 1); /* after the crash it is not */
+        assert_int_equal(nacre_context_replay(server->context)->known, life != 1); /* unknown after a crash */
         for (int i = 0; i < 40; i++) request_ok(client, server);
         assert_int_equal(server->requests, 40);
         highest = client->highest;
@@ -318,7 +318,7 @@ static void test_numbers_are_used_once_they_are_durable(void **state)
             assert_err(nacre_store_save(&stores[0], client->context, NULL), NACRE_ERR_NOT_YET);
             assert_err(nacre_store_save(&stores[1], server->context, NULL), NACRE_ERR_NOT_YET);
         }
-        close_side(client); /* the stores end when they have written all */
+        close_side(client); /* the stores close after their last write */
         close_side(server);
     }
     char *text = scratch_state(p.client);
@@ -327,9 +327,9 @@ static void test_numbers_are_used_once_they_are_durable(void **state)
     remove_directories(&p);
 }
 
-/* The store has said "not yet", and says later that it could not: what waited ends with that, nothing is sent, and when the
- * store can write again, all goes on. */
-static void test_a_failure_may_be_reported_afterwards(void **state)
+/* The store returns "not yet" and later reports a failure: the waiting exchange ends with that error, nothing is sent,
+ * and exchanges work again once the store can write. */
+static void a_late_store_failure_ends_the_waiting_exchange(void **state)
 {
     (void)state;
     struct directories p = make_directories();
@@ -344,7 +344,7 @@ static void test_a_failure_may_be_reported_afterwards(void **state)
     for (int i = 0; i < 20; i++) request_ok(client, server);
 
     set_failing(server->store, true);
-    for (int i = 0; i < 20; i++) request_ok(client, server); /* answers with the requests' own nonces need no store */
+    for (int i = 0; i < 20; i++) request_ok(client, server); /* responses under the requests' nonces need no store */
     close_side(server);
     server = open_side(p.server, TEST_SERVER); /* as after a crash: it must challenge, with a number of its own */
     set_failing(server->store, true);
@@ -352,7 +352,7 @@ static void test_a_failure_may_be_reported_afterwards(void **state)
     assert_int_equal(server->requests, 0);
     assert_int_equal(server->highest, 0);
     assert_true(client->kind == NACRE_EVENT_FAILED);
-    assert_err(client->err, NACRE_ERR_UNAUTHENTICATED); /* 5.03 in clear: nothing could be protected */
+    assert_err(client->err, NACRE_ERR_UNAUTHENTICATED); /* 5.03 unprotected: no number was available */
     set_failing(server->store, false);
     for (int i = 0; i < 20; i++) request_ok(client, server);
     close_side(client);
@@ -363,8 +363,8 @@ static void test_a_failure_may_be_reported_afterwards(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_numbers_are_used_once_they_are_durable),
-        TEST(test_a_failure_may_be_reported_afterwards),
+        TEST(numbers_are_used_only_after_they_are_durable),
+        TEST(a_late_store_failure_ends_the_waiting_exchange),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* blocks: block-wise messages by hand, for tests that play one side of a transfer. A message is written in a line of
- * options; what comes back is looked at as options. Everything lives until the next call that makes the same. */
+/* blocks: builds and reads single block-wise messages, so that a test can play one side of a transfer. Each result is
+ * valid until the next call that makes the same kind. */
 #ifndef NACRE_TESTS_BLOCKS_H
 #define NACRE_TESTS_BLOCKS_H
 
 #include "world.h"
 
-/* A Block option's value and one, so that 0 is "not there". */
+/* A Block option's value plus one; 0 is "absent". */
 #define BLOCK(num, more, szx) ((int64_t)(num)*16 + ((more) ? 8 : 0) + (szx) + 1)
 enum { NO_BLOCK = 0 };
 
-/* What a block-wise message may have; 0 and NULL leave an option out. */
+/* The options of a block-wise message; 0 and NULL leave an option out. */
 typedef struct said {
     uint8_t code;
     int64_t block1, block2; /* BLOCK(…) */
@@ -44,7 +44,7 @@ static inline nacre_message said_message(const said *s)
     return m;
 }
 
-/* The option as a number, -1 when it is not there. */
+/* The option as a number, -1 if absent. */
 static inline int64_t option_of(const nacre_message *m, uint16_t number)
 {
     uint64_t value = 0;
@@ -69,7 +69,7 @@ static inline void assert_pattern(nacre_bytes got, size_t from, size_t len)
     if (len > 0) assert_memory_equal(got.ptr, pattern(from, len).ptr, len);
 }
 
-/* One datagram of `from` to `to`; there must be one, and `to`'s events are left to be pulled. */
+/* Delivers the one datagram that `from` sends to `to`; leaves `to`'s events to be pulled. */
 static inline void carry(party *from, party *to, uint64_t now)
 {
     datagram d;

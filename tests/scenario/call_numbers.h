@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* call_numbers: calls by syscall() that differ where registers have 32 bits (i386). */
+/* call_numbers: system calls whose number or arguments differ on 32-bit machines (i386). */
 #ifndef TEST_CALL_NUMBERS_H
 #define TEST_CALL_NUMBERS_H
 
@@ -11,7 +11,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-/* The C library's struct stat is no kernel's where it has times of 64 bits beside registers of 32. */
+/* The C library's struct stat matches no kernel struct when time_t has 64 bits on a 32-bit machine. */
 static inline long call_stat(int at, const char *path, struct stat *st, int flags)
 {
 #ifdef SYS_newfstatat
@@ -40,7 +40,7 @@ enum { CALL_FTRUNCATE = SYS_ftruncate64 };
 enum { CALL_FTRUNCATE = SYS_ftruncate };
 #endif
 
-/* A place in a file: two arguments there. */
+/* A file offset is two arguments on 32-bit machines. */
 #if LONG_MAX > INT32_MAX
 #define CALL_OFFSET(at) (at)
 #else

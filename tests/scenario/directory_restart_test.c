@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* directory_restart_test: two sides with their directories, which end and start again hundreds of times, cleanly and not, with
- * traffic between. No number is used twice, every request is answered, and a restart costs no more numbers than the last
- * chunk. And processes that want one directory at once, or are killed with it. */
+/* directory_restart_test: two peers with context directories restart hundreds of times, cleanly and not, with traffic
+ * in between. No number is used twice, every request gets a response, and a restart skips at most the last chunk. Also:
+ * processes that open one directory at once, or are killed while they use it. */
 #include "scratch.h"
 #include "support.h"
 
@@ -21,8 +21,8 @@ struct side {
     char path[4200];
     nacre_directory *dir;
     bool used[MAX_NUMBERS]; /* by Partial IV */
-    uint64_t used_below;    /* one more than the highest */
-    uint64_t used_since;    /* the last start */
+    uint64_t used_below;    /* highest number sent plus one */
+    uint64_t used_since;    /* first number after the last start */
     unsigned clean, killed, challenges;
     uint64_t largest_gap;
 };
@@ -53,8 +53,8 @@ static void end_cleanly(struct side *s)
     s->dir = NULL;
 }
 
-/* What is on disk stays there as it is at this moment, as when the process were killed: what closing writes is taken
- * back, and now and then a temporary file is left, empty or full. */
+/* Restores the directory's present state after the close, as if the process had been killed; sometimes leaves a
+ * temporary file, empty or full. */
 static void end_killed(struct side *s, uint64_t *seed)
 {
     char *state = scratch_state(s->path);
@@ -65,8 +65,8 @@ static void end_killed(struct side *s, uint64_t *seed)
     free(state);
 }
 
-/* The k-th chunk is 10 * 2^(k-1) and is asked for when an eighth of it is left; so of the numbers that a start reserved,
- * at most the last chunk and an eighth were not used, and a chunk is at most 8/7 of what was used before it, and 10. */
+/* Chunk k has 10 * 2^(k-1) numbers and is requested when an eighth of the previous one is left. So a start skips at
+ * most the last chunk and an eighth, and a chunk is at most 8/7 of the numbers used before it, plus 10. */
 static uint64_t most_unused(uint64_t used)
 {
     uint64_t chunk = (used + FIRST_CHUNK) * 8 / 7 + 1;
@@ -105,7 +105,7 @@ static void on_the_wire(struct side *s, nacre_bytes datagram)
     uint64_t number;
     if (!test_number(&number, datagram)) return;
     assert_true(number < MAX_NUMBERS);
-    assert_false(s->used[number]); /* no nonce twice */
+    assert_false(s->used[number]); /* no nonce is used twice */
     s->used[number] = true;
     s->used_below = number + 1;
     s->used_since++;
@@ -161,7 +161,7 @@ static void send_response(struct exchange *x, nacre_nonce_choice nonce)
     assert_bytes(take_response(x, out).payload, NACRE_STR("hello"));
 }
 
-/* RFC 8613 B.1.2: the options that the next request needs. */
+/* RFC 8613 B.1.2: the options of the client's next request. */
 static nacre_bytes be_challenged(struct exchange *x)
 {
     nacre_bytes out, options;
@@ -179,7 +179,7 @@ static nacre_bytes be_challenged(struct exchange *x)
     return options;
 }
 
-/* A request and its answer, with at most one round more for Echo; then the same request is a replay. */
+/* A request and its response, with at most one extra round for Echo; the same request sent again is a replay. */
 static void exchange(struct fixture *f, struct side *from, struct side *to)
 {
     struct exchange x = { .from = from, .to = to };
@@ -236,12 +236,12 @@ static void report(const char *name, const struct side *s)
                   (unsigned long long)s->largest_gap);
 }
 
-static void test_restarts(void **state)
+static void restarts_use_no_number_twice(void **state)
 {
     struct fixture *f = *state;
     start(&f->client);
     start(&f->server);
-    for (int i = 0; i < RESTARTS; i++) { /* each restarts one side or both, and each side may ask */
+    for (int i = 0; i < RESTARTS; i++) { /* each restarts one side or both, then either side may send a request */
         for (size_t left = some(&f->seed); left > 0; left--) {
             bool forth = test_random(&f->seed) % 3 != 0;
             exchange(f, forth ? &f->client : &f->server, forth ? &f->server : &f->client);
@@ -260,8 +260,8 @@ static void test_restarts(void **state)
     report("server", &f->server);
 }
 
-/* Clean ends alone ask for no Echo and lose no number: every number up to the last was used. */
-static void test_clean_restarts_cost_nothing(void **state)
+/* After clean closes only, no Echo is requested and every number up to the last is used. */
+static void clean_restarts_skip_no_number(void **state)
 {
     struct fixture *f = *state;
     start(&f->client);
@@ -282,11 +282,11 @@ static void test_clean_restarts_cost_nothing(void **state)
 
 struct child {
     pid_t pid;
-    int from; /* what it says */
-    int to;   /* closed: it may end */
+    int from; /* what the child reports */
+    int to;   /* closed to let the child exit */
 };
 
-/* fork_child runs `work` in a process of its own, which must not come back into the tests. */
+/* fork_child runs `work` in a process of its own; `work` does not return into the tests. */
 static struct child fork_child(struct side *s, void (*work)(struct side *s, int say, int wait_for))
 {
     int up[2], down[2];
@@ -327,7 +327,7 @@ static bool get_number(int fd, uint64_t *number)
     return read(fd, number, sizeof *number) == (ssize_t)sizeof *number;
 }
 
-/* Opens, says how that went, holds until it may end, closes. */
+/* Opens, reports the result, holds the directory until told to exit, closes. */
 static void hold(struct side *s, int say, int wait_for)
 {
     nacre_detail why;
@@ -339,7 +339,7 @@ static void hold(struct side *s, int say, int wait_for)
     if (nacre_directory_close(s->dir, NULL) != NACRE_OK) _exit(1);
 }
 
-static void test_two_processes_at_once(void **state)
+static void a_directory_opens_in_one_process_at_a_time(void **state)
 {
     struct fixture *f = *state;
     for (int by_killing = 0; by_killing <= 1; by_killing++) {
@@ -354,7 +354,7 @@ static void test_two_processes_at_once(void **state)
         assert_null(dir);
         snprintf(pid, sizeof pid, "%ld", (long)first.pid);
         if (strstr(why.text, "process ") != NULL && strstr(why.text, "another") == NULL)
-            assert_non_null(strstr(why.text, pid)); /* where the system tells it */
+            assert_non_null(strstr(why.text, pid)); /* where the system reports it */
         struct child second = fork_child(&f->server, hold);
         assert_true(get_number(second.from, &said));
         assert_int_equal(said, (uint64_t)-NACRE_ERR_LOCKED);
@@ -365,7 +365,7 @@ static void test_two_processes_at_once(void **state)
     }
 }
 
-/* Sends as fast as it can; each number is said before the next is used. */
+/* Sends as fast as it can; reports each number before it uses the next. */
 static void send_on(struct side *s, int say, int wait_for)
 {
     uint8_t buffer[MAX_DATAGRAM];
@@ -387,8 +387,8 @@ static void send_on(struct side *s, int say, int wait_for)
     }
 }
 
-/* A process that is killed at some moment: whatever it used is not used again. */
-static void test_killed_processes(void **state)
+/* A process is killed at a random moment: the numbers it used are not used again. */
+static void numbers_of_a_killed_process_are_not_used_again(void **state)
 {
     struct fixture *f = *state;
     uint64_t next = 0, number = 0;
@@ -400,7 +400,7 @@ static void test_killed_processes(void **state)
             next = number + 1;
         }
         kill(child.pid, SIGKILL);
-        while (get_number(child.from, &number)) { /* what it had said before it was killed */
+        while (get_number(child.from, &number)) { /* reported before the kill */
             assert_true(number >= next);
             next = number + 1;
         }
@@ -419,10 +419,10 @@ static void test_killed_processes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_restarts),
-        ROW(test_clean_restarts_cost_nothing),
-        ROW(test_two_processes_at_once),
-        ROW(test_killed_processes),
+        ROW(restarts_use_no_number_twice),
+        ROW(clean_restarts_skip_no_number),
+        ROW(a_directory_opens_in_one_process_at_a_time),
+        ROW(numbers_of_a_killed_process_are_not_used_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

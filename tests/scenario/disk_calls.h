@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* disk_calls: this program's own file-system calls. Below a root folder they are written down for the disk model, and can
- * be made to fail at the n-th one. They replace those of the C library in the program that includes this, and go to the
- * system by syscall(), which works beside sanitizers too. Syncs are never done really: what they mean is the model's. */
+/* disk_calls: replaces the C library's file-system calls in the including program. Calls below a root folder are
+ * recorded for the disk model and can be made to fail at the n-th one. They reach the system by syscall(), which works
+ * with sanitizers too. Syncs are recorded only; the model decides their effect. */
 #ifndef TEST_DISK_CALLS_H
 #define TEST_DISK_CALLS_H
 
@@ -22,10 +22,10 @@
 
 typedef enum fault_kind {
     FAULT_NONE,
-    FAULT_ONCE,   /* that call fails and does nothing */
-    FAULT_DONE,   /* that call is done, but says that it failed */
+    FAULT_ONCE,   /* that call fails without effect */
+    FAULT_DONE,   /* that call takes effect but reports failure */
     FAULT_STICKY, /* that call and all later ones fail */
-    FAULT_SHORT,  /* that call, when it writes, writes half and says so */
+    FAULT_SHORT,  /* that call, if a write, writes half and reports that */
     NUM_FAULTS,
 } fault_kind;
 
@@ -33,9 +33,9 @@ enum { CALLS_MAX_FD = 256, CALLS_MAX_OPS = 4096, NOT_OURS = -1 };
 
 static struct {
     bool on;   /* calls are written down, counted and made to fail */
-    bool dead; /* the process counts as killed: nothing is done but closing */
+    bool dead; /* the process counts as killed: only close still works */
     char root[4096];
-    disk *live; /* what the disk would be now */
+    disk *live; /* what the disk holds now */
     disk_op *ops;
     size_t num_ops;
     unsigned calls; /* so far */
@@ -45,7 +45,7 @@ static struct {
         int error;
         bool hit;
     } fault;
-    int nodes[CALLS_MAX_FD]; /* by descriptor, one more than the node; 0: not ours */
+    int nodes[CALLS_MAX_FD]; /* by descriptor: its node plus one; 0: outside the root */
 } calls;
 
 static void calls_require(bool ok, const char *what)
@@ -55,7 +55,7 @@ static void calls_require(bool ok, const char *what)
     abort();
 }
 
-/* calls_begin starts to write down, on top of `base`, which is what the folder `root` holds now. */
+/* calls_begin starts recording on top of `base`, the present content of the folder `root`. */
 static void calls_begin(const char *root, const disk *base)
 {
     if (calls.ops == NULL) calls.ops = calloc(CALLS_MAX_OPS, sizeof *calls.ops);
@@ -94,7 +94,7 @@ static int node_of(int fd)
     return calls.on && fd >= 0 && fd < CALLS_MAX_FD ? calls.nodes[fd] - 1 : NOT_OURS;
 }
 
-/* Counts a call. False: it does nothing, and fails with errno. */
+/* Counts a call. False: the call must have no effect and fail with errno. */
 static bool enter(bool *fail_afterwards)
 {
     *fail_afterwards = false;
@@ -118,7 +118,7 @@ static long leave(long result, bool fail_afterwards)
     return -1;
 }
 
-/* Folder and last name of a path. False: not below the root. */
+/* Directory and last name of a path. False: outside the root. */
 static bool resolve(int at, const char *path, int *dir, char name[DISK_MAX_NAME])
 {
     char part[4096];
@@ -304,12 +304,12 @@ int close(int fd)
     if (ours) calls.nodes[fd] = 0;
     bool failed = ours && !calls.dead && !enter(&fails);
     int reason = errno;
-    long result = syscall(SYS_close, fd); /* a descriptor is gone even when close says that it failed */
+    long result = syscall(SYS_close, fd); /* the descriptor is closed even if close reports failure */
     if (failed) errno = reason;
     return failed ? -1 : (int)leave(result, fails);
 }
 
-/* What is only looked at changes nothing on the disk, but can fail like the rest. */
+/* Reading calls change nothing on the disk but can fail like the others. */
 ssize_t pread(int fd, void *buffer, size_t len, off_t at)
 {
     bool fails;
@@ -408,7 +408,7 @@ int link(const char *from, const char *to)
     return move_any(AT_FDCWD, from, AT_FDCWD, to, true);
 }
 
-/* The states of a disk are laid out as fresh files, which would all be copies: here files have no time of birth. */
+/* A disk state is laid out in new files, which file identity would take for copies; so files report no birth time. */
 int fstatfs(int fd, struct statfs *fs)
 {
     (void)fd, (void)fs;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* B19: every error path of the endpoint and of what stands on it. One story (requests, bodies in blocks, an answer given later,
- * an observation, a context that wants its store) is told again and again; each time the next operation of the provider fails,
- * or the next wish to the store, on either side. Whatever fails: each exchange ends in one outcome, no nonce comes twice,
- * every place comes back, and the next request is answered as ever. Under sanitizers nothing is used after its end, released
- * twice or lost. */
+/* B19: the error paths of the endpoint and of the layers above it. One script (requests, block-wise bodies, a separate
+ * response, an observation, a context that needs its store) runs again and again; each run fails the next operation of
+ * the provider, or the next persist request, on either side. Each exchange ends in one outcome, no nonce is used twice,
+ * every pool entry is freed, and the next request succeeds. */
 #include "free_entries.h"
 #include "seal_log.h"
 
@@ -24,7 +23,7 @@ static struct {
 } w;
 static uint8_t big[BIG];
 
-/* ---- What fails ------------------------------------------------------------------------------------------------------ */
+/* ---- Failures ---------------------------------------------------------------------------------------------------- */
 
 static bool fails_now(enum what what)
 {
@@ -54,7 +53,7 @@ static void store(party *p, nacre_context *ctx)
     nacre_endpoint_confirmed(p->ep, ctx, fails ? NACRE_ERR_FILE : NACRE_OK);
 }
 
-/* ---- The story -------------------------------------------------------------------------------------------------------- */
+/* ---- The script -------------------------------------------------------------------------------------------------- */
 
 static nacre_err read_big(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
@@ -182,7 +181,7 @@ static void tell_the_story(void)
     for (int i = 0; i < 60; i++) pass(20000);
 }
 
-/* False: there was nothing left to fail. */
+/* False: the script made too few operations for the failure to happen. */
 static bool one_telling(enum what what, unsigned long countdown)
 {
     memset(&w, 0, sizeof w);
@@ -201,7 +200,7 @@ static bool one_telling(enum what what, unsigned long countdown)
         if (w.ends[i] != 1) fail_msg("kind %d, number %lu: exchange %d ended %u times", what, countdown, i, w.ends[i]);
     const bool failed = w.failed;
     w.countdown = 0;
-    send_request(EXCHANGES, NACRE_GET, "b"); /* all is well again */
+    send_request(EXCHANGES, NACRE_GET, "b"); /* nothing fails from here on */
     pass(1000);
     assert_int_equal(w.ends[EXCHANGES], 1);
     assert_true(w.last_completed);
@@ -213,7 +212,7 @@ static bool one_telling(enum what what, unsigned long countdown)
     return failed;
 }
 
-static void each_fails_once(void **state)
+static void each_failing_operation_ends_in_one_outcome(void **state)
 {
     (void)state;
     for (enum what what = SEAL; what < KINDS; what++) {
@@ -229,6 +228,6 @@ static void each_fails_once(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(each_fails_once) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(each_failing_operation_ends_in_one_outcome) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

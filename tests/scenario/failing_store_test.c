@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* failing_store: what a server and a client may do while a store fails (RFC 8613 B.1). A request that was not accepted is
- * refused in clear and its nonce stays unused; one that was accepted is served, for its own nonce needs no store; what needs a
- * Partial IV goes out with one that is in hand, and else not at all. */
+/* failing_store: what a server and a client send while a store fails (RFC 8613 B.1). A request that is not accepted is
+ * refused unprotected and its nonce stays unused. An accepted request is served under its own nonce, which needs no
+ * store. A message that needs a Partial IV takes a reserved number, or is not sent. */
 #include "raw.h"
 #include "seal_log.h"
 
@@ -28,7 +28,7 @@ static void works(void)
     nacre_endpoint_confirmed(world.server.ep, world.theirs, NACRE_OK);
 }
 
-/* The same request, captured, in a datagram of its own. */
+/* The captured request in a separate datagram. */
 static void give_again(raw *r, const datagram *request, uint16_t mid)
 {
     datagram again = *request;
@@ -37,7 +37,7 @@ static void give_again(raw *r, const datagram *request, uint16_t mid)
     raw_give(r, &again, 0);
 }
 
-/* Nothing but questions to the store, which fails. */
+/* Pulls the persist requests and fails them. */
 static void expect_quiet_but_for_the_store(void)
 {
     datagram d;
@@ -55,11 +55,11 @@ static void expect_clear_unavailable(raw *r)
     assert_false(has_oscore(&d));
 }
 
-/* Its number may be accepted later, and is then answered with its nonce, once: the log of seals sees a second time. */
+/* The request may be accepted later and is then answered once under its nonce; the nonce log fails on a second use. */
 static void a_request_that_was_not_accepted_is_refused_in_clear_and_its_nonce_is_kept(void **state)
 {
     (void)state;
-    for (int numbers = 0; numbers < 2; numbers++) { /* a number in hand is not spent on what may be a replay either */
+    for (int numbers = 0; numbers < 2; numbers++) { /* a possible replay spends no reserved number */
         open_world(&(pairing){ .server_persistent = true, .server_stored = true });
         if (numbers) nacre_context_confirm_reserved(world.theirs, 10);
         raw r = raw_open(&world, world.ours);
@@ -80,13 +80,13 @@ static void a_request_that_was_not_accepted_is_refused_in_clear_and_its_nonce_is
         assert_payload(raw_read(&r, &d), "accepted now");
         assert_false(r.info.has_partial_iv); /* the request's nonce */
         give_again(&r, &request, 0x3000);
-        assert_int_equal(raw_take(&r, &d, 0).code, NACRE_UNAUTHORIZED); /* and now it is a replay */
+        assert_int_equal(raw_take(&r, &d, 0).code, NACRE_UNAUTHORIZED); /* accepted before: a replay */
         pair_close(&world);
     }
 }
 
-/* The store gave up its window durably and failed afterwards, say with the numbers: the request can be accepted, and its
- * nonce is there for the answer. Beside it the window that is still on disk. */
+/* The store made the window unknown durably and failed afterwards, e.g. for the numbers: the request is accepted and
+ * answered under its nonce. For comparison, a window that is still durable. */
 static void a_request_whose_window_is_durably_given_up_is_served(void **state)
 {
     (void)state;
@@ -111,7 +111,8 @@ static void a_request_whose_window_is_durably_given_up_is_served(void **state)
     }
 }
 
-/* A window given up before, and a store that fails since: each new request is accepted, executed once, and answered. */
+/* The window is already durably unknown and the store fails: each new request is accepted, handled once, and
+ * answered. */
 static void requests_are_served_with_request_nonces_while_the_store_fails(void **state)
 {
     (void)state;
@@ -135,7 +136,7 @@ static void requests_are_served_with_request_nonces_while_the_store_fails(void *
     pair_close(&world);
 }
 
-/* A server whose request came with Echo, which gives no right to its nonce, and whose numbers are spent. */
+/* A server whose request carried Echo, so its nonce may not be used, and whose numbers are spent. */
 static nacre_event recovered_request(raw *r)
 {
     datagram d;
@@ -178,7 +179,7 @@ static void a_recovered_request_gets_a_response_with_a_reserved_number_or_in_cle
     }
 }
 
-/* Two answers and one number: the second is refused, not sent with the same one. */
+/* Two responses and one number: the second is refused and never reuses the number. */
 static void one_number_serves_one_response(void **state)
 {
     (void)state;
@@ -195,13 +196,13 @@ static void one_number_serves_one_response(void **state)
     assert_payload(raw_read(&r, &d), "registered");
     nacre_endpoint_changed(world.server.ep, observer);
     assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).observer.number, observer.number);
-    respond_text(&world.server, notification_of(observer), "notified"); /* waits beside the first answer */
+    respond_text(&world.server, notification_of(observer), "notified"); /* waits together with the first response */
     nacre_context_confirm_reserved(world.theirs, 2);
     fails();
     (void)raw_take(&r, &d, 0);
     assert_payload(raw_read_as(&r, &first_id, &d), "first");
     (void)expect_event(&world.server, NACRE_EVENT_PERSIST);
-    expect_quiet(&world.server, 0); /* the notification waits on */
+    expect_quiet(&world.server, 0); /* the notification still waits */
     fails();
     expect_quiet(&world.server, 0);
     works();
@@ -209,7 +210,7 @@ static void one_number_serves_one_response(void **state)
     pair_close(&world);
 }
 
-/* A separate response after its ACK: nothing is said in clear, and a number in hand lets it go. */
+/* A separate response after the empty ACK is never sent unprotected; a reserved number lets it be sent. */
 static void a_separate_response_is_protected_or_not_sent(void **state)
 {
     (void)state;
@@ -232,7 +233,7 @@ static void a_separate_response_is_protected_or_not_sent(void **state)
     }
 }
 
-/* The client's side: a request goes out with a number in hand, or ends with the store's error. */
+/* Client: a request takes a reserved number, or ends with the store's error. */
 static void a_client_uses_the_numbers_in_hand(void **state)
 {
     (void)state;
@@ -250,7 +251,7 @@ static void a_client_uses_the_numbers_in_hand(void **state)
     }
 }
 
-/* Fails, works, fails …: no number is lost by it, none comes twice, and each round works again without a restart. */
+/* The store fails and recovers in turn: no number is lost or used twice, and each recovery works without a restart. */
 static void a_store_that_flaps_costs_no_numbers(void **state)
 {
     (void)state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* foreign_writer_test: nacre has a directory open while another program removes its lock, goes on from its state as one does
- * that knows only `lock`, and leaves. Whoever writes and closes in which order, and with a state that is a link for a while: no
- * number goes on the wire twice, and after each takeover nacre stops. */
+/* foreign_writer_test: while nacre has a directory open, another program, which knows only the file `lock`, removes it,
+ * continues from the state and leaves. Whatever the order of writes and closes, and with the state behind a link for a
+ * while: no number is sent twice, and nacre stops after each takeover. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +19,8 @@ enum { MAX_NUMBERS = 1 << 18, SEEDS = 60, STEPS = 120 };
 
 static char *scratch, dir_path[4200];
 static bool sent[MAX_NUMBERS];
-static nacre_directory *dir; /* NULL: nacre does not have it open */
-static bool taken;           /* since nacre opened it, the other program was there */
+static nacre_directory *dir; /* NULL: not opened by nacre */
+static bool taken;           /* the other program used the directory since nacre opened it */
 static struct {
     unsigned numbers, takeovers, stops, links;
 } counted;
@@ -93,7 +93,7 @@ static void put_state(unsigned long long next)
 static void take_over(unsigned num)
 {
     unsigned long long next = 0;
-    if (dir != NULL) (void)unlink(scratch_path(dir_path, "lock")); /* an earlier takeover may have */
+    if (dir != NULL) (void)unlink(scratch_path(dir_path, "lock")); /* an earlier takeover may have stopped it */
     int fd = open(scratch_path(dir_path, "lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
     char *text = scratch_read(dir_path, "sequence.json");
@@ -107,7 +107,7 @@ static void take_over(unsigned num)
     counted.takeovers++;
 }
 
-/* For a while the state is a link to itself, elsewhere: it is neither read nor replaced. */
+/* For a while the state is a symbolic link to itself in another directory: it is neither read nor replaced. */
 static void link_the_state(void)
 {
     char aside[4300], name[4300];

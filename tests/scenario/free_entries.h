@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* free_entries: whether every place of every pool has come back to a party at rest: what leaks in an endpoint or a transfer is
- * places, for they have no other memory. */
+/* free_entries: checks that every pool entry of an idle party is free. A leak in an endpoint or a transfer is a pool
+ * entry, since they have no other memory. */
 #ifndef NACRE_TESTS_FREE_ENTRIES_H
 #define NACRE_TESTS_FREE_ENTRIES_H
 
@@ -9,7 +9,7 @@
 #include "endpoint/endpoint_struct.h"
 #include "transfer/transfer_internal.h"
 
-/* Observers are somebody's wish, and stay; everything else has its end. */
+/* Observers stay registered; every other entry is freed. */
 static inline void assert_all_entries_are_free(const party *p)
 {
     const nacre_endpoint *ep = p->ep;

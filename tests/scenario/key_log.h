@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* key_log: a provider that writes down every seal by the bytes of its key, and its nonce, and counts those that come again.
- * Unlike seal_log.h it knows a key that was derived a second time. */
+/* key_log: a provider that records the key bytes and the nonce of each encryption and counts repetitions. Unlike
+ * seal_log.h it recognises a key that was derived a second time. */
 #ifndef NACRE_TESTS_KEY_LOG_H
 #define NACRE_TESTS_KEY_LOG_H
 
@@ -16,7 +16,7 @@
 enum { LOG_SLOTS = 1 << 20, MAX_KEYS = 20000, MAX_BUFS = 64 };
 
 typedef struct seal_entry {
-    uint32_t key; /* 1 + its place in `keys`; 0: free */
+    uint32_t key; /* index in `keys` plus one; 0: free */
     uint8_t nonce[NACRE_MAX_NONCE];
     uint64_t content;
 } seal_entry;
@@ -26,7 +26,8 @@ typedef struct known_key {
     uint8_t len;
 } known_key;
 
-/* A key is its bytes: after a restart the same key lies in another room, or another in the same. */
+/* Keys are compared by their bytes: after a restart the same key has another address, or another key has the old
+ * address. */
 static struct key_log {
     seal_entry *entries;
     known_key *keys;
@@ -116,11 +117,11 @@ static inline void log_seal(const nacre_aead_job *job)
 
 static inline void logged_seal_many(const nacre_crypto *crypto, nacre_aead_job *const *jobs, size_t num_jobs)
 {
-    for (size_t i = 0; i < num_jobs; i++) log_seal(jobs[i]); /* before: the cipher works in place */
+    for (size_t i = 0; i < num_jobs; i++) log_seal(jobs[i]); /* before the call: the cipher works in place */
     real->seal_many(crypto, jobs, num_jobs);
 }
 
-/* The operations of `ops`, each seal of which is written down. */
+/* `ops`, with each encryption recorded. */
 static inline const nacre_crypto_ops *key_log_ops(const nacre_crypto_ops *ops)
 {
     static nacre_crypto_ops logged;

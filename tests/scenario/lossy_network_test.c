@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow cross */
-/* lossy_network_test: two clients and a server over a wire that loses, doubles, delays and reorders, on a virtual clock.
- * Whatever the weather:
- *  - each request ends in exactly one event;
- *  - a handler runs at most once per verified request, and exactly once for each that was answered;
- *  - an answer is the one that was given to this very request;
- *  - no key and nonce go with two different datagrams (RFC 8613 D.4);
- *  - in the end no endpoint holds anything that wants time. */
+/* lossy_network_test: two clients and a server over a link that loses, duplicates, delays and reorders, on a virtual
+ * clock. Under all network conditions:
+ * - each request ends in exactly one event;
+ * - a handler runs at most once per verified request, and exactly once per answered request;
+ * - a response belongs to its request;
+ * - no key and nonce are used for two different datagrams (RFC 8613 D.4);
+ * - at the end no endpoint has a pending timer. */
 #include "world.h"
 
 enum { MAX_RECORDS = 4000 };
@@ -18,10 +18,10 @@ typedef struct record {
 typedef struct run {
     const char *name;
     network network;
-    nacre_endpoint_config config; /* of the server */
-    unsigned exchanges;           /* of each client */
+    nacre_endpoint_config config; /* the server's */
+    unsigned exchanges;           /* each client's */
     unsigned plain, non;          /* percent */
-    unsigned least_completed;     /* percent: the run must not pass by answering nothing */
+    unsigned least_completed;     /* percent of requests that must complete */
     uint16_t window;              /* 0: 32 */
     uint16_t nstart;              /* of the clients; 0: no limit */
 } run;
@@ -49,7 +49,7 @@ static void on_request(stage *s, const nacre_event *event)
     char text[32];
     nacre_message response = { .code = NACRE_CONTENT };
     const unsigned serial = serial_of(event->message.payload);
-    if (s->spoils && event->context == NULL) { /* a protected request that lost its option on the way */
+    if (s->spoils && event->context == NULL) { /* a protected request lost its OSCORE option on the way */
         nacre_endpoint_ignore(s->server.ep, event->exchange);
         return;
     }
@@ -149,10 +149,9 @@ static void play(const run *r, uint64_t seed)
     free(s);
 }
 
-/* The memory for duplicates holds all of a run but where the name says so: then all requests are protected, for plain ones
- * have nothing else. `least_completed` leaves room for what the weather takes: a CON has five tries, a NON has one; and a
- * retransmission that comes when a window of 32 has moved on is a replay to the server (RFC 8613 7.4), which a larger one
- * cures. */
+/* The duplicate cache holds all of a run unless the name says otherwise; then all requests are protected, because plain
+ * ones have no other duplicate detection. `least_completed` allows for losses: a CON has five transmissions, a NON one.
+ * A retransmission left of a window of 32 is a replay to the server (RFC 8613 7.4); a larger window avoids that. */
 static const run rows[] = {
     { "calm", { 0, 0, 0, 1, 5 }, { 0 }, 1500, 0, 0, 100, 0, 0 },
     { "calm, mixed", { 0, 0, 0, 1, 5 }, { 0 }, 1500, 30, 30, 100, 0, 0 },

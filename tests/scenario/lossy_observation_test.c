@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* lossy_observation_test: clients that watch a counter on a server, over a wire that loses, doubles, delays and reorders.
- * Whatever the weather:
- *  - what an observer sees never goes back, and in the end it is the counter's last value (RFC 7641 1.3);
- *  - each observation ends in exactly one event, at the client and at the server;
- *  - no key and nonce go with two different datagrams;
- *  - in the end no endpoint holds anything that wants time. */
+/* lossy_observation_test: clients observe a counter on a server, over a link that loses, duplicates, delays and
+ * reorders. Under all network conditions:
+ * - the values an observer sees never go back, and the final one is the counter's last value (RFC 7641 1.3);
+ * - each observation ends in exactly one event, at the client and at the server;
+ * - no key and nonce are used for two different datagrams;
+ * - at the end no endpoint has a pending timer. */
 #include "world.h"
 
 enum { WATCHES = 6, MAX_AGE = 20 };
@@ -147,19 +147,19 @@ static void play(const char *name, network sky, uint16_t nstart, uint64_t seed)
         s->counter++;
         for (size_t i = 0; i < s->num_observers; i++) nacre_endpoint_changed(s->server.ep, s->observers[i]);
     }
-    run_until(s, s->wire.now + 400 * 1000); /* long enough to ask again more than once */
+    run_until(s, s->wire.now + 400 * 1000); /* long enough for several re-registrations */
     for (unsigned i = 0; i < WATCHES; i++) {
         watch *w = &s->watches[i];
         seen += w->seen;
         ended += w->ends;
-        if (w->ends > 0) continue; /* the weather was too bad for it */
+        if (w->ends > 0) continue; /* registration lost to the network conditions */
         assert_int_equal(w->last, s->counter);
         if (i % 2 == 0) assert_int_equal(nacre_endpoint_unobserve(w->client->ep, w->exchange), NACRE_OK);
         else nacre_endpoint_cancel(w->client->ep, w->exchange);
     }
     run_until(s, s->wire.now + 400 * 1000);
     for (unsigned n = 0; n < 40 && s->num_observers > 0;
-         n++) { /* whoever was not heard of hears once more, and is gone */
+         n++) { /* a silent observer gets one more notification, then is removed */
         for (size_t i = 0; i < s->num_observers; i++) nacre_endpoint_changed(s->server.ep, s->observers[i]);
         run_until(s, s->wire.now + 400 * 1000);
     }

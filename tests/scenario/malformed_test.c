@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* malformed: datagrams that nobody sane sends, on the heap without a byte to spare: noise, every truncation and bit flip
- * of good messages, and shuffles of them; to an endpoint that is client and server at once. None may crash it, reach a
- * handler as verified, end an exchange as an answer, or leave it unable to serve the next good request. */
+/* malformed: noise, every truncation and bit flip of valid messages, and recombinations of them, in heap blocks of
+ * exact size, to an endpoint that is client and server at once. None crashes it, reaches a handler as verified, ends an
+ * exchange as a response, or prevents the next valid request from being served. */
 #include "world.h"
 
 typedef struct stage {
@@ -9,7 +9,7 @@ typedef struct stage {
     unsigned requests, responses, failures;
 } stage;
 
-/* Pulls all events, answers requests, serves stores, and throws away what is sent. */
+/* Pulls all events, answers requests, serves stores, and discards what is sent. */
 static void settle(stage *s, party *p, uint64_t now)
 {
     datagram d;
@@ -39,7 +39,7 @@ static void settle(stage *s, party *p, uint64_t now)
     }
 }
 
-/* A good exchange over the same endpoints still works. */
+/* A valid exchange over the same endpoints still works. */
 static void still_serves(stage *s, uint64_t now)
 {
     datagram d, back;
@@ -64,7 +64,7 @@ static void random_bytes_change_nothing(void **state)
     for (int i = 0; i < 30000; i++) {
         datagram d = { .len = (size_t)(draw(&c) % 260) };
         chance_fill(&c, d.bytes, d.len);
-        if (i % 2 && d.len > 0) d.bytes[0] = (uint8_t)(0x40 | (d.bytes[0] & 0x38)); /* more of it gets far */
+        if (i % 2 && d.len > 0) d.bytes[0] = (uint8_t)(0x40 | (d.bytes[0] & 0x38)); /* makes more inputs parse */
         if (i % 4 == 3 && d.len > 1) d.bytes[1] = (uint8_t)(draw(&c) % 8);
         party_give(&s.p.server, &s.p.client, &d, (uint64_t)i);
         settle(&s, &s.p.server, (uint64_t)i);
@@ -75,9 +75,9 @@ static void random_bytes_change_nothing(void **state)
     pair_close(&s.p);
 }
 
-/* Every truncation and every flipped bit of a protected request and of its answer. A flip in what OSCORE does not protect
- * (type, MID, token, outer code) may leave a good message: so each goes to endpoints of its own. */
-static void truncations_and_flips(void **state)
+/* Every truncation and every bit flip of a protected request and of its response. A flip in a part that OSCORE does not
+ * protect (type, MID, token, outer code) may leave a valid message: so each goes to fresh endpoints. */
+static void truncated_and_flipped_messages_change_nothing(void **state)
 {
     (void)state;
     static const uint8_t path[] = { 0xb4, 't', 'e', 'm', 'p' };
@@ -107,12 +107,13 @@ static void truncations_and_flips(void **state)
             party *to = role == 0 ? &s.p.server : &s.p.client;
             party_give(to, role == 0 ? &s.p.client : &s.p.server, spoilt, 0);
             settle(&s, to, 0);
-            if (is_cut || bit / 8 >= cipher_at) { /* neither tag nor ciphertext may differ by a bit */
+            if (is_cut || bit / 8 >= cipher_at) { /* a bit flip in tag or ciphertext never verifies */
                 assert_int_equal(s.requests, 0);
                 assert_int_equal(s.responses, 0);
             }
             assert_true(s.requests + s.responses <= 1);
-            if (role == 1 && s.responses == 0 && s.failures == 0) { /* the exchange goes on: the good answer ends it */
+            if (role == 1 && s.responses == 0 &&
+                s.failures == 0) { /* the exchange is still open: the valid response ends it */
                 if (!is_cut) spoilt->bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
                 spoilt->len = len;
                 party_give(to, &s.p.server, spoilt, 1);
@@ -127,7 +128,7 @@ static void truncations_and_flips(void **state)
     }
 }
 
-/* Pieces of good messages in wrong places: header of one, options of another, payload of a third. */
+/* The header of one valid message with the options of another and the payload of a third. */
 static void recombined_messages_change_nothing(void **state)
 {
     (void)state;
@@ -153,7 +154,7 @@ static void recombined_messages_change_nothing(void **state)
         party_give(to, to == &s.p.server ? &s.p.client : &s.p.server, &d, 0);
         settle(&s, to, 0);
     }
-    assert_int_equal(s.requests, 0); /* the server had all four requests before */
+    assert_int_equal(s.requests, 0); /* the server has already accepted all four requests */
     assert_true(s.responses <= POOL / 2);
     still_serves(&s, 1);
     pair_close(&s.p);
@@ -163,7 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_bytes_change_nothing),
-        cmocka_unit_test(truncations_and_flips),
+        cmocka_unit_test(truncated_and_flipped_messages_change_nothing),
         cmocka_unit_test(recombined_messages_change_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

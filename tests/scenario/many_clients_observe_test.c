@@ -1,33 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* Many clients observe, ask, change, cancel and forget over a network that loses, doubles, delays and reorders (B14, B28).
- * The clients are made of messages alone, one context each. What must hold:
- *   - each protected message of the server verifies for one of the requests under its token, and that is the one whose
- *     Partial IV and kid it is bound to; no key and nonce is ever used for two messages (RFC 8613 D.4)
- *   - nothing is sent for an observation after its end but the error that ended it, and each end is told once
- *   - when the network is well again, one last change reaches every client that still observes (RFC 7641 4.2) */
+/* Many clients observe, request, change, cancel and forget over a network that loses, duplicates, delays and reorders
+ * (B14, B28). The clients are hand-made messages, one context each. What must hold:
+ *   - each protected message of the server verifies for one of the requests under its token, the one whose Partial IV
+ *     and kid it is bound to; no key and nonce are used for two messages (RFC 8613 D.4)
+ *   - after an observation ends, nothing but the error that ended it is sent for it, and each end is reported once
+ *   - once the network loses nothing, one last change reaches every client that still observes (RFC 7641 4.2) */
 #include "world.h"
 
 enum { CLIENTS = 12, TOKENS = 80, RESOURCES = 6, IDS = 12, AIR = 1 << 15, NONCES = 1 << 18, REGISTRATIONS = 1 << 15 };
 
 typedef struct registration {
     bool observed, ended;
-    nacre_err err; /* gone: why */
+    nacre_err err; /* reason of the end */
     nacre_observer observer;
     int resource;
 } registration;
 
-/* All that one client does under one token: a row of requests for one resource. */
+/* The requests of one client under one token, all for one resource. */
 typedef struct thread {
     nacre_request_id ids[IDS];
-    uint32_t marks[IDS]; /* which registration; 0: another request */
+    uint32_t marks[IDS]; /* its registration; 0: another request */
     size_t num_ids;
     int resource;
     bool observing, waiting;
-    uint32_t version; /* the last heard */
+    uint32_t version; /* the latest received */
     nacre_notification_order order;
-    size_t order_of;    /* the registration that it is the order of */
-    uint8_t bytes[160]; /* of the request that waits for its answer */
+    size_t order_of;    /* the registration that `order` belongs to */
+    uint8_t bytes[160]; /* of the request that waits for its response */
     size_t len;
     uint64_t due;
     int tries;
@@ -78,7 +78,7 @@ static struct {
     network network;
 } w;
 
-/* ---- The network --------------------------------------------------------------------------------------------------- */
+/* ---- The network ------------------------------------------------------------------------------------------------- */
 
 static void fly_once(int number, bool to_server, nacre_bytes bytes)
 {
@@ -95,7 +95,7 @@ static void fly(int number, bool to_server, nacre_bytes bytes)
     if (percent(&w.chance, w.network.doubling)) fly_once(number, to_server, bytes);
 }
 
-/* ---- What the server sends, looked at as it leaves ------------------------------------------------------------------ */
+/* ---- Checks on each message that the server sends ---------------------------------------------------------------- */
 
 static void log_use(int number, bool by_server, uint64_t piv, nacre_bytes bytes)
 {
@@ -122,7 +122,7 @@ static thread *thread_of(int number, nacre_bytes token)
     return &w.clients[number].threads[token.ptr[1]];
 }
 
-/* Which request of the thread it answers; it must answer one. */
+/* The request of the thread that this message responds to; there must be one. */
 static size_t verify(int number, const thread *t, const nacre_message *outer, nacre_message *plain,
                      nacre_response_info *info, uint8_t memory[MAX_DATAGRAM])
 {
@@ -134,7 +134,7 @@ static size_t verify(int number, const thread *t, const nacre_message *outer, na
     return 0;
 }
 
-/* A retransmission that comes when its first copy has left the memory of duplicates is caught by the replay window. */
+/* If its first copy has left the duplicate cache, the replay window catches a retransmission. */
 static bool is_hint(const nacre_message *outer)
 {
     if (!nacre_is_absent(nacre_option_find(outer->options, NACRE_OPT_OSCORE))) return false;
@@ -155,10 +155,10 @@ static void watch(int number, nacre_bytes bytes)
     const uint64_t piv =
         info.has_partial_iv ? info.partial_iv : number_of(nacre_bytes_of(id->partial_iv, id->partial_iv_len));
     log_use(number, info.has_partial_iv, piv, bytes);
-    if (outer.type == NACRE_CON && !info.has_partial_iv) w.separate++; /* a first answer */
+    if (outer.type == NACRE_CON && !info.has_partial_iv) w.separate++; /* the first response */
     if (nacre_is_absent(nacre_option_find(plain.options, NACRE_OPT_OBSERVE))) return;
     assert_int_not_equal(t->marks[which], 0);
-    if (outer.type == NACRE_ACK) return; /* duplicates of the registration get its first answer again */
+    if (outer.type == NACRE_ACK) return; /* a duplicate of the registration gets its first response again */
     assert_false(w.registrations[t->marks[which]].ended);
     w.notifications++;
 }
@@ -216,7 +216,7 @@ static void on_event(const nacre_event *event)
         assert_true(r->observed && !r->ended);
         assert_int_equal(event->observer.number, r->observer.number);
         if (draw(&w.chance) % 500 == 0) {
-            changed(r->resource); /* while it is being told */
+            changed(r->resource); /* during nacre_endpoint_changed */
             say(event->exchange, r->resource, false);
         } else if (percent(&w.chance, 5) && w.num_held < 64) {
             assert_int_equal(nacre_endpoint_defer_response(w.server.ep, event->exchange), NACRE_OK);
@@ -247,7 +247,7 @@ static void respond_to_held(void)
         (void)snprintf(text, sizeof text, "%d:%u", h.resource, w.versions[h.resource]);
         const nacre_message response = { .code = NACRE_CONTENT, .payload = { (const uint8_t *)text, strlen(text) } };
         const nacre_err err = nacre_endpoint_respond(w.server.ep, h.exchange, &response);
-        assert_true(err == NACRE_OK || err == NACRE_ERR_STALE); /* an observer may have ended meanwhile */
+        assert_true(err == NACRE_OK || err == NACRE_ERR_STALE); /* an observer may already have ended */
     }
 }
 
@@ -273,7 +273,7 @@ static void settle_server(void)
     }
 }
 
-/* ---- Clients ------------------------------------------------------------------------------------------------------- */
+/* ---- Clients ----------------------------------------------------------------------------------------------------- */
 
 /* A new request under the thread's token: GET (observe below 0), register (0), cancel (1), or POST. */
 static void request(int number, int token, uint8_t code, int observe)
@@ -317,7 +317,7 @@ static void act(void)
     if (!t->observing) t->resource = t->num_ids == 0 ? (int)(draw(&w.chance) % RESOURCES) : t->resource;
     if (what < 50) request(number, token, NACRE_GET, 0);
     else if (what < 60 && t->observing) request(number, token, NACRE_GET, 1);
-    else if (what < 61) t->observing = false; /* forgets it: the next notification gets RST */
+    else if (what < 61) t->observing = false; /* the client forgets it: the next notification gets RST */
     else if (what < 75 && !t->observing) request(number, token, NACRE_GET, -1);
     else if (what < 80 && !t->observing) request(number, token, NACRE_POST, -1);
 }
@@ -335,7 +335,7 @@ static void client_hears(int number, nacre_bytes bytes)
     nacre_response_info info;
     assert_int_equal(nacre_message_parse(&outer, bytes), NACRE_OK);
     if (outer.code == NACRE_EMPTY) {
-        if (outer.type == NACRE_CON) send_empty(number, NACRE_RST, outer.mid); /* is somebody there? */
+        if (outer.type == NACRE_CON) send_empty(number, NACRE_RST, outer.mid); /* does the server respond? */
         return;
     }
     if (is_hint(&outer)) return;
@@ -349,7 +349,7 @@ static void client_hears(int number, nacre_bytes bytes)
     if (!is_last) return;
     t->waiting = false;
     if (t->marks[which] == 0 || !t->observing) return;
-    if (!has_observe) { /* not taken, or ended by the server */
+    if (!has_observe) { /* not accepted, or ended by the server */
         t->observing = false;
         return;
     }
@@ -359,7 +359,7 @@ static void client_hears(int number, nacre_bytes bytes)
     unsigned version = 0;
     char text[32] = { 0 };
     memcpy(text, plain.payload.ptr, plain.payload.len < 31 ? plain.payload.len : 31);
-    assert_int_equal(text[0] - '0', t->resource); /* B14: of its own resource */
+    assert_int_equal(text[0] - '0', t->resource); /* B14: from the changed resource itself */
     version = (unsigned)strtoul(text + 2, NULL, 10);
     t->version = version;
 }
@@ -381,7 +381,7 @@ static uint64_t clients_send(void)
     return next;
 }
 
-/* ---- One run ------------------------------------------------------------------------------------------------------- */
+/* ---- One run ----------------------------------------------------------------------------------------------------- */
 
 static void deliver(void)
 {
@@ -439,8 +439,8 @@ static void open_world(uint64_t seed)
     }
 }
 
-/* Who did not acknowledge for long, or gave way before it ever had, is off without a word, and would register again when
- * the representation has become stale (RFC 7641 3.3.1). */
+/* A client that sent no acknowledgement for long, or whose entry was reused before its first one, is removed without a
+ * message; it registers again when its representation becomes stale (RFC 7641 3.3.1). */
 static bool was_given_up(const thread *t)
 {
     const registration *r = &w.registrations[t->marks[t->num_ids - 1]];
@@ -477,8 +477,7 @@ static void run(uint64_t seed)
         step(w.now + draw(&w.chance) % 60);
     }
     w.network = (network){ .min_delay = 5, .max_delay = 20 };
-    for (int i = 0; i < RESOURCES;
-         i++) { /* twice: NONs that were lost before stay lost, and who does not listen is dropped */
+    for (int i = 0; i < RESOURCES; i++) { /* twice: earlier NONs stay lost, and an unresponsive observer is removed */
         changed(i);
         for (const uint64_t until = w.now + 300000; w.now < until;) step(until);
         changed(i);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* B23: a million exchanges of every sort between one pair of endpoints: at the end they hold what they held before, and the last
- * exchanges cost what the first did.
+/* B23: after a million exchanges of every kind between one pair of endpoints, both hold no more memory than before, and
+ * the last exchanges take as long as the first.
  *
- * NACRE_EXCHANGES asks for another number; under sanitizers, which cost ten times as much, it is 100,000. */
+ * NACRE_EXCHANGES sets another number; under sanitizers, which are ten times slower, it is 100,000. */
 #include "free_entries.h"
 
 #include <malloc.h>
@@ -44,7 +44,7 @@ static void on_server(const nacre_event *event)
         w.waiting = event->exchange;
         return;
     }
-    if (event->kind == NACRE_EVENT_REQUEST && w.sort == OBSERVED) { /* Observe 1 is none */
+    if (event->kind == NACRE_EVENT_REQUEST && w.sort == OBSERVED) { /* Observe 1 registers nothing */
         const nacre_err err = nacre_endpoint_observe(w.pair.server.ep, &w.observer, event->exchange, NULL);
         assert_true(err == NACRE_OK || err == NACRE_ERR_BAD_ARGUMENT);
     }
@@ -109,7 +109,7 @@ static void send_request(unsigned i)
 
 static void one_exchange(unsigned i)
 {
-    /* most are of the usual sort; one in a few hundred has to wait for its time-out */
+    /* one in a few hundred takes a slow path that waits for a time-out */
     w.sort = i % 16 == 7     ? SEPARATE
              : i % 16 == 9   ? OBSERVED
              : i % 64 == 11  ? BLOCKS
@@ -167,7 +167,7 @@ static size_t heap_in_use(void)
 #if defined(__GLIBC__) && !SANITIZED
     return mallinfo2().uordblks;
 #else
-    return 0; /* not known */
+    return 0; /* unknown to the server */
 #endif
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* nonce_log: no key ever sees a nonce twice (RFC 8613 D.4). A provider that writes down every seal, under long mixed runs of
- * two peers who are client and server to each other on one pair of contexts: requests, answers with the request's nonce and
- * with numbers of their own, notifications, bursts, calls that fail, stores that lose confirmations, crashes, recovery by
- * Echo, re-derived contexts, and numbers that run out. */
+/* nonce_log: no key is used with a nonce twice (RFC 8613 D.4). A provider records every encryption during long mixed
+ * runs of two peers that are client and server to each other on one pair of contexts: requests, responses under the
+ * request's nonce and under numbers of their own, notifications, bursts, failing calls, stores that lose confirmations,
+ * crashes, recovery by Echo, re-derived contexts, and exhausted numbers. */
 #include "key_log.h"
 #include "support.h"
 
@@ -21,13 +21,13 @@ typedef struct peer {
     nacre_context_params params;
     nacre_context ordinary; /* persistent */
     _Alignas(64) uint8_t ordinary_keys[KEY_BUF];
-    uint64_t durable;      /* what the disk says: numbers below may have been used */
-    nacre_needs requested; /* of a store that takes its time */
+    uint64_t durable;      /* from disk: numbers below may be in use */
+    nacre_needs requested; /* of a store that confirms later */
     bool is_requested;
     bool window_known;
     uint64_t window_index;
     uint8_t window_bits[4], echo[NACRE_ECHO_LEN];
-    nacre_rederived derived[NUM_DERIVED]; /* the live one, the next one, and the spare one of the procedure */
+    nacre_rederived derived[NUM_DERIVED]; /* the live one, the next one, and the procedure's spare */
     _Alignas(64) uint8_t derived_keys[NUM_DERIVED][KEY_BUF];
     size_t live;
     nacre_rederive_server server;
@@ -39,7 +39,7 @@ typedef struct exchange {
     bool observes, client_forgot;
 } exchange;
 
-typedef struct record { /* a request on the wire, for retransmissions and for an attacker */
+typedef struct record { /* a sent request, for retransmission and replay */
     int client;
     nacre_request_id at_client;
     uint8_t bytes[BUF_SIZE];
@@ -59,7 +59,7 @@ typedef struct world {
     uint8_t secret[16];
 } world;
 
-/* What happened in all runs: a run that does nothing proves nothing. */
+/* Counters over all runs: a run must exercise each of these. */
 static struct {
     size_t requests, replays, challenges, recoveries, responses, responses_with_request_nonce, notifications,
         nonce_used, buf_too_small, nested, not_yet, used_up, crashes, clean_restarts, lost_confirmations, half_failures,
@@ -94,8 +94,8 @@ static void boot(world *w, peer *p)
     if (p->window_known) p->ordinary.window_on_disk = true;
 }
 
-/* The store does what is asked for: wholly, or half of it and fails, or without its confirmation arriving, or it fails and has
- * perhaps written all the same, or not at all. What is asked may take its time: it is done and confirmed steps later. */
+/* The store writes all of what is requested, or half of it and fails, or all without a confirmation, or fails and may
+ * have written all the same, or writes nothing. A slow store writes and confirms some steps later. */
 static void serve_store(world *w, peer *p)
 {
     const bool deferred = p->is_requested;
@@ -121,8 +121,8 @@ static void serve_store(world *w, peer *p)
     if (gives_up) nacre_context_confirm_window_lost(&p->ordinary);
 }
 
-/* A save in the middle of use, which fails now and then, and has written then or not: what it says must not be used on either
- * way. What was asked for before is not confirmed behind it. */
+/* A save during use fails now and then, with or without having written; its result may not be relied on either way. A
+ * persist request made before the save is not confirmed after it. */
 static void save(world *w, peer *p)
 {
     const size_t fate = pick(w, 3);
@@ -155,17 +155,17 @@ static void end_rederived(world *w)
 static void restart(world *w, int side, bool crash)
 {
     peer *p = &w->peers[side];
-    if (w->rederived) end_rederived(w); /* volatile contexts are gone, the ordinary ones go on */
+    if (w->rederived) end_rederived(w); /* volatile contexts are lost, the others continue */
     assert_true(nacre_context_next_seq(&p->ordinary) <= p->durable || p->durable == p->params.next_seq);
     if (crash) {
         forget_exchanges(w, side, false);
         done.crashes++;
-    } else { /* a clean end writes down what is so; identities stay with whoever holds them */
+    } else { /* a clean close writes the true state; request identities remain valid */
         p->durable = nacre_context_next_seq(&p->ordinary);
         p->window_known = nacre_replay_export(nacre_context_replay(&p->ordinary), &p->window_index, p->window_bits);
         done.clean_restarts++;
     }
-    p->is_requested = false; /* what was on its way is gone */
+    p->is_requested = false; /* datagrams in flight are lost */
     nacre_context_wipe(&p->ordinary);
     boot(w, p);
 }
@@ -175,7 +175,7 @@ static const uint8_t zeros[1], ones[1] = { 1 };
 static void world_open(world *w, uint64_t seed, const nacre_crypto *crypto, uint64_t next_seq)
 {
     static const int algorithms[] = { 10, 10, 10, 1, 24, 12, 30, 33 };
-    /* An empty ID and a zero one differ in their length only: the nonce must tell them apart (RFC 8613 5.2). */
+    /* An empty ID and a zero one differ only in length; the nonce must differ too (RFC 8613 5.2). */
     static const nacre_bytes pairs[3][2] = { { { ones, 0 }, { zeros, 1 } },
                                              { { zeros, 1 }, { ones, 1 } },
                                              { { ones, 1 }, { ones, 0 } } };
@@ -212,7 +212,7 @@ static void world_close(world *w)
     for (int side = 0; side < 2; side++) nacre_context_wipe(&w->peers[side].ordinary);
 }
 
-/* ---- Messages: few different ones, so that equal plaintexts are common ---- */
+/* ---- Messages: few different ones, so that equal plaintexts are common ------------------------------------------- */
 typedef struct parcel {
     uint8_t options[64];
     nacre_message plain;
@@ -245,8 +245,8 @@ static uint8_t some_response_code(world *w)
     return codes[pick(w, COUNT(codes))];
 }
 
-/* One protect with what an application does around it: it fails for the caller's reasons now and then, and the right call
- * follows; a store that is waited for is asked, a few times. */
+/* One protect call as an application makes it: now and then it fails for the caller's reasons and the correct call
+ * follows; if a store is pending, it is served a few times. */
 static nacre_err protect(world *w, int side, nacre_request_id *id, nacre_bytes *out, nacre_buf buf, parcel *m,
                          const nacre_protect_options *how)
 {
@@ -323,7 +323,7 @@ static void respond(world *w, exchange *x)
     check_response(w, x, out, by_copy || how.nonce == NACRE_NONCE_NEW);
 }
 
-/* Each request is executed once, over all lives and keys: requests are told apart by their ciphertext and option. */
+/* Each request is handled once, over all lives and keys; requests are identified by ciphertext and option. */
 static uint64_t executed[1 << 19];
 
 static void execute(const nacre_message *outer)
@@ -338,7 +338,7 @@ static void execute(const nacre_message *outer)
 
 static void challenge(world *w, const record *r, nacre_request_id *at_server, const nacre_message *outer);
 
-/* A request reaches the server, for the first time or again. */
+/* Delivers a request to the server, for the first time or again. */
 static nacre_err deliver(world *w, const record *r, bool may_recover)
 {
     uint8_t bytes[BUF_SIZE];
@@ -372,7 +372,8 @@ static nacre_err send_request(world *w, int client, const uint8_t *echo, record 
     return NACRE_OK;
 }
 
-/* RFC 8613 B.1.2: the server asks with a number of its own, the client repeats its request with the value. */
+/* RFC 8613 B.1.2: the server challenges with a number of its own; the client repeats its request with the Echo
+ * value. */
 static void challenge(world *w, const record *r, nacre_request_id *at_server, const nacre_message *outer)
 {
     uint8_t bytes[BUF_SIZE], buf[BUF_SIZE], value[NACRE_ECHO_LEN];
@@ -387,9 +388,8 @@ static void challenge(world *w, const record *r, nacre_request_id *at_server, co
     if (err != NACRE_OK) return;
     done.challenges++;
     exchange x = { r->client, r->at_client, *at_server, false, false };
-    if (pick(w, 3) == 0)
-        respond(w, &x);          /* an error, say, to the request that nobody vouches for: never with its nonce */
-    if (pick(w, 4) == 0) return; /* lost */
+    if (pick(w, 3) == 0) respond(w, &x); /* e.g. an error response to an unverified request: never under its nonce */
+    if (pick(w, 4) == 0) return;         /* lost */
     assert_ok(nacre_message_parse(&requested, out));
     assert_ok(nacre_unprotect_response(context_of(w, r->client), &w->crypto, &r->at_client, &plain, NULL,
                                        NACRE_BUF(buf), &requested));
@@ -413,14 +413,14 @@ static void do_request(world *w)
 {
     record r;
     if (send_request(w, (int)pick(w, 2), NULL, &r) != NACRE_OK) return;
-    if (pick(w, 10) == 0) return; /* lost, for now */
+    if (pick(w, 10) == 0) return; /* lost for now, replayed later */
     nacre_err err = deliver(w, &r, true);
     assert_true(err == NACRE_OK || err == NACRE_ERR_REPLAY_ECHO || err == NACRE_ERR_NOT_YET);
     if (err == NACRE_OK && pick(w, 5) == 0) assert_err(deliver(w, &r, true), NACRE_ERR_REPLAY);
     if (err == NACRE_OK && w->num_exchanges > 0 && pick(w, 2) == 0) respond(w, &w->exchanges[w->num_exchanges - 1]);
 }
 
-/* What was recorded comes again, however old: of these keys or of others. */
+/* Replays a recorded request of any age, of these keys or of others. */
 static void do_old_request(world *w)
 {
     if (w->num_records == 0) return;
@@ -437,7 +437,7 @@ static void do_notifications(world *w)
     for (size_t i = 1 + pick(w, 6); i > 0; i--) respond(w, x);
 }
 
-/* Requests in one burst, and their answers in another, several for one request through copies of its identity. */
+/* Requests in one burst and their responses in another; some requests get several through copies of their identity. */
 static void do_burst(world *w)
 {
     enum { MOST = 2 * NACRE_BURST + 6 };
@@ -479,8 +479,7 @@ static void do_burst(world *w)
         at_server[got] = at_server[i];
         of[got++] = of[i];
     }
-    for (size_t i = 0; i < got && num_server_exchanges < MOST;
-         i++) { /* now and then two: the identity, and a copy of it */
+    for (size_t i = 0; i < got && num_server_exchanges < MOST; i++) { /* now and then two: the identity and a copy */
         for (size_t n = 1 + pick(w, 2); n > 0 && num_server_exchanges < MOST; n--, num_server_exchanges++) {
             nacre_protect_item *item = &out[num_server_exchanges];
             copies[num_server_exchanges] = nacre_request_id_dup(&at_server[i]);
@@ -517,7 +516,7 @@ static void do_burst(world *w)
     for (size_t i = 0; i < got; i += 5) (void)keep_exchange(w, client, &at_client[of[i]], &at_server[i], false);
 }
 
-/* RFC 8613 B.2, messages lost and doubled; begun by the client, or by a server that says it lost its state. */
+/* RFC 8613 B.2 with lost and duplicated messages; begun by the client, or by a server that reports lost state. */
 static void do_rederive(world *w)
 {
     int client = (int)pick(w, 2), server = !client;
@@ -539,7 +538,7 @@ static void do_rederive(world *w)
         assert_ok(nacre_rederive_follow(&state, &c->params, &c->ordinary));
     } else {
         assert_ok(nacre_rederive_begin(&state, derived, &w->crypto, &c->params, r1));
-        for (size_t i = 1 + pick(w, 2); i > 0; i--) { /* the first one lost, and protected anew */
+        for (size_t i = 1 + pick(w, 2); i > 0; i--) { /* the first one is lost; the client protects it anew */
             nacre_protect_options how = nacre_rederive_options(&state);
             assert_ok(nacre_protect_request(&derived->context, &w->crypto, &id_1, &request, NACRE_BUF(buf_1), &m.plain,
                                             &how));
@@ -547,7 +546,7 @@ static void do_rederive(world *w)
     }
     assert_ok(nacre_message_parse(&outer, request));
     header = outer;
-    for (size_t i = 1 + pick(w, 3); i > 0; i--) { /* request #1 doubled: each copy gets an R2 of its own */
+    for (size_t i = 1 + pick(w, 3); i > 0; i--) { /* request #1 duplicated: each copy gets its own R2 */
         random_fill(w, s2, sizeof s2);
         const nacre_rederive_request_1 request_1 = { .crypto = &w->crypto,
                                                      .material = &s->params,
@@ -559,7 +558,7 @@ static void do_rederive(world *w)
                                                      .scratch = NACRE_BUF(scratch) };
         assert_ok(nacre_rederive_offer_r2(&s->server, spare_server, &response, NACRE_BUF(buf_2), &request_1));
     }
-    if (pick(w, 6) == 0) return; /* response #1 lost, and the client gives up */
+    if (pick(w, 6) == 0) return; /* response #1 lost; the client gives up */
     assert_ok(nacre_message_parse(&outer, response));
     const nacre_rederive_response_1 response_1 = { &w->crypto, &id_1, &outer, r3 };
     assert_ok(nacre_rederive_response(&state, derived, spare, NACRE_BUF(scratch), &response_1));
@@ -575,8 +574,8 @@ static void do_rederive(world *w)
         assert_err(nacre_rederive_accept(&s->server, at_server, spare_server, &id_at_server, &plain, NACRE_BUF(scratch),
                                          &request_2),
                    copies == 0 ? NACRE_OK : NACRE_ERR_NO_CONTEXT);
-    /* The contexts before end here, at the server in the same place as the new one. Who held identities of old requests may
-     * still answer them: nobody can read it, but it must not take a nonce of the new keys. */
+    /* The previous contexts end here; the server reuses the old one's memory for the new one. Identities of old
+     * requests may still be used to respond: the response is unreadable, but must not use a nonce of the new keys. */
     nacre_context_wipe(&c->derived[c->live].context);
     c->live = (c->live + 1) % NUM_DERIVED;
     for (size_t i = 0; i < w->num_exchanges; i++) w->exchanges[i].client_forgot = true;
@@ -602,8 +601,8 @@ static void step(world *w)
     if (r >= 990) save(w, &w->peers[pick(w, 2)]);
 }
 
-/* Clean ends keep identities alive while their context is opened anew in the same place. */
-static void no_key_sees_a_nonce_twice(void **state)
+/* After a clean close identities stay valid while their context is opened again at the same address. */
+static void no_key_is_used_with_a_nonce_twice(void **state)
 {
     (void)state;
     enum { WORLDS = 64, STEPS = 1800, END = 400 };
@@ -613,7 +612,7 @@ static void no_key_sees_a_nonce_twice(void **state)
     memset(&done, 0, sizeof done);
     memset(executed, 0, sizeof executed);
     for (uint64_t seed = 1; seed <= WORLDS; seed++) {
-        bool at_the_end = seed % 4 == 0; /* few numbers are left, and the others come from re-derivation */
+        bool at_the_end = seed % 4 == 0; /* few numbers are left; the others come from rederivation */
         world_open(&w, seed, &crypto, at_the_end ? NACRE_SEQ_MAX - END : 0);
         for (int i = 0; i < STEPS; i++) step(&w);
         world_close(&w);
@@ -640,7 +639,7 @@ static void no_key_sees_a_nonce_twice(void **state)
     key_log_clear();
 }
 
-/* ---- The log itself: it must see what it is there for ---- */
+/* ---- The log itself detects what it is made for ---- */
 static void seal_one(const nacre_crypto *crypto, void *key, uint8_t nonce_byte, uint8_t text, uint8_t aad_byte)
 {
     uint8_t nonce[NACRE_MAX_NONCE] = { nonce_byte }, aad[1] = { aad_byte }, bytes[1 + 8] = { text };
@@ -648,7 +647,7 @@ static void seal_one(const nacre_crypto *crypto, void *key, uint8_t nonce_byte, 
     assert_true(nacre_seal(crypto, &job));
 }
 
-static void the_log_sees_a_repeated_nonce(void **state)
+static void the_log_detects_a_repeated_nonce(void **state)
 {
     (void)state;
     static const uint8_t one[16] = { 1 }, two[16] = { 2 };
@@ -672,10 +671,10 @@ static void the_log_sees_a_repeated_nonce(void **state)
     assert_int_equal(encryptions.repeated_with_another_content, 1);
     seal_one(&crypto, bufs[0], 2, 'a', 1); /* another AAD */
     assert_int_equal(encryptions.repeated_with_another_content, 2);
-    seal_one(&crypto, bufs[2], 2, 'c', 0); /* the same key in another place */
+    seal_one(&crypto, bufs[2], 2, 'c', 0); /* the same key at another address */
     assert_int_equal(encryptions.repeated_with_another_content, 3);
     crypto.ops->key_release(aead, bufs[1], size);
-    assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, bufs[1], one)); /* another key in the same place */
+    assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, bufs[1], one)); /* another key at the same address */
     seal_one(&crypto, bufs[1], 3, 'c', 0);
     assert_int_equal(encryptions.repeated, 4);
     seal_one(&crypto, bufs[0], 3, 'd', 0);
@@ -685,8 +684,8 @@ static void the_log_sees_a_repeated_nonce(void **state)
     key_log_clear();
 }
 
-/* And with contexts: a store that confirms what it did not keep is found out after the next crash. */
-static void the_log_sees_a_store_that_lies(void **state)
+/* With contexts: a store that confirms what it did not write is detected after the next crash. */
+static void the_log_detects_a_store_that_confirms_what_it_did_not_write(void **state)
 {
     (void)state;
     nacre_crypto crypto = logged();
@@ -720,9 +719,9 @@ static int free_log(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(the_log_sees_a_repeated_nonce),
-        TEST(the_log_sees_a_store_that_lies),
-        TEST(no_key_sees_a_nonce_twice),
+        TEST(the_log_detects_a_repeated_nonce),
+        TEST(the_log_detects_a_store_that_confirms_what_it_did_not_write),
+        TEST(no_key_is_used_with_a_nonce_twice),
     };
     return cmocka_run_group_tests(tests, NULL, free_log);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* B28: who observes, and leaves, while both sides agree on fresh contexts (RFC 8613 B.2): the registration itself carries the
- * procedure, or the procedure ends the observation. The observer leaves after each number of messages, in each way; then
- * every datagram so far comes once more, under other message IDs too, notifications among them. The exchange has one end,
- * nothing is heard after it, the server keeps no observer that has left in order, and all places come back. */
+/* B28: clients observe and cancel while both sides derive fresh contexts (RFC 8613 B.2); either the registration itself
+ * carries the procedure, or the procedure ends the observation. The observer leaves after each number of messages, in
+ * each way; then all earlier datagrams, notifications included, arrive once more, also under other message IDs. The
+ * exchange has one end and no later event, the server removes each observer that cancelled, and every pool entry is
+ * freed. */
 #include "free_entries.h"
 #include "rederiving.h"
 
@@ -33,7 +34,7 @@ static void pull(stage *s)
         if (event.kind != NACRE_EVENT_REQUEST && event.kind != NACRE_EVENT_NOTIFY) continue;
         if (event.kind == NACRE_EVENT_REQUEST && nacre_observer_is_none(s->observer) &&
             nacre_endpoint_observe(s->p.server.ep, &s->observer, event.exchange, NULL) != NACRE_OK)
-            s->observer = NACRE_OBSERVER_NONE; /* it has Observe 1, or none */
+            s->observer = NACRE_OBSERVER_NONE; /* with Observe 1; otherwise without Observe */
         respond_text(&s->p.server, event.exchange, "state");
     }
     for (nacre_event event; nacre_endpoint_next_event(s->p.client.ep, &event);) {
@@ -55,7 +56,7 @@ static void give(stage *s, const datagram *d, bool to_server)
     pull(s);
 }
 
-/* Up to `most` datagrams cross; false when there was none. */
+/* Delivers up to `most` datagrams; false if there was none. */
 static bool carry_some(stage *s, size_t most)
 {
     bool any = false;
@@ -95,7 +96,8 @@ static void leave(stage *s, leaving how)
         s->left = true;
         s->ends++;
     } else {
-        nacre_endpoint_rederive(s->p.client.ep, &s->p.ours.rederivation); /* nothing while the procedure is under way */
+        nacre_endpoint_rederive(s->p.client.ep,
+                                &s->p.ours.rederivation); /* nothing is sent while the procedure is under way */
     }
 }
 
@@ -134,7 +136,7 @@ static void one_run(leaving how, size_t messages, bool has_keys)
     (void)carry_some(&s, 100);
     changed(&s);
     (void)carry_some(&s, 100);
-    if (how == RENEW && s.ends == 0) { /* it was under way, and went on */
+    if (how == RENEW && s.ends == 0) { /* the procedure was under way and went on */
         assert_int_equal(nacre_endpoint_unobserve(s.p.client.ep, s.exchange), NACRE_OK);
         (void)carry_some(&s, 100);
     }
@@ -143,11 +145,11 @@ static void one_run(leaving how, size_t messages, bool has_keys)
     assert_int_equal(s.ends, 1);
     assert_int_equal(s.heard_after_end, 0);
 
-    /* A request as ever; then all comes to rest. */
+    /* A normal request succeeds; then both sides become idle. */
     (void)request_rederiving(&s.p.client, &s.p.server, &s.p.ours, NACRE_CON);
     for (int i = 0; i < 40; i++) {
         (void)carry_some(&s, 100);
-        changed(&s); /* whoever was cancelled and not told is told now, by RST */
+        changed(&s); /* an observer cancelled without notice gets RST for the next notification */
         s.now += 30000;
         nacre_endpoint_expire(s.p.client.ep, s.now);
         nacre_endpoint_expire(s.p.server.ep, s.now);
@@ -160,17 +162,17 @@ static void one_run(leaving how, size_t messages, bool has_keys)
     close_rederiving(&s.p);
 }
 
-static void a_client_that_leaves_has_left(void **state)
+static void a_cancelled_observation_gets_no_further_event(void **state)
 {
     (void)state;
     for (leaving how = UNOBSERVE; how < WAYS; how++)
         for (size_t messages = 0; messages <= MESSAGES; messages++)
             for (int has_keys = 0; has_keys < 2; has_keys++) one_run(how, messages, has_keys);
-    assert_true(heard_in_all > 20); /* there was something to leave */
+    assert_true(heard_in_all > 20); /* there was an observation to cancel */
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(a_client_that_leaves_has_left) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(a_cancelled_observation_gets_no_further_event) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

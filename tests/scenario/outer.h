@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* outer: one outer block of a protected message, as a proxy sends it (RFC 8613 4.1.3.4.2), with everything that can be
- * wrong about it. */
+/* outer: one outer block of a protected message as a proxy sends it (RFC 8613 4.1.3.4.2), with each possible defect. */
 #ifndef NACRE_TESTS_OUTER_H
 #define NACRE_TESTS_OUTER_H
 
@@ -10,17 +9,17 @@
 typedef struct outer_block {
     size_t num;
     uint8_t szx;
-    bool more;       /* also when it is the last; it is then as full as the payload is long, from its start */
-    size_t cut;      /* bytes missing at its end */
+    bool more;       /* set on the last block too; that block is then filled up with the payload's start */
+    size_t cut;      /* bytes missing at the end */
     const char *tag; /* Request-Tag, one byte; NULL: none */
-    const char *raw; /* Block1 as it is */
+    const char *raw; /* Block1 value as given */
     uint64_t size1;  /* 0: none */
     bool has_block2;
     uint32_t block2;
     bool is_plain; /* no Block1: the whole payload */
 } outer_block;
 
-/* Under the next MID. */
+/* Uses the next MID. */
 static inline void raw_write_block(raw *r, datagram *d, const nacre_message *whole, const outer_block *b)
 {
     uint8_t memory[128];

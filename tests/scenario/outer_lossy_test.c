@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A client, a proxy that cuts what it cannot read into small blocks (RFC 8613 4.1.3.4.2), and a server, over networks that
- * lose, double, delay and reorder, in hundreds of runs that seeds decide. Bodies above 1024 bytes have inner blocks at the
- * same time. Every body arrives whole or its exchange ends in one error; the server never sees half of one, nor a request
- * twice. */
+/* A client, a proxy that cuts protected messages into small outer blocks (RFC 8613 4.1.3.4.2), and a server, over
+ * networks that lose, duplicate, delay and reorder, in hundreds of seeded runs. Bodies above 1024 bytes have inner
+ * blocks too. Every body arrives whole or its exchange ends in one error; the server never sees a partial body, nor a
+ * request twice. */
 #include "endpoint/endpoint_struct.h"
 #include "world.h"
 
@@ -15,7 +15,7 @@ typedef struct job {
     uint8_t back[MAX_BODY];
 } job;
 
-/* A request on its way through the proxy. */
+/* A request that the proxy forwards. */
 typedef struct hop {
     nacre_exchange requested; /* 0: free */
     uint8_t up[CARRIED], down[CARRIED];
@@ -39,14 +39,14 @@ static bool is_body(nacre_bytes got)
     return got.len == 0 || (got.ptr[0] < BODIES && memcmp(got.ptr, bodies[got.ptr[0]], got.len) == 0);
 }
 
-/* ---- The server ---------------------------------------------------------------------------------------------------- */
+/* ---- The server -------------------------------------------------------------------------------------------------- */
 
 static void serve(run *r, const nacre_event *event)
 {
     nacre_transfer *t = r->p.server.transfer;
     nacre_message response = { .code = NACRE_CHANGED, .payload = event->message.payload };
     const nacre_bytes path = nacre_option_find(event->message.options, NACRE_OPT_URI_PATH);
-    if (event->context == NULL) { /* spoilt so that it shows no OSCORE option any more */
+    if (event->context == NULL) { /* damaged: the OSCORE option is gone */
         nacre_transfer_ignore(t, event->exchange);
         return;
     }
@@ -61,7 +61,7 @@ static void serve(run *r, const nacre_event *event)
         nacre_transfer_ignore(t, event->exchange);
 }
 
-/* ---- The proxy: it knows neither contexts nor OSCORE --------------------------------------------------------------- */
+/* ---- The proxy: it has no contexts and ignores OSCORE ------------------------------------------------------------ */
 
 static void copy_carried(nacre_options *o, nacre_bytes options)
 {
@@ -125,7 +125,7 @@ static void carry(run *r, const nacre_event *event)
         nacre_transfer_ignore(r->proxy.transfer, event->exchange);
 }
 
-/* ---- The client ---------------------------------------------------------------------------------------------------- */
+/* ---- The client -------------------------------------------------------------------------------------------------- */
 
 static void on_event(void *user, party *p, const nacre_event *event, uint64_t now)
 {
@@ -139,7 +139,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
         carry(r, event);
         return;
     }
-    if (event->kind == NACRE_EVENT_REQUEST) { /* nobody asks it but what was spoilt */
+    if (event->kind == NACRE_EVENT_REQUEST) { /* only damaged messages ask it for that */
         nacre_transfer_ignore(p->transfer, event->exchange);
         return;
     }
@@ -178,7 +178,7 @@ static void start_job(run *r, chance *c, int index)
                      NACRE_OK);
 }
 
-/* ---- Runs ---------------------------------------------------------------------------------------------------------- */
+/* ---- Runs -------------------------------------------------------------------------------------------------------- */
 
 static unsigned num_open(const run *r)
 {
@@ -187,7 +187,7 @@ static unsigned num_open(const run *r)
     return num;
 }
 
-/* Places in use, looked at now and then: that the paths under test are taken. */
+/* Entries in use, sampled: shows that runs use the outer-block code. */
 static void count_entries(const party *p)
 {
     for (uint32_t i = 0; i < p->ep->core.config.outer_block.num_messages; i++)
@@ -207,7 +207,7 @@ static void one_run(uint64_t seed)
     party_open(
         &r.proxy, "proxy", seed + 7,
         &(nacre_endpoint_config){ .opaque_oscore = true, .num_transmissions = HOPS, .num_server_exchanges = 256 });
-    /* the server keeps its answers for long: what it forgets is asked for anew, and served twice */
+    /* the server keeps its responses for long: a forgotten one would be requested anew and served twice */
     party_add_transfer(&r.p.client, NULL);
     party_add_transfer(&r.p.server,
                        &(nacre_transfer_config){ .num_bodies = 8, .bodies_per_peer = 8, .body_timeout_ms = 900000 });
@@ -223,7 +223,7 @@ static void one_run(uint64_t seed)
         count_entries(&r.p.client);
         count_entries(&r.p.server);
     }
-    for (int i = 0; i < 20; i++) (void)wire_step(&w); /* what is still in the air */
+    for (int i = 0; i < 20; i++) (void)wire_step(&w); /* datagrams in flight */
     for (int i = 0; i < BODIES; i++) {
         const job *j = &r.jobs[i];
         if (j->ends != 1) fail_msg("seed %llu: body %d ended %u times", (unsigned long long)seed, i, j->ends);
@@ -236,7 +236,7 @@ static void one_run(uint64_t seed)
     pair_close(&r.p);
 }
 
-static void bodies_come_through(void **state)
+static void bodies_arrive_whole_or_fail_once(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= ROUNDS; seed++) one_run(seed);
@@ -248,6 +248,6 @@ static void bodies_come_through(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(bodies_come_through) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(bodies_arrive_whole_or_fail_once) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

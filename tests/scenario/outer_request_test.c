@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Protected requests that come in outer blocks, as a proxy cuts them, and answers that are asked for in outer blocks: what a
- * server makes of them, and what those can do who can read and send everything but have no key. */
+/* A server receives protected requests in outer blocks, as a proxy cuts them, and serves responses in outer blocks on
+ * request. An attacker without keys that reads and sends any datagram cannot disturb either. */
 #include "outer.h"
 
 enum { BLOCK = 64, SZX = 2, MAX = 600 };
@@ -16,7 +16,7 @@ static void open_pair(pair *p, raw *r, const nacre_endpoint_config *with)
     *r = raw_open(p, p->ours);
 }
 
-/* A POST with `len` bytes, protected, as it is before it is cut. */
+/* A protected POST with `len` bytes, before it is cut. */
 static nacre_message make(raw *r, datagram *whole, size_t len)
 {
     const nacre_message m = { .code = NACRE_POST, .payload = nacre_bytes_of((const uint8_t *)text, len) };
@@ -32,7 +32,7 @@ static size_t num_blocks(const nacre_message *whole)
     return (whole->payload.len + BLOCK - 1) / BLOCK;
 }
 
-/* Gives one block of it; the MID of a datagram is its own. */
+/* Builds one block of it; each datagram has its own MID. */
 static void give(raw *r, const nacre_message *whole, size_t num, const char *tag, uint64_t now)
 {
     raw_give_block(r, whole, &(outer_block){ .num = num, .szx = SZX, .tag = tag }, now);
@@ -69,7 +69,7 @@ static void give_all_but_last(raw *r, const nacre_message *whole, const char *ta
     }
 }
 
-/* The request has come whole; it is answered, and the answer read. */
+/* The joined request is delivered and answered, and the response verifies. */
 static void expect_served(raw *r, size_t len, uint64_t now)
 {
     datagram d;
@@ -77,7 +77,7 @@ static void expect_served(raw *r, size_t len, uint64_t now)
     assert_non_null(event.context);
     assert_int_equal(event.message.payload.len, len);
     assert_memory_equal(event.message.payload.ptr, text, len);
-    assert_int_equal(event.message.options.len, 0); /* nothing of the outer blocks is left */
+    assert_int_equal(event.message.options.len, 0); /* all outer-block entries are free */
     respond_text(r->server, event.exchange, "done");
     const nacre_message m = raw_take(r, &d, now);
     assert_int_equal(m.mid, r->mid);
@@ -91,7 +91,8 @@ static void expect_lost(raw *r, const nacre_message *whole, size_t num, const ch
     (void)expect_code(r, &d, NACRE_INCOMPLETE, now);
 }
 
-/* RFC 8613 4.1.3.4.2, 8.2.1: the blocks are joined, and OSCORE sees one message. RFC 7959 2.5: the answer says Block1 again. */
+/* RFC 8613 4.1.3.4.2, 8.2.1: the blocks are joined and OSCORE sees one message. RFC 7959 2.5: the response repeats
+ * Block1. */
 static void blocks_are_joined(void **state)
 {
     static const size_t lens[] = { 1, 55, 56, 57, 200, 500 };
@@ -117,8 +118,8 @@ static void blocks_are_joined(void **state)
     pair_close(&p);
 }
 
-/* Each datagram is known again before anything else: a block that comes twice is joined once, and the whole is served once. */
-static void duplicates_are_known(void **state)
+/* Duplicates are detected before blocks are joined: a repeated block is joined once, and the whole is served once. */
+static void duplicate_blocks_are_joined_once(void **state)
 {
     pair p;
     raw r;
@@ -139,8 +140,8 @@ static void duplicates_are_known(void **state)
     pair_close(&p);
 }
 
-/* RFC 7959 2.9.2. Each row but the last has one block that does not come next; what was joined before it stays. */
-static void order_is_kept(void **state)
+/* RFC 7959 2.9.2. Each row but the last has one block out of order; the blocks joined before it stay. */
+static void blocks_out_of_order_are_refused(void **state)
 {
     static const size_t wrong[] = { 0 /* none */, 3, 1 };
     pair p;
@@ -169,8 +170,8 @@ static void order_is_kept(void **state)
     pair_close(&p);
 }
 
-/* A block 0 begins again, without any harm. */
-static void beginning_again(void **state)
+/* A second block 0 starts over without an error. */
+static void a_second_block_0_starts_over(void **state)
 {
     pair p;
     raw r;
@@ -186,8 +187,8 @@ static void beginning_again(void **state)
     pair_close(&p);
 }
 
-/* What the block's option and its length say, one change in each row. */
-static void blocks_have_their_size(void **state)
+/* The size in the Block option against the payload's length; one change per row. */
+static void blocks_of_wrong_size_are_refused(void **state)
 {
     static const struct {
         outer_block block;
@@ -196,7 +197,7 @@ static void blocks_have_their_size(void **state)
         { { .num = 0, .szx = SZX }, NACRE_CONTINUE },
         { { .num = 0, .szx = SZX, .cut = 1 }, NACRE_BAD_REQUEST },           /* one byte is missing */
         { { .num = 0, .szx = SZX, .raw = "\x0f" }, NACRE_BAD_REQUEST },      /* the reserved SZX */
-        { { .num = 0, .szx = SZX, .raw = "\1\1\1\12" }, NACRE_BAD_REQUEST }, /* longer than 3 bytes */
+        { { .num = 0, .szx = SZX, .raw = "\1\1\1\12" }, NACRE_BAD_REQUEST }, /* option value longer than 3 bytes */
         { { .num = 0, .szx = SZX, .block2 = 0x10 | SZX, .has_block2 = true }, NACRE_BAD_REQUEST },
     };
     pair p;
@@ -212,8 +213,9 @@ static void blocks_have_their_size(void **state)
     pair_close(&p);
 }
 
-/* RFC 8613 12.7, MAX_UNFRAGMENTED_SIZE: one byte more is too much, whether it is announced (Size1) or just comes; blocks without end too. */
-static void too_large(void **state)
+/* RFC 8613 12.7, MAX_UNFRAGMENTED_SIZE: one byte more is too large, announced (Size1) or received; so is an endless
+ * sequence of blocks. */
+static void too_large_requests_are_refused(void **state)
 {
     enum { AROUND = 1 + 1 + 8 }; /* code, payload marker, tag */
     pair p;
@@ -232,7 +234,7 @@ static void too_large(void **state)
     give(&r, &m, num_blocks(&m) - 1, NULL, 0);
     nacre_message back = expect_code(&r, &d, NACRE_TOO_LARGE, 0);
     assert_int_equal(number_of(nacre_option_find(back.options, NACRE_OPT_SIZE1)), MAX);
-    expect_lost(&r, &m, 1, NULL, 0); /* nothing is left of it */
+    expect_lost(&r, &m, 1, NULL, 0); /* its entry is free */
 
     m = make(&r, &whole, 100);
     raw_give_block(&r, &m, &(outer_block){ .szx = SZX, .size1 = MAX }, 0);
@@ -250,8 +252,8 @@ static void too_large(void **state)
     pair_close(&p);
 }
 
-/* Blocks of another sender, of another request, or under another Request-Tag (RFC 9175 3.4) are no part of it. */
-static void nothing_is_mixed(void **state)
+/* Blocks of another sender, of another request, or under another Request-Tag (RFC 9175 3.4) are not joined. */
+static void blocks_of_different_requests_are_not_joined(void **state)
 {
     pair p;
     raw r;
@@ -271,13 +273,13 @@ static void nothing_is_mixed(void **state)
     give(&r, &a, 1, "t", 0);
     expect_continue(&r, 1, 0);
 
-    /* a block of b that is given out as one of a: the whole does not verify, and nothing has happened */
+    /* a block of b sent as one of a: the joined message does not verify and changes nothing */
     datagram d;
     nacre_message swapped = a;
     swapped.payload = b.payload;
     give(&r, &swapped, 2, "t", 0);
     (void)expect_code(&r, &d, NACRE_BAD_REQUEST, 0);
-    /* the same with the right block: it was no replay, for it was never accepted */
+    /* the same with the correct block is no replay: it was never accepted */
     give_all_but_last(&r, &a, "t", 0);
     give(&r, &a, 2, "t", 0);
     const nacre_event event = expect_event(&p.server, NACRE_EVENT_REQUEST);
@@ -285,8 +287,8 @@ static void nothing_is_mixed(void **state)
     pair_close(&p);
 }
 
-/* All blocks once more under new message IDs: the replay window is looked at, once, when it is whole. */
-static void replay_of_a_set(void **state)
+/* All blocks again under new message IDs: the replay window is checked once, when the request is complete. */
+static void replayed_blocks_are_rejected_by_the_window(void **state)
 {
     pair p;
     raw r;
@@ -309,8 +311,8 @@ static void replay_of_a_set(void **state)
     pair_close(&p);
 }
 
-/* A kid that nobody has gets its 4.01 at the first block, and no place. */
-static void unknown_kid(void **state)
+/* An unknown kid gets 4.01 at the first block and uses no entry. */
+static void unknown_kid_is_refused_at_the_first_block(void **state)
 {
     pair p;
     raw r;
@@ -325,8 +327,8 @@ static void unknown_kid(void **state)
     pair_close(&p);
 }
 
-/* A place for each of several senders; a peer has half of them at most, and who forges addresses has but one place to win
- * from those that have shown themselves. */
+/* Several senders have an entry each. A peer has at most half of the entries, and forged addresses can take only one
+ * entry from validated ones. */
 static void entries_are_shared(void **state)
 {
     pair p;
@@ -336,7 +338,7 @@ static void entries_are_shared(void **state)
     (void)state;
     open_pair(&p, &r, &config);
     for (size_t i = 0; i < 5; i++) m[i] = make(&r, &wholes[i], 150);
-    for (size_t i = 0; i < 3; i++) { /* one peer, and a third request: its first gives way */
+    for (size_t i = 0; i < 3; i++) { /* a third request of one peer evicts its first */
         give(&r, &m[i], 0, "t", i);
         expect_continue(&r, 0, i);
     }
@@ -345,7 +347,7 @@ static void entries_are_shared(void **state)
     expect_continue(&r, 1, 3);
     give(&r, &m[2], 1, "t", 4);
     expect_continue(&r, 1, 4);
-    for (size_t i = 3; i < 5; i++) { /* others are not in the way, nor is it in theirs */
+    for (size_t i = 3; i < 5; i++) { /* other peers do not disturb it, nor it them */
         r.address = address_named(i == 3 ? "second" : "third");
         give(&r, &m[i], 0, "t", 5);
         expect_continue(&r, 0, 5);
@@ -367,7 +369,7 @@ static void entries_are_shared(void **state)
         respond_text(&p.server, event.exchange, "done");
         (void)raw_take(&r, &d, 7);
     }
-    r.address = address_named("second"); /* it has to begin again, and can */
+    r.address = address_named("second"); /* it must start over, and can */
     expect_lost(&r, &m[3], 1, "t", 8);
     give_all_but_last(&r, &m[3], "t", 8);
     give(&r, &m[3], 2, "t", 8);
@@ -375,7 +377,7 @@ static void entries_are_shared(void **state)
     pair_close(&p);
 }
 
-/* What is not gone on with is forgotten. */
+/* An entry expires when no further block arrives. */
 static void entries_expire(void **state)
 {
     pair p;
@@ -392,8 +394,9 @@ static void entries_expire(void **state)
     pair_close(&p);
 }
 
-/* All blocks in one burst, and the places' memory is needed by others in the same burst: what is whole stays. */
-static void one_burst(void **state)
+/* All blocks arrive in one burst and later requests in that burst need their entries: a completed request stays
+ * intact. */
+static void a_request_completed_in_a_burst_stays_intact(void **state)
 {
     pair p;
     raw r;
@@ -420,8 +423,8 @@ static void one_burst(void **state)
     pair_close(&p);
 }
 
-/* RFC 8613 B.1: the store must forget its window before the first request: the last block waits for that, sent again. */
-static void the_store_is_waited_for(void **state)
+/* RFC 8613 B.1: the first request needs the window durably unknown: the last block is retransmitted until it is. */
+static void the_last_block_waits_for_the_store(void **state)
 {
     pair p;
     raw r;
@@ -446,9 +449,9 @@ static void the_store_is_waited_for(void **state)
     pair_close(&p);
 }
 
-/* ---- Answers in blocks --------------------------------------------------------------------------------------------- */
+/* ---- Responses in blocks ----------------------------------------------------------------------------------------- */
 
-/* A request that wants its answer in blocks of 2^(szx + 4) bytes; leaves the event. */
+/* Sends a request for a response in blocks of 2^(szx + 4) bytes; leaves the event. */
 static nacre_event request_block(raw *r, datagram *request, uint8_t szx, uint64_t now)
 {
     datagram whole;
@@ -458,7 +461,7 @@ static nacre_event request_block(raw *r, datagram *request, uint8_t szx, uint64_
     return expect_event(r->server, NACRE_EVENT_REQUEST);
 }
 
-/* Asks for block `num` of the answer to `request`. */
+/* Requests block `num` of the response to `request`. */
 static nacre_message request_more(raw *r, const datagram *request, datagram *d, size_t num, uint8_t szx, uint64_t now)
 {
     const nacre_message m = datagram_message(request);
@@ -477,7 +480,7 @@ static void respond_long(party *p, nacre_exchange exchange, size_t len)
     assert_int_equal(nacre_endpoint_respond(p->ep, exchange, &response), NACRE_OK);
 }
 
-/* Puts the blocks together, as its client does; the first is in `d`. */
+/* Joins the blocks as a client does; `d` holds the first. */
 static void expect_all(raw *r, const datagram *request, datagram *d, size_t len, uint8_t szx, uint64_t now)
 {
     datagram joined = { .len = 0 };
@@ -505,7 +508,7 @@ static void expect_all(raw *r, const datagram *request, datagram *d, size_t len,
     assert_memory_equal(plain.payload.ptr, text, len);
 }
 
-/* RFC 7959 2.4, RFC 8613 4.1.3.4.2: parts of one ciphertext, without another question to the application. */
+/* RFC 7959 2.4, RFC 8613 4.1.3.4.2: parts of one ciphertext; the application is called once. */
 static void responses_are_cut(void **state)
 {
     pair p;
@@ -526,7 +529,7 @@ static void responses_are_cut(void **state)
         expect_quiet(&p.server, szx);
         assert_int_equal(nacre_context_next_seq(p.theirs), seq);
     }
-    /* what fits one block goes as it is */
+    /* a response that fits one block is sent whole */
     const nacre_event event = request_block(&r, &request, 4, 9);
     respond_long(&p.server, event.exchange, 20);
     assert_true(nacre_is_absent(nacre_option_find(raw_take(&r, &d, 9).options, NACRE_OPT_BLOCK2)));
@@ -534,7 +537,7 @@ static void responses_are_cut(void **state)
     pair_close(&p);
 }
 
-/* The same for an answer that comes later, as a message of its own. */
+/* The same for a separate response. */
 static void separate_responses_are_cut(void **state)
 {
     pair p;
@@ -554,8 +557,8 @@ static void separate_responses_are_cut(void **state)
     pair_close(&p);
 }
 
-/* Both at once: the request in blocks, and its answer too. */
-static void both_ways(void **state)
+/* Both: the request in blocks, and its response too. */
+static void request_and_response_are_both_cut(void **state)
 {
     pair p;
     raw r;
@@ -572,7 +575,7 @@ static void both_ways(void **state)
     pair_close(&p);
 }
 
-/* Blocks that are not there: behind the end, of another peer's answer, of one that was never given, of one that is gone. */
+/* Blocks past the end, of another peer's response, of a response never given, and of an evicted one are refused. */
 static void blocks_past_the_end_are_refused(void **state)
 {
     pair p;
@@ -594,8 +597,8 @@ static void blocks_past_the_end_are_refused(void **state)
     pair_close(&p);
 }
 
-/* RFC 9175 2.4: whoever has not shown itself gets small blocks, however large it asks: never more than 136 bytes. */
-static void strangers_get_small_blocks(void **state)
+/* RFC 9175 2.4: an unvalidated address gets small blocks whatever size it requests: at most 136 bytes. */
+static void unvalidated_addresses_get_small_blocks(void **state)
 {
     pair p;
     raw r;
@@ -606,15 +609,15 @@ static void strangers_get_small_blocks(void **state)
     respond_long(&p.server, request_block(&r, &request, 4, 0).exchange, 400);
     (void)raw_take(&r, &d, 0);
     assert_int_equal(request_more(&r, &request, &d, 1, 3, 246000).payload.len, 128);
-    const nacre_message m = request_more(&r, &request, &d, 1, 3, 247000 + 100); /* it showed itself long ago */
+    const nacre_message m = request_more(&r, &request, &d, 1, 3, 247000 + 100); /* validated long ago */
     assert_int_equal(m.payload.len, 64);
     assert_true(d.len <= 136);
     assert_int_equal(number_of(nacre_option_find(m.options, NACRE_OPT_BLOCK2)), 2 << 4 | 8 | 2);
     pair_close(&p);
 }
 
-/* Plain requests with Block options are somebody else's business; so is OSCORE for who does not look into it. */
-static void others_blocks_pass(void **state)
+/* Plain requests with Block options pass unchanged; so does OSCORE through an endpoint that does not open it. */
+static void plain_and_unopened_blocks_pass(void **state)
 {
     pair p;
     raw r;
@@ -635,7 +638,7 @@ static void others_blocks_pass(void **state)
     pair_close(&p);
 }
 
-static void sizes_of_the_configuration(void **state)
+static void the_configuration_bounds_the_outer_blocks(void **state)
 {
     (void)state;
     const nacre_endpoint_config few = { .outer_block.num_messages = 1, .outer_block.max_unfragmented = 100 };
@@ -662,25 +665,25 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_joined),
-        cmocka_unit_test(duplicates_are_known),
-        cmocka_unit_test(order_is_kept),
-        cmocka_unit_test(beginning_again),
-        cmocka_unit_test(blocks_have_their_size),
-        cmocka_unit_test(too_large),
-        cmocka_unit_test(nothing_is_mixed),
-        cmocka_unit_test(replay_of_a_set),
-        cmocka_unit_test(unknown_kid),
+        cmocka_unit_test(duplicate_blocks_are_joined_once),
+        cmocka_unit_test(blocks_out_of_order_are_refused),
+        cmocka_unit_test(a_second_block_0_starts_over),
+        cmocka_unit_test(blocks_of_wrong_size_are_refused),
+        cmocka_unit_test(too_large_requests_are_refused),
+        cmocka_unit_test(blocks_of_different_requests_are_not_joined),
+        cmocka_unit_test(replayed_blocks_are_rejected_by_the_window),
+        cmocka_unit_test(unknown_kid_is_refused_at_the_first_block),
         cmocka_unit_test(entries_are_shared),
         cmocka_unit_test(entries_expire),
-        cmocka_unit_test(one_burst),
-        cmocka_unit_test(the_store_is_waited_for),
+        cmocka_unit_test(a_request_completed_in_a_burst_stays_intact),
+        cmocka_unit_test(the_last_block_waits_for_the_store),
         cmocka_unit_test(responses_are_cut),
         cmocka_unit_test(separate_responses_are_cut),
-        cmocka_unit_test(both_ways),
+        cmocka_unit_test(request_and_response_are_both_cut),
         cmocka_unit_test(blocks_past_the_end_are_refused),
-        cmocka_unit_test(strangers_get_small_blocks),
-        cmocka_unit_test(others_blocks_pass),
-        cmocka_unit_test(sizes_of_the_configuration),
+        cmocka_unit_test(unvalidated_addresses_get_small_blocks),
+        cmocka_unit_test(plain_and_unopened_blocks_pass),
+        cmocka_unit_test(the_configuration_bounds_the_outer_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

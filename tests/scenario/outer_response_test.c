@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Answers that a proxy cut into outer blocks: how a client fetches them and puts them together, and that whoever sends such
- * blocks without a key can neither end an exchange with them nor take more memory than there is. */
+/* A client fetches and joins a response that a proxy cut into outer blocks. A sender of such blocks without a key can
+ * neither end an exchange with them nor use more than the bounded memory. */
 #include "outer.h"
 
 enum { MAX = 600 };
 
 static char text[2000];
 
-/* A client, and everything that its server and a proxy may say to one request. */
+/* A client, and everything that its server and a proxy may send in response to one request. */
 typedef struct cut {
     pair p;
     nacre_exchange exchange;
-    datagram request, whole; /* what was asked, and the answer before it is cut */
-    datagram requested;      /* the client's last message */
+    datagram request, whole; /* the request, and the response before it is cut */
+    datagram requested;      /* the client's latest message */
 } cut;
 
 static void open_cut(cut *c, uint8_t type, size_t len, const nacre_endpoint_config *config)
@@ -31,12 +31,12 @@ static void open_cut(cut *c, uint8_t type, size_t len, const nacre_endpoint_conf
     c->requested = c->request;
 }
 
-/* What an answering block may have wrong. */
+/* Defects of a response block. */
 typedef struct piece {
     size_t num;
     uint8_t szx;
-    bool end;       /* without M */
-    bool more;      /* with M, in any case */
+    bool end;       /* without M (more) */
+    bool more;      /* with M (more), always */
     size_t missing; /* bytes at its end */
     const char *etag, *oscore;
     uint8_t code;
@@ -78,7 +78,7 @@ static void give_piece(cut *c, const piece *b, uint64_t now)
     party_give(&c->p.client, &c->p.server, &d, now);
 }
 
-/* The client asks for block `num`, and for nothing else. */
+/* The client requests block `num` and nothing else. */
 static void expect_requested(cut *c, size_t num, uint8_t szx, uint64_t now)
 {
     const nacre_message before = datagram_message(&c->requested), first = datagram_message(&c->request);
@@ -107,7 +107,7 @@ static void expect_response(cut *c, size_t len)
     assert_int_equal(event.exchange.number, c->exchange.number);
     assert_ptr_equal(event.context, c->p.ours);
     assert_int_equal(event.message.code, NACRE_CONTENT);
-    assert_int_equal(event.message.options.len, 0); /* of the blocks nothing is left */
+    assert_int_equal(event.message.options.len, 0); /* all outer-block entries are free */
     assert_int_equal(event.message.payload.len, len);
     assert_memory_equal(event.message.payload.ptr, text, len);
 }
@@ -125,7 +125,7 @@ static void give_up_to(cut *c, size_t num, uint8_t szx, uint64_t now)
     }
 }
 
-/* All that is left to do is to wait, and to be told. */
+/* No block is requested any more: the exchange waits until it times out. */
 static void expect_end(cut *c, nacre_err err)
 {
     datagram d;
@@ -164,7 +164,7 @@ static void blocks_are_fetched(void **state)
             }
 }
 
-/* The questions for blocks are retransmitted as any request, and their answers may come apart. */
+/* Requests for blocks are retransmitted as any request, and their responses may be separate. */
 static void each_block_is_an_exchange(void **state)
 {
     cut c;
@@ -187,8 +187,8 @@ static void each_block_is_an_exchange(void **state)
     pair_close(&c.p);
 }
 
-/* RFC 7959 2.3: blocks may become smaller on the way. */
-static void smaller_blocks(void **state)
+/* RFC 7959 2.3: later blocks may be smaller. */
+static void a_response_may_continue_in_smaller_blocks(void **state)
 {
     cut c;
     (void)state;
@@ -206,7 +206,7 @@ static void smaller_blocks(void **state)
     pair_close(&c.p);
 }
 
-/* A block that does not fit is dropped, and the right one still counts. */
+/* A block that does not fit is dropped; the correct one is still accepted. */
 static void wrong_blocks_are_dropped(void **state)
 {
     static const struct {
@@ -241,8 +241,8 @@ static void wrong_blocks_are_dropped(void **state)
     }
 }
 
-/* The same at the beginning: what is no first block begins nothing, and a whole answer is one. */
-static void wrong_beginnings(void **state)
+/* The same at the start: a block other than the first starts nothing, and a whole response is accepted. */
+static void a_wrong_first_block_starts_nothing(void **state)
 {
     static const piece rows[] = {
         { .num = 1, .szx = 2 },
@@ -257,13 +257,13 @@ static void wrong_beginnings(void **state)
         give_piece(&c, &rows[i], 0);
         expect_quiet(&c.p.client, 0);
     }
-    give_piece(&c, &(piece){ .num = 0, .szx = 6 }, 0); /* block 0 of one block */
+    give_piece(&c, &(piece){ .num = 0, .szx = 6 }, 0); /* block 0 with M clear */
     expect_response(&c, 150);
     pair_close(&c.p);
 }
 
-/* Blocks of the answers to two requests do not make an answer to either. */
-static void blocks_of_two_exchanges(void **state)
+/* Blocks of the responses to two requests are never joined. */
+static void blocks_of_two_exchanges_are_not_joined(void **state)
 {
     static const nacre_endpoint_config config = { .outer_block.num_messages = 4, .outer_block.max_unfragmented = MAX };
     cut c;
@@ -281,11 +281,11 @@ static void blocks_of_two_exchanges(void **state)
     assert_true(party_take(&c.p.server, &two, 0));
     give_up_to(&c, 1, 2, 0);
     c.whole = two;
-    give_piece(&c, &(piece){ .num = 1, .szx = 2 }, 0); /* equal in all that can be seen */
+    give_piece(&c, &(piece){ .num = 1, .szx = 2 }, 0); /* equal in all unprotected fields */
     expect_quiet(&c.p.client, 0);
     pair_close(&c.p);
 
-    open_cut(&c, NACRE_CON, 100, &config); /* and when nothing better comes, that is told */
+    open_cut(&c, NACRE_CON, 100, &config); /* without a valid response that is the reason reported */
     give_up_to(&c, 1, 2, 0);
     c.whole.bytes[c.whole.len - 1] ^= 1;
     give_piece(&c, &(piece){ .num = 1, .szx = 2 }, 0);
@@ -293,8 +293,9 @@ static void blocks_of_two_exchanges(void **state)
     pair_close(&c.p);
 }
 
-/* RFC 8613 12.7, MAX_UNFRAGMENTED_SIZE: discarded, and told when the time is over. Blocks without end are the same. */
-static void too_large(void **state)
+/* RFC 8613 12.7, MAX_UNFRAGMENTED_SIZE: too large a response is discarded, and reported when the exchange times out. So
+ * is an endless sequence of blocks. */
+static void too_large_responses_are_discarded(void **state)
 {
     enum { AROUND = 1 + 1 + 8 };
     cut c;
@@ -322,8 +323,8 @@ static void too_large(void **state)
     pair_close(&c.p);
 }
 
-/* Answers that come block by block for ever so slowly end with the lifetime of an exchange. */
-static void too_slow(void **state)
+/* A response that arrives too slowly in blocks ends with the exchange's lifetime. */
+static void slow_blocks_end_with_the_exchange_lifetime(void **state)
 {
     cut c;
     uint64_t now = 0;
@@ -341,14 +342,14 @@ static void too_slow(void **state)
     pair_close(&c.p);
 }
 
-/* What comes in clear meanwhile is a hint, of 4.08 that the rest is lost: it does not end the exchange, whose request was
- * acknowledged by its first block, before its time. */
+/* An unprotected response in between is a hint only (4.08: the rest is lost). It does not end the exchange, whose first
+ * block acknowledged the request, before its lifetime ends. */
 static void unprotected_error_does_not_end_the_fetching_of_blocks(void **state)
 {
     (void)state;
     static const uint8_t codes[] = { NACRE_INCOMPLETE, NACRE_UNAUTHORIZED, NACRE_UNAVAILABLE, NACRE_CONTENT };
     for (size_t i = 0; i < sizeof codes; i++)
-        for (int row = 0; row < 4; row++) { /* CON and NON; the block comes, or it does not */
+        for (int row = 0; row < 4; row++) { /* CON and NON; the block arrives, or does not */
             cut c;
             open_cut(&c, row & 1 ? NACRE_NON : NACRE_CON, 150, NULL);
             give_up_to(&c, 1, 2, 0);
@@ -366,7 +367,8 @@ static void unprotected_error_does_not_end_the_fetching_of_blocks(void **state)
         }
 }
 
-/* Many answers in blocks at once: a peer has half of the places; the others' first blocks find one when they come again. */
+/* Many responses in blocks at once: one peer has at most half of the entries; the first blocks of the others find an
+ * entry when they are retransmitted. */
 static void entries_are_shared(void **state)
 {
     enum { NUM = 3 };
@@ -375,7 +377,7 @@ static void entries_are_shared(void **state)
     (void)state;
     open_cut(&c[0], NACRE_CON, 100, NULL);
     for (size_t i = 1; i < NUM; i++) {
-        c[i].p = *p; /* only borrowed */
+        c[i].p = *p; /* evictable */
         c[i].exchange = start(&p->client, &p->server, p->ours, NACRE_CON);
         (void)sent_request(p, &c[i].request, 0);
         c[i].requested = c[i].request;
@@ -409,7 +411,7 @@ static void entries_are_shared(void **state)
     pair_close(p);
 }
 
-/* Cancelled in the middle: the place is free, and the late block is nobody's. */
+/* Cancelled half-way: the entry is free, and the late block is ignored. */
 static void cancelling_frees_the_entry_and_ignores_late_blocks(void **state)
 {
     cut c;
@@ -425,7 +427,7 @@ static void cancelling_frees_the_entry_and_ignores_late_blocks(void **state)
     pair_close(&c.p);
 }
 
-/* A plain request has nothing to do with all this: its blocks are for whoever asked. */
+/* Outer-block handling leaves a plain request alone: its blocks reach the application. */
 static void plain_responses_pass(void **state)
 {
     pair p;
@@ -448,8 +450,8 @@ static void plain_responses_pass(void **state)
     pair_close(&p);
 }
 
-/* RFC 8613 B.1.2: the 4.01 with Echo comes in blocks, too; the request is repeated as if it had come whole. */
-static void echo_in_blocks(void **state)
+/* RFC 8613 B.1.2: the 4.01 with Echo arrives in blocks, too; the request is repeated as after a whole 4.01. */
+static void an_echo_challenge_in_blocks_is_followed(void **state)
 {
     cut c;
     datagram d;
@@ -476,17 +478,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_fetched),
         cmocka_unit_test(each_block_is_an_exchange),
-        cmocka_unit_test(smaller_blocks),
+        cmocka_unit_test(a_response_may_continue_in_smaller_blocks),
         cmocka_unit_test(wrong_blocks_are_dropped),
-        cmocka_unit_test(wrong_beginnings),
-        cmocka_unit_test(blocks_of_two_exchanges),
-        cmocka_unit_test(too_large),
-        cmocka_unit_test(too_slow),
+        cmocka_unit_test(a_wrong_first_block_starts_nothing),
+        cmocka_unit_test(blocks_of_two_exchanges_are_not_joined),
+        cmocka_unit_test(too_large_responses_are_discarded),
+        cmocka_unit_test(slow_blocks_end_with_the_exchange_lifetime),
         cmocka_unit_test(unprotected_error_does_not_end_the_fetching_of_blocks),
         cmocka_unit_test(entries_are_shared),
         cmocka_unit_test(cancelling_frees_the_entry_and_ignores_late_blocks),
         cmocka_unit_test(plain_responses_pass),
-        cmocka_unit_test(echo_in_blocks),
+        cmocka_unit_test(an_echo_challenge_in_blocks_is_followed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

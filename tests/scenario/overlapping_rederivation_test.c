@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* overlapping_rederivation: runs of RFC 8613 B.2 that overlap, while an attacker replays what it has heard. Two boots of one
- * device are alive at once, another device begins with a context that the server has lost and is asked by the server, too;
- * each side forgets its keys now and then; some datagrams are held back; and any datagram so far comes again, at any time,
- * under another message ID, from its own address or another's, a day later too. Whatever happens:
- *  - no key sees a nonce twice, on either side;
- *  - no request #2 is executed that was held back for long;
- *  - each request is executed at most once, and its answer is its own;
- *  - afterwards each peer can agree with the server again. */
+/* overlapping_rederivation: overlapping runs of RFC 8613 B.2 under replay. Two boots of one device are alive at once;
+ * another device begins with a context that the server has lost, while the server starts a procedure with it too; each
+ * side forgets its keys now and then; some datagrams are held back; any earlier datagram is replayed at any time, under
+ * another message ID, from its own address or another's, up to a day later. What must hold:
+ * - no key is used with a nonce twice, on either side;
+ * - no request #2 that was held back for long is handled;
+ * - each request is handled at most once, and its response belongs to it;
+ * - afterwards each peer can complete the procedure with the server. */
 #include "key_log.h"
 #include "rederiving.h"
 
@@ -22,7 +22,7 @@ enum {
     EXCHANGE_LIFETIME = 247000
 };
 
-/* A request #2 to the server, and when it was first sent. */
+/* A request #2 to the server, with the time of its first transmission. */
 typedef struct request_2 {
     uint8_t r2_r3[NACRE_REDERIVE_R2 + NACRE_REDERIVE_NONCE];
     uint64_t at;
@@ -36,12 +36,12 @@ typedef struct heard {
 typedef struct stage {
     wire wire;
     party parties[PARTIES];
-    rederiving ours[CLIENTS], theirs[PEERS]; /* clients 0 and 1 are peer 0: one device, twice */
+    rederiving ours[CLIENTS], theirs[PEERS]; /* clients 0 and 1 are peer 0: one device, two boots */
     heard heard[MAX_HEARD];
     size_t num_heard;
     request_2 requests_2[MAX_RECORDS];
     size_t num_requests_2;
-    uint64_t next_order; /* of the first datagram that was not heard yet */
+    uint64_t next_order; /* index of the first datagram not yet recorded */
     unsigned executed[MAX_RECORDS], started, completed;
 } stage;
 
@@ -64,7 +64,7 @@ static unsigned serial_of(nacre_bytes payload)
     return serial;
 }
 
-/* When the request #2 was first sent whose R2 and R3 are these; NULL: there was none. */
+/* The time of the first transmission of the request #2 with these R2 and R3; NULL: none. */
 static request_2 *request_2_of(stage *s, nacre_bytes r2_r3)
 {
     for (size_t i = 0; i < s->num_requests_2; i++)
@@ -72,7 +72,7 @@ static request_2 *request_2_of(stage *s, nacre_bytes r2_r3)
     return NULL;
 }
 
-/* An agreement that the server takes part in as a server. */
+/* A procedure in which the server acts as a server. */
 static void expect_in_time(stage *s, const nacre_event *event, uint64_t now)
 {
     const request_2 *sent = request_2_of(s, nacre_context_id_context(event->context));
@@ -106,7 +106,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
     } else {
         assert_int_equal(event->kind, NACRE_EVENT_FAILED);
         if (event->err != NACRE_ERR_UNAUTHENTICATED) return;
-        for (size_t i = 0; i < CLIENTS; i++) /* it believes that */
+        for (size_t i = 0; i < CLIENTS; i++) /* the client's belief: it has the context */
             if (p == &s->parties[i] || p == &s->parties[SERVER])
                 nacre_endpoint_rederive(p->ep, &rederivation_of(s, p, i)->rederivation);
     }
@@ -143,7 +143,7 @@ static void note_request_2(stage *s, nacre_bytes bytes)
     sent->at = s->wire.now;
 }
 
-/* The attacker: hears all that flies, takes some of it away, and lets some of it fly, again or for the first time. */
+/* The attacker records all datagrams, drops some, and delivers some, again or for the first time. */
 static void hear(stage *s)
 {
     for (size_t i = 0; i < s->wire.num_air; i++) {
@@ -170,7 +170,7 @@ static void replay(stage *s)
     if (percent(c, 30)) h.from = &s->parties[draw(c) % PARTIES];
     if (h.from == h.to) return;
     wire_fly(&s->wire, h.from, h.to, nacre_bytes_of(h.d.bytes, h.d.len));
-    s->next_order = s->wire.order; /* it knows its own */
+    s->next_order = s->wire.order; /* the recipient's own datagrams */
     replayed++;
 }
 
@@ -180,7 +180,7 @@ static void forget_now_and_then(stage *s)
     const size_t client = (size_t)(draw(c) % CLIENTS);
     if (percent(c, 8)) nacre_endpoint_rederive(s->parties[client].ep, &s->ours[client].rederivation);
     if (percent(c, 5)) nacre_endpoint_rederive(s->parties[SERVER].ep, &s->theirs[peer_of(client)].rederivation);
-    if (percent(c, 3)) { /* a restart, as far as B.2 goes */
+    if (percent(c, 3)) { /* a restart, as far as B.2 is concerned */
         nacre_rederivation *r = &s->theirs[peer_of(client)].rederivation;
         nacre_endpoint_remove_rederivation(s->parties[SERVER].ep, r);
         assert_int_equal(nacre_endpoint_add_rederivation(s->parties[SERVER].ep, r), NACRE_OK);
@@ -219,7 +219,7 @@ static void close_stage(stage *s)
     for (size_t i = 0; i < PARTIES; i++) party_close(&s->parties[i]);
 }
 
-/* One step, before which all that is sent is heard. */
+/* One step; all datagrams sent are recorded first. */
 static bool heard_step(stage *s)
 {
     for (size_t i = 0; i < PARTIES; i++) wire_settle(&s->wire, &s->parties[i]);
@@ -239,14 +239,15 @@ static void play(stage *s)
         if (percent(c, 5)) s->wire.now += percent(c, 50) ? DAY : 200000;
     }
     while (heard_step(s)) continue;
-    for (int i = 0; i < 100; i++) { /* all of it is old by now */
+    for (int i = 0; i < 100; i++) { /* all recorded datagrams are old by then */
         replay(s);
         if (i % 10 == 0) s->wire.now += percent(c, 50) ? DAY : 100000;
         while (wire_step(&s->wire)) continue;
     }
 }
 
-/* Nobody is locked out: in good weather the first may find its context gone, or the server's. */
+/* No peer is locked out: without loss, the first request may find its context or the server's missing, the next ones
+ * succeed. */
 static void expect_renewable(stage *s)
 {
     s->wire.network = (network){ 0, 0, 0, 1, 5 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Contexts are added, one call on the pack fails, others are added into their places, and power goes at each call of that: what
- * is in the pack then has a state of its own, and never that of the ones which were there before. */
+/* Contexts are added, one call on the pack fails, other contexts are added into the same entries, and power is cut at
+ * each of those calls. Each context in the pack then has its own state, never that of the entry's previous context. */
 #include "pack_calls.h"
 
 #include "one_identity.h"
@@ -52,7 +52,7 @@ static void cut_power(nacre_bytes base, size_t num_ops, call_fate fate)
     call_write_file(path, disk.durable, disk.len);
 }
 
-/* Whether there was a call for the fault to hit. */
+/* Whether a call was made that the fault could hit. */
 static bool one_fault(call_fault kind, unsigned at)
 {
     char when[100];
@@ -80,7 +80,7 @@ static bool one_fault(call_fault kind, unsigned at)
     return hit;
 }
 
-static void test_added_after_a_failure(void **state)
+static void contexts_added_after_a_failure_have_a_fresh_state(void **state)
 {
     (void)state;
     static const call_fault kinds[] = { CALL_ONCE, CALL_DONE, CALL_SHORT };
@@ -94,7 +94,8 @@ static void test_added_after_a_failure(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_teardown(test_added_after_a_failure, test_release) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test_teardown(contexts_added_after_a_failure_have_a_fresh_state,
+                                                                  test_release) };
     if (access("/dev/shm", W_OK | X_OK) == 0) setenv("TMPDIR", "/dev/shm", 0);
     scratch = scratch_make();
     strcpy(path, scratch_path(scratch, "fleet.pack"));

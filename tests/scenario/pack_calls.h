@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_calls: this program's own calls on one file, written down, so that power can be cut behind each of them; and they can
- * be made to fail. They replace those of the C library in the program that includes this. Syncs are never done really.
+/* pack_calls: records this program's calls on one file, so that power can be cut after each of them, and can make them
+ * fail. They replace the C library's in the including program. Syncs are recorded only.
  *
- * What a disk may hold after a cut: what was synced, and of each write that was not: all, nothing, a part of its sectors;
- * and where a whole page was being written, rubbish in all of it. A sync that failed may have lost the writes before it for
- * good: they can be read until then, later syncs do not help them, and only writing them again does. */
+ * After a power cut the disk holds everything that was synced, and of each unsynced write: all, nothing, or some of its
+ * sectors; a page that was being written may hold garbage. A failed sync may have lost the earlier writes for good:
+ * they can be read until the cut, later syncs do not make them durable, and only writing them again does. */
 #ifndef TEST_PACK_CALLS_H
 #define TEST_PACK_CALLS_H
 
@@ -25,10 +25,10 @@ enum { CALL_MAX_OPS = 20000, CALL_MAX_FILE = 256 * 1024, CALL_MAX_OPEN = 256, CA
 
 typedef enum call_fault {
     CALL_NONE,
-    CALL_ONCE,   /* fails and does nothing; a sync loses what it should have synced */
-    CALL_DONE,   /* is done, but says that it failed */
+    CALL_ONCE,   /* fails without effect; a sync loses the writes it should make durable */
+    CALL_DONE,   /* takes effect but reports failure */
     CALL_STICKY, /* fails, and all later ones do */
-    CALL_SHORT,  /* a write writes half and says so */
+    CALL_SHORT,  /* a write writes half and reports that */
     NUM_CALL_FAULTS,
 } call_fault;
 
@@ -39,7 +39,7 @@ typedef struct call_op {
 } call_op;
 
 static struct {
-    bool on, dead; /* dead: the process counts as killed, nothing is done but closing */
+    bool on, dead; /* dead: the process counts as killed, only close still works */
     char path[4096];
     int fds[16];
     size_t num_fds;
@@ -76,7 +76,7 @@ static bool call_is_ours(int fd)
     return false;
 }
 
-/* Counts a call. False: it fails with errno and does nothing. */
+/* Counts a call. False: it must fail with errno and have no effect. */
 static bool call_enter(bool *fail_afterwards)
 {
     *fail_afterwards = false;
@@ -174,8 +174,8 @@ int fdatasync(int fd)
 typedef struct call_disk {
     uint8_t durable[CALL_MAX_FILE];
     size_t len;                         /* durable */
-    const call_op *open[CALL_MAX_OPEN]; /* writes that may or may not be there */
-    bool lost[CALL_MAX_OPEN];           /* no sync helps any more */
+    const call_op *open[CALL_MAX_OPEN]; /* unsynced writes */
+    bool lost[CALL_MAX_OPEN];           /* no sync makes it durable any more */
     size_t num_open;
 } call_disk;
 
@@ -185,7 +185,7 @@ static void call_put(uint8_t *bytes, size_t *len, const call_op *op)
     if (op->at + op->len > *len) *len = op->at + op->len;
 }
 
-/* A write that is durable settles what was unsure below it. */
+/* A durable write settles older unsynced writes below it. */
 static void call_settle(call_disk *d, const call_op *op)
 {
     size_t kept = 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* pack_powercut_test: a server with its contexts in a pack, peers that never stop, and a disk that keeps only what it was made
- * to keep. Power is cut behind each call, and each call fails in turn; whatever the disk holds then, the pack opens, no number
- * that was on the wire is used again, no request that was accepted is accepted again, a fresh one is, what was added is
- * there and what was removed is not. */
-#undef _FORTIFY_SOURCE /* its inline open() would stand in the way of ours */
+/* pack_powercut_test: a server with its contexts in a pack, peers that keep sending, and a disk that keeps only synced
+ * data. Power is cut after each call, and each call fails in turn. Whatever the disk holds then, the pack opens; no
+ * number already sent is used again; no accepted request is accepted again, and a fresh one is; added contexts exist
+ * and removed ones do not. */
+#undef _FORTIFY_SOURCE /* its inline open() would conflict with ours */
 #include "pack_calls.h"
 
 #include "one_identity.h"
@@ -14,7 +14,7 @@
 
 enum { NUM = 6, FIRST = 3, MAX_NUMBERS = 1 << 20, MAX_ACCEPTED = 512, NEVER = UINT32_MAX >> 1, AGES_AGO = 0 };
 
-/* ---- The log: what happened, and behind which call ---- */
+/* ---- The log: events, each with the number of calls made before it ----------------------------------------------- */
 
 struct accepted {
     size_t index;
@@ -25,10 +25,10 @@ struct accepted {
 
 static struct {
     uint32_t sent_at[NUM][MAX_NUMBERS];
-    uint64_t end[NUM]; /* numbers from here on were never on the wire */
+    uint64_t end[NUM]; /* numbers from here on were never sent */
     struct accepted accepted[MAX_ACCEPTED];
     size_t num_accepted;
-    uint32_t added_at[NUM], removed_at[NUM], may_be_removed_at[NUM]; /* said; might be from then on */
+    uint32_t added_at[NUM], removed_at[NUM], may_be_removed_at[NUM]; /* reported; may be sent from then on */
     unsigned failed;
 } wire;
 
@@ -40,7 +40,7 @@ static struct {
     unsigned cuts, states, faults;
 } counted;
 
-static struct { /* an examination: nothing new goes into the log */
+static struct { /* examining: nothing is added to the log */
     bool on;
     uint32_t cut;
     uint64_t above[NUM];
@@ -94,7 +94,7 @@ static void forget_the_wire(void)
     violation = NULL;
 }
 
-/* After a cut behind that call: what came later never was, the rest is long past. */
+/* A cut after that call: later events never happened, earlier ones are long past. */
 static void rewind_one(uint32_t *at, uint32_t cut)
 {
     *at = *at <= cut ? AGES_AGO : (uint32_t)NEVER;
@@ -168,7 +168,7 @@ static const char *replay_all(nacre_pack *pack)
     return NULL;
 }
 
-/* All that are there ask, and are served by one commit. */
+/* Every context present sends a request; one commit serves them all. */
 static bool group(nacre_pack *pack)
 {
     bool ok = true;
@@ -266,7 +266,7 @@ static const step short_run[] = {
     { OPEN, 0, 1 },   { REQUEST, 3, 2 }, { REPLAY, 0, 1 },  { CLOSE, 0, 1 },
 };
 
-/* As a killed process: the descriptor goes, and nothing else happens. */
+/* As a killed process: only the descriptor is closed. */
 static void kill_it(nacre_pack **pack)
 {
     calls.dead = true;
@@ -295,7 +295,7 @@ static bool once(nacre_pack *pack, const step *s)
     }
 }
 
-/* One failing call costs nothing, for all is tried twice. */
+/* One failing call loses nothing: each operation is tried twice. */
 static bool do_once(nacre_pack *pack, const step *s)
 {
     const char *wrong = s->kind == REPLAY ? replay_all(pack) : NULL;
@@ -336,7 +336,7 @@ static void start_disk(call_disk *d, nacre_bytes base)
     d->len = base.len;
 }
 
-/* `pick` chooses for each open write what becomes of it. */
+/* `pick` chooses the fate of each unsynced write. */
 static const char *one_state(const call_disk *d, size_t cut, call_fate (*pick)(size_t i, size_t num, uint64_t *seed),
                              uint64_t *seed)
 {
@@ -413,7 +413,7 @@ static void report(const char *what)
                   counted.states, counted.faults);
 }
 
-static void test_power_is_cut_at_every_call(void **state)
+static void a_power_cut_at_any_call_leaves_a_correct_pack(void **state)
 {
     (void)state;
     put_fresh();
@@ -425,8 +425,8 @@ static void test_power_is_cut_at_every_call(void **state)
     report("one long run");
 }
 
-/* A disk that does not keep what it was told to keep must be noticed: the test's own test. */
-static void test_a_lying_disk_is_noticed(void **state)
+/* Test of the test: a disk that ignores syncs must be detected. */
+static void a_disk_that_ignores_syncs_is_detected(void **state)
 {
     (void)state;
     put_fresh();
@@ -435,9 +435,9 @@ static void test_a_lying_disk_is_noticed(void **state)
     assert_int_equal(wire.failed, 0);
     assert_null(cut_everywhere(0, 1, 4));
     size_t kept = 0;
-    for (size_t i = 0; i < calls.num_ops; i++) /* syncs do nothing */
+    for (size_t i = 0; i < calls.num_ops; i++) /* syncs have no effect */
         if (calls.ops[i].kind == OP_WRITE) calls.ops[kept++] = calls.ops[i];
-    for (size_t i = 0; i < NUM; i++) /* with fewer calls, all times would be off: all is long past at the end */
+    for (size_t i = 0; i < NUM; i++) /* with fewer calls the recorded times would be off: all events count as past */
         for (size_t n = 0; n < wire.end[i]; n++)
             if (wire.sent_at[i][n] != NEVER) wire.sent_at[i][n] = (uint32_t)kept;
     calls.num_ops = kept;
@@ -466,7 +466,7 @@ static void fail_at(unsigned at, call_fault kind, int error)
     fail_msg("%s", text);
 }
 
-static void test_every_call_fails(void **state)
+static void any_failing_call_leaves_a_correct_pack(void **state)
 {
     (void)state;
     put_fresh();
@@ -478,7 +478,7 @@ static void test_every_call_fails(void **state)
     report("failing calls");
 }
 
-/* ---- Life after life: what a cut left is used, and cut again ---- */
+/* ---- Life after life: each continues from the state that a cut left, and is cut again ---------------------------- */
 
 static void random_life(uint64_t *seed)
 {
@@ -498,7 +498,7 @@ static void random_life(uint64_t *seed)
     counted.faults += calls.fault.hit;
 }
 
-static void test_life_after_life(void **state)
+static void repeated_power_cuts_leave_a_correct_pack(void **state)
 {
     (void)state;
     static call_disk d;
@@ -569,10 +569,10 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_power_is_cut_at_every_call),
-        ROW(test_a_lying_disk_is_noticed),
-        ROW(test_every_call_fails),
-        ROW(test_life_after_life),
+        ROW(a_power_cut_at_any_call_leaves_a_correct_pack),
+        ROW(a_disk_that_ignores_syncs_is_detected),
+        ROW(any_failing_call_leaves_a_correct_pack),
+        ROW(repeated_power_cuts_leave_a_correct_pack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* pack_restart_test: processes that open one pack, use its contexts, and are killed at any moment or end in good order. Over
+/* pack_restart_test: processes open one pack, use its contexts, and are killed at any moment or close it in order. Over
  * all of them, no number is used twice and no request is accepted twice. */
 #include <nacre/pack.h>
 
@@ -38,7 +38,7 @@ static void on_number(const nacre_context *ctx, uint64_t number)
     tell(0, number);
 }
 
-/* The request that the peer sent, or would have sent, with that number. */
+/* The peer's request with that number, whether it sent one or not. */
 static nacre_bytes request_number(nacre_context *peer, uint64_t number)
 {
     static uint8_t buffer[256];
@@ -56,7 +56,7 @@ static nacre_context *context_of(nacre_pack *pack, size_t used)
     return nacre_pack_context_at(pack, used * (NUM - 1) / (USED - 1));
 }
 
-/* In their order, so that a window that was taken from an older life would let them in. */
+/* In ascending order, so that a window taken from an older life would accept them. */
 static void replay_the_last_life(nacre_pack *pack, nacre_context *peer, size_t used, int life)
 {
     nacre_context *ctx = context_of(pack, used);
@@ -68,7 +68,7 @@ static void replay_the_last_life(nacre_pack *pack, nacre_context *peer, size_t u
     }
 }
 
-/* One life; ends in good order after some steps, when nobody kills it before. */
+/* One life; it closes in order after some steps unless it is killed before. */
 static void live(int life)
 {
     uint64_t seed = (uint64_t)life;
@@ -110,7 +110,7 @@ static bool mark(uint8_t *bits, uint64_t number)
     return !was;
 }
 
-static void test_lives(void **state)
+static void killed_processes_reuse_no_number(void **state)
 {
     (void)state;
     unsigned numbers = 0, accepted = 0, killed = 0;
@@ -166,6 +166,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(test_lives, set_up, tear_down) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(killed_processes_reuse_no_number, set_up,
+                                                                        tear_down) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

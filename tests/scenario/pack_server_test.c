@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* pack_server_test: a server with its contexts in a pack, of one thread and of several, and many clients at once, over restarts.
- * To be run under ThreadSanitizer too. */
+/* pack_server_test: a server with its contexts in a pack, with one thread and with several, and many clients at once,
+ * over restarts. Also meant for ThreadSanitizer. */
 #include <nacre/nacre.h>
 
 #include <pthread.h>
@@ -97,7 +97,7 @@ static void serve_once(unsigned num_workers)
     assert_ok(nacre_server_close(server, &why));
 }
 
-/* After a clean end all windows are known, and say what was asked. */
+/* After a clean close every window is known and covers the requests made. */
 static nacre_err look(void *user, size_t index, const nacre_directory_info *info, nacre_detail *why)
 {
     const unsigned *servings = user;
@@ -108,7 +108,7 @@ static nacre_err look(void *user, size_t index, const nacre_directory_info *info
     return NACRE_OK;
 }
 
-static void test_many_clients(void **state)
+static void many_clients_are_served_over_restarts(void **state)
 {
     (void)state;
     static const unsigned workers[] = { 1, 3, 1 };
@@ -126,6 +126,6 @@ static void test_many_clients(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { TEST(test_many_clients) };
+    const struct CMUnitTest tests[] = { TEST(many_clients_are_served_over_restarts) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

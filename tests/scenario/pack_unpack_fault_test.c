@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A move out of a pack in which each call on the pack fails in turn, in several ways; then the context is used on, as far as it
- * lets itself be used, and the process is killed. However that ends, the same call finishes the move, and the directory uses no
- * number that was used. */
+/* A move out of a pack in which each call on the pack fails in turn, in several ways. The context is then used as
+ * far as it permits, and the process is killed. The same call then completes the move, and the directory reuses no
+ * number. */
 #include "pack_calls.h"
 
 #include "one_identity.h"
@@ -10,7 +10,7 @@
 
 enum { NUM = 3, AT = 1, TRIES = 30 };
 static char *scratch, path[4096], dir[4096];
-static uint64_t used; /* numbers below this one were on the wire */
+static uint64_t used; /* numbers below this one were sent */
 
 static void on_number(const nacre_context *ctx, uint64_t number)
 {
@@ -26,7 +26,7 @@ static void use(nacre_pack *pack, int times)
     for (int i = 0; i < times; i++) (void)pack_try_to_send(ctx, &store);
 }
 
-/* Power goes, and each write that was not synced has that fate. The directory's files are synced as they are made. */
+/* Power is cut with this fate for each unsynced write. The directory's files are synced when they are made. */
 static void cut_power(nacre_bytes base, call_fate fate)
 {
     static call_disk disk;
@@ -38,7 +38,7 @@ static void cut_power(nacre_bytes base, call_fate fate)
     call_write_file(path, disk.durable, disk.len);
 }
 
-/* Whether there was a call for the fault to hit. */
+/* Whether a call was made that the fault could hit. */
 static bool one_life(call_fault kind, unsigned at, call_fate fate)
 {
     nacre_detail why = { "" };
@@ -77,7 +77,7 @@ static bool one_life(call_fault kind, unsigned at, call_fate fate)
     return hit;
 }
 
-static void test_every_call_fails(void **state)
+static void any_failing_call_leaves_the_move_repeatable(void **state)
 {
     (void)state;
     unsigned faults = 0;
@@ -94,7 +94,8 @@ static void test_every_call_fails(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_teardown(test_every_call_fails, test_release) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test_teardown(any_failing_call_leaves_the_move_repeatable,
+                                                                  test_release) };
     if (access("/dev/shm", W_OK | X_OK) == 0) setenv("TMPDIR", "/dev/shm", 0);
     scratch = scratch_make();
     strcpy(path, scratch_path(scratch, "fleet.pack"));

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* power_loss_test: two ends whose contexts live in stores that are at once or slow, fail now and then, wholly or by half, and
- * are saved in the middle, over a wire that loses and whose requests are captured and sent again, in this life or a later one;
- * and both ends lose their power again and again (RFC 8613 B.1). Whatever happens:
- *  - no key and nonce go with two different datagrams, over all lives of both ends (the log is not cleared);
- *  - a handler runs at most once per request, over all lives of the server;
- *  - each request that its client lived to see the end of ended in one event. */
+/* power_loss_test: two peers whose stores confirm at once or later, fail now and then, wholly or by half, and save
+ * during use, over a lossy link whose requests are captured and replayed, in this life or a later one; both peers lose
+ * power again and again (RFC 8613 B.1). What must hold:
+ * - no key and nonce are used for two different datagrams, over all lives of both peers (the log is not cleared);
+ * - a handler runs at most once per request, over all lives of the server;
+ * - each request of a client that stays alive until its end ends in one event. */
 #include "world.h"
 
 enum { LIVES = 60, PER_LIFE = 40, CAPTURED = 24 };
 
-/* What survives a power cut: what the store was told and has confirmed. */
+/* The state after a power cut: what the store was given and has confirmed. */
 typedef struct durable {
     uint64_t ceiling;
     bool window_known;
@@ -17,7 +17,7 @@ typedef struct durable {
     uint8_t window_bits[4];
 } durable;
 
-/* A store that takes its time: at `at` it does what was asked for by then. */
+/* A slow store: at `at` it performs the requests made until then. */
 typedef struct question {
     party *side;
     nacre_context *ctx;
@@ -54,7 +54,7 @@ static void on_request(stage *s, const nacre_event *event)
     assert_int_equal(nacre_endpoint_respond(s->server.ep, event->exchange, &response), NACRE_OK);
 }
 
-/* The disk first, then the word to the context: in between the power may go. */
+/* First the disk, then the confirmation to the context: power may be cut in between. */
 static void serve_events(stage *s, const question *q)
 {
     durable *disk = q->side == &s->client ? &s->client_disk : &s->server_disk;
@@ -76,7 +76,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
     stage *s = user;
     if (event->kind == NACRE_EVENT_PERSIST) {
         for (size_t i = 0; i < s->num_questions; i++)
-            assert_ptr_not_equal(s->questions[i].ctx, event->context); /* asked once until confirmed */
+            assert_ptr_not_equal(s->questions[i].ctx, event->context); /* requested once until confirmed */
         assert_true(s->num_questions < 16);
         const question q = { p, event->context, now + draw(&s->wire.chance) % 3000 };
         if (percent(&s->wire.chance, 30)) serve_events(s, &q);
@@ -94,7 +94,8 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
     }
 }
 
-/* What the disk says is true when the save has succeeded, and as before when it has not; either way the context asks anew. */
+/* After a successful save the disk holds the saved state, after a failed one the earlier state; either way the context
+ * makes its persist requests anew. */
 static void save(stage *s, bool is_server)
 {
     durable *disk = is_server ? &s->server_disk : &s->client_disk;
@@ -107,7 +108,7 @@ static void save(stage *s, bool is_server)
         disk->window_known = nacre_replay_export(nacre_context_replay(ctx), &disk->window_index, disk->window_bits);
 }
 
-/* A request in the air is captured, and one that was captured is sent again under another MID. */
+/* Captures a request in flight, or replays a captured one under another MID. */
 static void capture_and_replay(stage *s)
 {
     datagram *d = &s->captured[draw(&s->wire.chance) % CAPTURED];
@@ -139,7 +140,7 @@ static bool serve_questions(stage *s)
     return any;
 }
 
-/* Nothing but stores can make a difference any more: on to the time when the first is done. */
+/* Only a store can make progress: advance to the first one's completion time. */
 static void wait_for_store(stage *s)
 {
     uint64_t first = UINT64_MAX;
@@ -148,7 +149,7 @@ static void wait_for_store(stage *s)
     if (first != UINT64_MAX && first > s->wire.now) s->wire.now = first;
 }
 
-/* A life begins with what the disks say: a server that stopped well knows its window. */
+/* A life begins with the state on disk: after a clean close the server knows its window. */
 static void begin_life(stage *s, unsigned life)
 {
     const pairing how = {
@@ -175,7 +176,7 @@ static void begin_life(stage *s, unsigned life)
     s->wire.num_parties = 2;
 }
 
-/* After a clean end the disks hold the truth; after a power cut, what was last confirmed. */
+/* After a clean close the disk holds the final state; after a power cut, the last confirmed one. */
 static void end_life(stage *s, bool clean)
 {
     durable *disk = &s->server_disk;
@@ -187,7 +188,7 @@ static void end_life(stage *s, bool clean)
     }
     s->num_questions = 0;
     party_close(&s->client);
-    party_close(&s->server); /* what is in the air stays there, and comes to the next life */
+    party_close(&s->server); /* datagrams in flight stay, and reach the next life */
 }
 
 static bool start_one(stage *s)
@@ -207,7 +208,7 @@ static bool start_one(stage *s)
     return true;
 }
 
-/* Runs until everything has ended, or until the power goes. True for a clean end. */
+/* Runs until all exchanges have ended or power is cut. True for a clean close. */
 static bool live(stage *s, uint64_t power_goes_at)
 {
     unsigned begun = 0;
@@ -234,7 +235,7 @@ static void restarts_reuse_no_number_and_accept_no_replay(void **state)
     s->wire.on_event = on_event;
     s->wire.user = s;
     s->wire.log = &s->log;
-    s->server_disk.window_known = true; /* new keys: nothing was seen yet */
+    s->server_disk.window_known = true; /* new keys: nothing received under them */
     for (unsigned life = 0; life < LIVES; life++) {
         known_starts += s->server_disk.window_known;
         begin_life(s, life);
@@ -247,7 +248,7 @@ static void restarts_reuse_no_number_and_accept_no_replay(void **state)
         "%u nonces, %llu s\n",
         s->started, s->completed, s->store_failures, s->half_failures, s->saves, s->replayed, clean_ends,
         (unsigned)s->log.num, (unsigned long long)(s->wire.now / 1000));
-    assert_true(s->completed * 4 >= s->started); /* the run must not pass by doing nothing */
+    assert_true(s->completed * 4 >= s->started); /* a run must complete some requests */
     assert_true(s->store_failures > 20 && s->half_failures > 5 && s->saves > 20 && s->replayed > 200);
     assert_true(clean_ends >= LIVES / 3 && known_starts > 5);
     wire_close(&s->wire);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* powercut: a device with its context in a directory, a peer that never stops, and a disk that keeps only what it was
- * made to keep. Runs are written down call by call; then power is cut before and after each one. Whatever the disk holds
- * afterwards, the directory loads, no number that was on the wire is used again, no request that was accepted is accepted
- * again, and a fresh one is. */
+/* powercut: a device with its context in a directory, a peer that keeps sending, and a disk that keeps only synced
+ * data. Runs are recorded call by call; then power is cut before and after each one. Whatever the disk holds
+ * afterwards, the directory loads, no number already sent is used again, no accepted request is accepted again, and a
+ * fresh one is. */
 #ifndef TEST_POWERCUT_H
 #define TEST_POWERCUT_H
 
-#undef _FORTIFY_SOURCE /* its inline open() would stand in the way of ours */
+#undef _FORTIFY_SOURCE /* its inline open() would conflict with ours */
 #include "disk_calls.h"
 
 #include "sampled.h"
@@ -15,7 +15,7 @@
 
 enum { MAX_NUMBERS = 1 << 16, MAX_ACCEPTED = 512, MAX_DATAGRAM = 256, NEVER = UINT32_MAX >> 1, AGES_AGO = 0 };
 
-/* ---- The wire: what went over it, and how many calls had been made by then ---- */
+/* ---- The wire: datagrams, each with the number of calls made before it ------------------------------------------- */
 
 struct wire {
     uint32_t sent_at[MAX_NUMBERS]; /* by Partial IV of the device */
@@ -25,12 +25,12 @@ struct wire {
         uint8_t datagram[MAX_DATAGRAM];
     } accepted[MAX_ACCEPTED];
     size_t num_accepted;
-    size_t failed; /* steps of the run that came to nothing */
+    size_t failed; /* steps of the run without effect */
 };
 
 static struct wire wire;
-static nacre_context *peer, *prober; /* the prober asks after a cut, with numbers above the peer's */
-static const char *violation;        /* in a run itself, without any cut */
+static nacre_context *peer, *prober; /* the prober sends after a cut, with numbers above the peer's */
+static const char *violation;        /* during a run, without any cut */
 static struct {
     unsigned cuts, states, faults, generations;
 } counted, altogether;
@@ -42,7 +42,7 @@ static void forget_the_wire(void)
     violation = NULL;
 }
 
-/* After a cut behind `calls_done` calls: what came later never was; the rest is long past. */
+/* After a cut that follows `calls_done` calls: later events never happened; earlier ones are long past. */
 static void rewind_the_wire(uint32_t calls_done)
 {
     for (size_t i = 0; i < MAX_NUMBERS; i++)
@@ -54,14 +54,14 @@ static void rewind_the_wire(uint32_t calls_done)
     wire.num_accepted = kept;
 }
 
-/* One opening of the directory. In an examination nothing new goes into the log: numbers must rise, and none may have
- * been used before the cut. */
+/* One opening of the directory. An examination adds nothing to the log: numbers must rise, and none may have been used
+ * before the cut. */
 struct device {
     nacre_directory *dir;
     bool examined;
     uint32_t cut;
     uint64_t above; /* examined: the next number is at least this */
-    bool closed;    /* in good order: what the next opening must find */
+    bool closed;    /* closed in order: the next opening must find this */
     bool closed_known;
     uint64_t closed_next;
     const char *wrong;
@@ -84,8 +84,8 @@ static void on_the_wire(struct device *d, nacre_bytes datagram)
 
 /* ---- What a device does ---- */
 
-/* How the directory is opened: in the newest layout, or in a role of the older one; and whether the other way will do too,
- * as while it is converted. */
+/* How the directory is opened: in the newest layout, or in a role of the legacy one; and whether the other layout is
+ * accepted too, as during a conversion. */
 static nacre_role role;
 static bool either_layout;
 
@@ -140,7 +140,7 @@ static nacre_err receive(struct device *d, nacre_bytes datagram, nacre_request_i
     return err;
 }
 
-/* Every third answer has a number of its own, as notifications have. */
+/* Every third response has a number of its own, as notifications have. */
 static bool respond(struct device *d, nacre_request_id *id, size_t number)
 {
     uint8_t buffer[MAX_DATAGRAM];
@@ -159,7 +159,7 @@ static bool respond(struct device *d, nacre_request_id *id, size_t number)
     return err == NACRE_OK;
 }
 
-/* RFC 8613 B.1.2: the device's 4.01 with Echo; gives the option that the next request must have. */
+/* RFC 8613 B.1.2: the device's 4.01 with Echo; gives the option for the next request. */
 static bool challenge(struct device *d, nacre_context *asker, nacre_bytes request, nacre_request_id *at_device,
                       const nacre_request_id *at_asker, nacre_buf echo, nacre_bytes *echo_option)
 {
@@ -193,7 +193,7 @@ static void note_accepted(nacre_bytes datagram)
     memcpy(a->datagram, datagram.ptr, datagram.len);
 }
 
-/* A request of `asker`, and once more with Echo when the device wants that. */
+/* A request of `asker`, repeated with Echo if the device challenges. */
 static bool request(struct device *d, nacre_context *asker)
 {
     uint8_t buffer[MAX_DATAGRAM], echo[32];
@@ -214,7 +214,7 @@ static bool request(struct device *d, nacre_context *asker)
     return false;
 }
 
-/* What was accepted before the cut comes again. */
+/* Replays a request that was accepted before the cut. */
 static void replay_all(struct device *d)
 {
     nacre_request_id id;
@@ -241,7 +241,7 @@ static const char *examine(const char *path, uint32_t cut)
         replay_all(&d);
         if (d.wrong == NULL && !request(&d, prober)) d.wrong = "a fresh request was not accepted";
         replay_all(&d);
-        for (int i = 0; i < (opening == 0 ? 12 : 1) && d.wrong == NULL; i++) /* over a chunk's end */
+        for (int i = 0; i < (opening == 0 ? 12 : 1) && d.wrong == NULL; i++) /* crosses the end of a chunk */
             if (!send_one(&d)) d.wrong = "nothing can be sent";
         if (nacre_directory_close(d.dir, &why) != NACRE_OK) return why.text;
     }
@@ -256,7 +256,7 @@ typedef struct step {
     int times;
 } step;
 
-/* As a killed process: descriptors go, and nothing else happens. */
+/* As a killed process: only the descriptors are closed. */
 static void kill_it(struct device *d)
 {
     calls.dead = true;
@@ -287,7 +287,7 @@ static void close_step(struct device *d)
     d->dir = NULL;
 }
 
-/* The true state, in the middle of a life. */
+/* Saves the state during use. */
 static bool save_step(struct device *d)
 {
     nacre_store store = nacre_directory_store(d->dir);
@@ -310,7 +310,7 @@ static void do_step(struct device *d, const step *s, const char *path)
     if (s->kind == CLOSE) close_step(d);
 }
 
-/* Runs on top of what `root` holds, writing down; ends with nothing open. */
+/* Runs on top of the content of `root`, recording; leaves nothing open. */
 static void run(const char *root, const step *steps, size_t num_steps)
 {
     char path[4200];
@@ -327,7 +327,7 @@ static void run(const char *root, const step *steps, size_t num_steps)
 struct directories {
     char *scratch;
     char root[4096], copy[4096], copy_device[4200];
-    disk *fresh, *older; /* directories that were never used */
+    disk *fresh, *older; /* unused directories */
 };
 static struct directories directories;
 
@@ -353,7 +353,7 @@ static void put_fresh(void)
 static int set_up(void **state)
 {
     (void)state;
-    /* Tens of thousands of small folders, of which none must last: memory will do. */
+    /* Tens of thousands of small, short-lived folders: use memory. */
     if (access("/dev/shm", W_OK | X_OK) == 0) setenv("TMPDIR", "/dev/shm", 0);
     directories.scratch = scratch_make();
     snprintf(directories.root, sizeof directories.root, "%s", scratch_path(directories.scratch, "root"));
@@ -387,8 +387,8 @@ static int tear_down(void **state)
 
 /* ---- Power is cut ---- */
 
-/* Cuts behind `cut` calls of the run, on top of `disk_then`: at most about 2 * `limit` states of the disk, and the one of a
- * killed process. Gives what is wrong in one of them. */
+/* Cuts power after `cut` calls of the run, on top of `disk_then`: at most about 2 * `limit` states of the disk, plus
+ * that of a killed process. Returns what is wrong in one of them. */
 static const char *cut_here(const disk *disk_then, size_t cut, unsigned limit, uint64_t seed)
 {
     disk_choice choice;
@@ -405,7 +405,7 @@ static const char *cut_here(const disk *disk_then, size_t cut, unsigned limit, u
     return wrong;
 }
 
-/* Cuts before and after each call of the run that is written down, from call `from` on, `step` apart. */
+/* Cuts before and after every `step`-th call of the recorded run, from call `from` on. */
 static const char *cut_everywhere(const disk *base, size_t from, size_t apart, unsigned limit, unsigned lies)
 {
     static char text[1024];

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* powercut_making_test: power is cut, and calls fail, while directories are made, converted and adopted: afterwards there is
- * one that says the truth, or none that can be opened. */
+/* powercut_making_test: power is cut, and calls fail, while directories are made, converted and adopted: afterwards the
+ * directory holds the true state, or cannot be opened. */
 #include "powercut.h"
 
 /* ---- From one layout to the other ---- */
 
-/* A directory that has been used and closed; gives what the disk holds. */
+/* A directory after use and close; gives the content of the disk. */
 static disk *used_and_closed(nacre_role first)
 {
     static const step steps[] = { { OPEN, 1 }, { SEND, 12 }, { REQUEST, 5 }, { SEND, 3 }, { CLOSE, 1 } };
@@ -50,8 +50,8 @@ static nacre_err convert(const disk *base, fault_kind kind, unsigned at, int err
     return err;
 }
 
-/* Whatever fails and whenever power is cut: one of the two layouts opens, with the true state. */
-static void test_conversion(void **state)
+/* Whichever call fails and whenever power is cut: one of the two layouts opens, with the true state. */
+static void an_interrupted_conversion_leaves_one_true_layout(void **state)
 {
     (void)state;
     for (nacre_role first = NACRE_ROLE_NONE; first <= NACRE_ROLE_SERVER; first += NACRE_ROLE_SERVER) {
@@ -69,7 +69,7 @@ static void test_conversion(void **state)
                     (void)convert(base, kind, at, errors[e]);
                     nothing_wrong(cut_everywhere(base, at % 3, 3, 2, DISK_HONEST));
                 }
-        /* A file system without hard links, where the secret's new name becomes a copy. */
+        /* A file system without hard links: the secret's new name is a copy. */
         unsigned copies = 0;
         for (unsigned at = 1; at <= num_calls; at++) {
             bool copied = convert(base, FAULT_ONCE, at, EPERM) == NACRE_OK && calls.num_ops > num_ops;
@@ -82,7 +82,7 @@ static void test_conversion(void **state)
     report("conversion");
 }
 
-/* ---- A state taken for the right one ---- */
+/* ---- Adopting a state ---- */
 
 static nacre_err adopt(const disk *base, uint64_t next_to_send, fault_kind kind, unsigned at, int error)
 {
@@ -102,8 +102,8 @@ static nacre_err adopt(const disk *base, uint64_t next_to_send, fault_kind kind,
     return err;
 }
 
-/* The old state or the new one: never less than what was used. */
-static void test_adopting(void **state)
+/* The old state or the new one: never below the numbers used. */
+static void an_interrupted_adopt_reuses_no_number(void **state)
 {
     (void)state;
     for (nacre_role first = NACRE_ROLE_NONE; first <= NACRE_ROLE_SERVER; first += NACRE_ROLE_SERVER) {
@@ -129,7 +129,7 @@ struct pair {
     nacre_err client_err, server_err;
 };
 
-/* Opens what is there. What opens must be complete, and both together must be able to talk. */
+/* Opens the directories present. One that opens is complete, and the two can talk to each other. */
 static struct pair open_pair(const char *root)
 {
     nacre_detail why = { "" };
@@ -141,7 +141,7 @@ static struct pair open_pair(const char *root)
     struct pair p = { nacre_directory_open(&client, client_path, test_crypto(), &why),
                       nacre_directory_open(&server, server_path, test_crypto(), &why) };
     counted.states++;
-    /* The state comes before the secret: there is no complete directory whose state is missing. */
+    /* The state is written before the secret: no complete directory lacks its state. */
     assert_null(strstr(why.text, "sequence-required"));
     if (client != NULL) assert_true(scratch_exists(client_path, "sequence.json"));
     if (server != NULL) assert_true(scratch_exists(server_path, "sequence.json"));
@@ -185,7 +185,7 @@ static nacre_err generate(fault_kind kind, unsigned at, int error)
     return err;
 }
 
-static void test_generate_is_cut_at_every_call(void **state)
+static void a_power_cut_during_generate_leaves_no_incomplete_directory(void **state)
 {
     (void)state;
     unsigned one_only = 0;
@@ -212,7 +212,7 @@ static void test_generate_is_cut_at_every_call(void **state)
     report("generate");
 }
 
-/* States of the disk after a power cut, at the very end, in which one of the two can be used. */
+/* States of the disk after a power cut at the very end, in which one of the two directories can be used. */
 static unsigned usable_after_a_cut(void)
 {
     unsigned usable = 0;
@@ -230,7 +230,7 @@ static unsigned usable_after_a_cut(void)
     return usable;
 }
 
-static void test_generate_with_failing_calls(void **state)
+static void a_failing_call_during_generate_leaves_no_incomplete_directory(void **state)
 {
     (void)state;
     unsigned left = 0, back = 0;
@@ -252,23 +252,23 @@ static void test_generate_with_failing_calls(void **state)
                 if (kind == FAULT_STICKY || kind == FAULT_DONE) left += there > 0;
                 else if (there != 0)
                     fail_msg("call %u fails (kind %d) with %s: something is left", at, (int)kind, strerror(errors[e]));
-                if (kind == FAULT_STICKY) continue; /* nothing could be taken away any more */
+                if (kind == FAULT_STICKY) continue; /* nothing could be removed any more */
                 assert_true(p.client_err != NACRE_OK && p.server_err != NACRE_OK);
                 back += usable_after_a_cut();
             }
     print_message(
         "           something left behind, because removing failed too or what was made said it was not: %u\n", left);
-    assert_int_equal(back, 0); /* what was taken away is not there again after a power cut */
+    assert_int_equal(back, 0); /* a removed file does not come back after a power cut */
     report("generate");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_conversion),
-        ROW(test_adopting),
-        ROW(test_generate_is_cut_at_every_call),
-        ROW(test_generate_with_failing_calls),
+        ROW(an_interrupted_conversion_leaves_one_true_layout),
+        ROW(an_interrupted_adopt_reuses_no_number),
+        ROW(a_power_cut_during_generate_leaves_no_incomplete_directory),
+        ROW(a_failing_call_during_generate_leaves_no_incomplete_directory),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     tell_altogether();

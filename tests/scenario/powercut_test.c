@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* powercut_test: power is cut at every call of a life, and each call fails in turn; a disk that lies is noticed. */
+/* powercut_test: power is cut at every call of a life, and each call fails in turn; a disk that ignores syncs is
+ * detected. */
 #include "powercut.h"
 
 static const step long_run[] = {
@@ -28,14 +29,14 @@ static void cut_the_long_run(void)
     nothing_wrong(cut_everywhere(never_used(), 0, 1, SAMPLED ? 4 : 32, DISK_HONEST));
 }
 
-static void test_power_is_cut_at_every_call(void **state)
+static void a_power_cut_at_any_call_leaves_a_correct_state(void **state)
 {
     (void)state;
     cut_the_long_run();
     report("one long run");
 }
 
-static void test_power_is_cut_in_the_legacy_layout(void **state)
+static void a_power_cut_in_the_legacy_layout_leaves_a_correct_state(void **state)
 {
     (void)state;
     role = NACRE_ROLE_SERVER;
@@ -43,8 +44,8 @@ static void test_power_is_cut_in_the_legacy_layout(void **state)
     report("the legacy layout");
 }
 
-/* A disk that does not keep what it was told to keep must be noticed: these are the test's own tests. */
-static void test_a_lying_disk_is_noticed(void **state)
+/* Tests of the test: a disk that ignores syncs must be detected. */
+static void a_disk_that_ignores_syncs_is_detected(void **state)
 {
     (void)state;
     static const struct {
@@ -73,16 +74,16 @@ static void test_a_lying_disk_is_noticed(void **state)
     }
 }
 
-/* The window's part of it, alone: a folder that is not synced gives the old state back, which would let a replay in, were it
- * not that DIR/lock has counted further. */
-static void test_a_lying_disk_gives_an_old_window_back(void **state)
+/* The window alone: an unsynced folder brings the old state back, which would accept a replay if DIR/lock had not
+ * counted further. */
+static void an_unsynced_directory_brings_an_old_window_back(void **state)
 {
     (void)state;
     static const step only_requested[] = { { OPEN, 1 }, { REQUEST, 2 }, { CLOSE, 1 }, { OPEN, 1 }, { REQUEST, 2 } };
     put_fresh();
     calls_begin(directories.root, directories.fresh);
     run(directories.root, only_requested, COUNT(only_requested));
-    for (size_t i = 0; i < MAX_NUMBERS; i++) wire.sent_at[i] = NEVER; /* look at replays only */
+    for (size_t i = 0; i < MAX_NUMBERS; i++) wire.sent_at[i] = NEVER; /* check replays only */
     const char *wrong = cut_everywhere(directories.fresh, 0, 1, 16, DISK_NO_DIR_SYNC);
     assert_non_null(wrong);
     assert_non_null(strstr(wrong, "put back"));
@@ -100,8 +101,8 @@ static unsigned calls_of_short_run(void)
     return calls.calls;
 }
 
-/* Then the run goes on as well as it can; afterwards, and when power is cut at some of the calls behind the failing one,
- * all is as it should be. One failing call costs nothing, for all is tried twice. */
+/* After the failure the run continues as far as it can. Afterwards, and when power is cut at some of the calls that
+ * follow the failing one, the state is correct. One failing call loses nothing: each operation is tried twice. */
 static void fail_at(unsigned at, fault_kind kind, int error)
 {
     static char text[1400];
@@ -120,7 +121,7 @@ static void fail_at(unsigned at, fault_kind kind, int error)
     fail_msg("%s", text);
 }
 
-static void test_every_call_fails(void **state)
+static void any_failing_call_leaves_a_correct_state(void **state)
 {
     (void)state;
     unsigned num_calls = calls_of_short_run();
@@ -136,7 +137,7 @@ static void test_every_call_fails(void **state)
     report("failing calls");
 }
 
-/* ---- Life after life: what a cut left is used, and cut again ---- */
+/* ---- Life after life: each continues from the state that a cut left, and is cut again ---------------------------- */
 
 static void random_life(uint64_t *seed)
 {
@@ -161,7 +162,7 @@ static void random_life(uint64_t *seed)
     counted.faults += calls.fault.hit;
 }
 
-/* Cuts somewhere, by power or by killing; the folder and the disk then are what the next life starts from. */
+/* Cuts power or kills at some call; the next life starts from the folder and the disk as they are then. */
 static disk *cut_and_keep(disk *base, uint64_t *seed)
 {
     disk_choice choice;
@@ -178,7 +179,7 @@ static disk *cut_and_keep(disk *base, uint64_t *seed)
     return disk_load(directories.root);
 }
 
-static void test_life_after_life(void **state)
+static void repeated_power_cuts_leave_a_correct_state(void **state)
 {
     (void)state;
     for (uint64_t first = 1; first <= (SAMPLED ? 12 : 120); first++) {
@@ -206,9 +207,12 @@ static void test_life_after_life(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_power_is_cut_at_every_call), ROW(test_power_is_cut_in_the_legacy_layout),
-        ROW(test_a_lying_disk_is_noticed),    ROW(test_a_lying_disk_gives_an_old_window_back),
-        ROW(test_every_call_fails),           ROW(test_life_after_life),
+        ROW(a_power_cut_at_any_call_leaves_a_correct_state),
+        ROW(a_power_cut_in_the_legacy_layout_leaves_a_correct_state),
+        ROW(a_disk_that_ignores_syncs_is_detected),
+        ROW(an_unsynced_directory_brings_an_old_window_back),
+        ROW(any_failing_call_leaves_a_correct_state),
+        ROW(repeated_power_cuts_leave_a_correct_state),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     tell_altogether();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* raw: a client made of messages alone, for tests of the side that answers: it sends whatever a test wants, under any
- * token and MID, and reads what comes back, without an endpoint of its own that would do the right thing. */
+/* raw: a client of hand-made messages, for tests of the server side: it sends any message, under any token and MID, and
+ * reads the responses, without an endpoint that would follow the protocol. */
 #ifndef NACRE_TESTS_RAW_H
 #define NACRE_TESTS_RAW_H
 
@@ -10,11 +10,11 @@ typedef struct raw {
     party *server;
     nacre_address address;
     nacre_crypto crypto;
-    nacre_context *ctx;  /* NULL: in clear */
+    nacre_context *ctx;  /* NULL: unprotected */
     nacre_request_id id; /* of the last request */
-    uint16_t mid;        /* of the last message */
+    uint16_t mid;        /* of the last message sent */
     nacre_bytes token;
-    uint8_t memory[MAX_DATAGRAM]; /* of what was read last */
+    uint8_t memory[MAX_DATAGRAM]; /* of the last message read */
     nacre_response_info info;     /* … and its Partial IV */
 } raw;
 
@@ -29,7 +29,7 @@ static inline raw raw_open(pair *p, nacre_context *ctx)
                   .token = NACRE_ARRAY(token) };
 }
 
-/* Options of a request: Observe (none below 0), one path segment (none when NULL), No-Response (none below 0). */
+/* Options of a request: Observe (absent below 0), one path segment (absent when NULL), No-Response (absent below 0). */
 static inline nacre_bytes raw_options(int observe, const char *path, int no_response)
 {
     static uint8_t memory[4][256];
@@ -52,7 +52,7 @@ static inline void raw_give(raw *r, const datagram *d, uint64_t now)
     assert_int_equal(nacre_endpoint_receive_many(r->server->ep, &in, 1, now), 1);
 }
 
-/* A request under the next MID, written into `d`. */
+/* Builds a request under the next MID in `d`. */
 static inline void raw_write(raw *r, datagram *d, uint8_t type, uint8_t code, nacre_bytes options)
 {
     const nacre_message m = { .type = type, .code = code, .mid = ++r->mid, .token = r->token, .options = options };
@@ -64,7 +64,7 @@ static inline void raw_write(raw *r, datagram *d, uint8_t type, uint8_t code, na
     d->len = out.len;
 }
 
-/* The same, and it goes. */
+/* Builds and sends it. */
 static inline void raw_request(raw *r, datagram *d, uint8_t type, uint8_t code, nacre_bytes options, uint64_t now)
 {
     raw_write(r, d, type, code, options);
@@ -84,7 +84,7 @@ static inline void raw_empty(raw *r, uint8_t type, uint16_t mid, uint64_t now)
     raw_give(r, &d, now);
 }
 
-/* Takes the next datagram from the server; its header. */
+/* Takes the server's next datagram and parses its header. */
 static inline nacre_message raw_take(raw *r, datagram *d, uint64_t now)
 {
     assert_true(party_take(r->server, d, now));
@@ -92,7 +92,7 @@ static inline nacre_message raw_take(raw *r, datagram *d, uint64_t now)
     return datagram_message(d);
 }
 
-/* What it says to the request `id`. */
+/* Decrypts it as a response to the request `id`. */
 static inline nacre_message raw_read_as(raw *r, const nacre_request_id *id, const datagram *d)
 {
     const nacre_message outer = datagram_message(d);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* rederivation_test: two clients and a server that agree on new keys again and again (RFC 8613 B.2), over a wire that loses,
- * doubles, delays and reorders, while each of them forgets the keys it had now and then. Whatever the weather (B24):
- *  - each request ends in exactly one event, and is handled at most once;
- *  - an answer is the one to this very request, under a context that the renewal has;
- *  - forgetting is got over: most requests are answered, and the last of all is;
- *  - in the end no endpoint holds anything that wants time. */
+/* rederivation_test: two clients and a server derive new keys again and again (RFC 8613 B.2), over a link that loses,
+ * duplicates, delays and reorders, while each of them forgets its keys now and then. Under all network conditions
+ * (B24):
+ * - each request ends in exactly one event, and is handled at most once;
+ * - a response belongs to its request, under a context that the rederivation holds;
+ * - lost keys are recovered from: most requests get a response, and the last of all does;
+ * - at the end no endpoint has a pending timer. */
 #include "rederiving.h"
 
 enum { MAX_RECORDS = 600 };
@@ -69,7 +70,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
     }
     assert_int_equal(event->kind, NACRE_EVENT_FAILED);
     if (event->err == NACRE_ERR_UNAUTHENTICATED)
-        nacre_endpoint_rederive(p->ep, &s->ours[client].rederivation); /* it believes that */
+        nacre_endpoint_rederive(p->ep, &s->ours[client].rederivation); /* the client's belief */
     else assert_true(event->err == NACRE_ERR_TIMEOUT || event->err == NACRE_ERR_NO_CONTEXT);
 }
 
@@ -130,7 +131,7 @@ static void play(const char *name, network sky, unsigned least_completed, uint64
     assert_true(s->completed * 100 >= least_completed * s->started);
     s->wire.network = (network){ 0, 0, 0, 1, 5 };
     for (unsigned client = 0; client < 2;
-         client++) { /* in good weather the first may find that the server forgot; not the second */
+         client++) { /* without loss the first may find that the server forgot; the second may not */
         for (int i = 0; i < 2; i++) {
             const unsigned before = s->completed;
             start_one(s, client, NACRE_CON);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* rederiving: parties that agree on fresh contexts by RFC 8613 B.2. */
+/* rederiving: parties that derive fresh contexts by RFC 8613 B.2. */
 #ifndef NACRE_TESTS_REDERIVING_H
 #define NACRE_TESTS_REDERIVING_H
 
@@ -89,7 +89,7 @@ static inline void expect_rederived(party *p, const rederiving *r)
     assert_int_equal(nacre_context_id_context(event.context).len, NACRE_REDERIVE_R2 + NACRE_REDERIVE_NONCE);
 }
 
-/* The client has asked: the four messages, of which it keeps copies, up to both sides' news. */
+/* The client has sent its request: runs the four messages, keeping copies, up to both sides' events. */
 static inline void renew_over(rederiving_pair *p, datagram m[4], uint64_t now)
 {
     for (int i = 0; i < 4; i++) {

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* registration: an observation by a client of the endpoint, against a server made by hand out of the core, for tests: it can do
- * what no server should: notify out of order, twice, late, forged, and without protection. */
+/* registration: an endpoint's client observes a hand-made server, which can misbehave: notify out of order, twice,
+ * late, forged, and unprotected. */
 #ifndef NACRE_TESTS_REGISTRATION_H
 #define NACRE_TESTS_REGISTRATION_H
 
 #include "world.h"
 
-/* The server: what it holds of one registration. */
+/* The server's state of one registration. */
 typedef struct observed {
     pair p;
     nacre_exchange exchange;
     nacre_request_id id, older; /* of the last request, and of the one before */
     uint8_t token[8];
     uint8_t code, type; /* the last request's */
-    uint16_t mid;       /* the same */
+    uint16_t mid;       /* likewise */
     int observe;        /* its Observe value; -1: none */
     bool has_echo;
     uint16_t next_mid;
@@ -30,7 +30,7 @@ static inline void start_observing(observed *o, uint8_t type, const nacre_reques
                      NACRE_OK);
 }
 
-/* Takes the client's request, as a server would. */
+/* Receives the client's request as a server does. */
 static inline void take(observed *o, uint64_t now)
 {
     datagram d;
@@ -63,7 +63,7 @@ static inline void open_observed(observed *o, const nacre_endpoint_config *confi
     o->next_mid = 1000;
 }
 
-/* Registered, but not yet answered. */
+/* Registered, not answered yet. */
 static inline void register_one(observed *o, const nacre_endpoint_config *config, bool plain, uint64_t now)
 {
     open_observed(o, config, plain);
@@ -73,18 +73,18 @@ static inline void register_one(observed *o, const nacre_endpoint_config *config
     assert_int_equal(o->code, NACRE_GET);
 }
 
-/* What the server says; all zero is a piggybacked 2.05 with Observe and the request's nonce. */
+/* What the server sends; all zero is a piggybacked 2.05 with Observe under the request's nonce. */
 typedef struct saying {
     const char *text;
     uint8_t type; /* 0: ACK; otherwise type + 1 */
     uint8_t code;
     bool no_observe;
-    uint32_t observe; /* plain: the value */
+    uint32_t observe; /* unprotected: the value */
     int max_age;      /* -1: 0; 0: none */
     bool new_piv;
-    bool older; /* answers the request before the last */
+    bool older; /* responds to the request before the last */
     const char *echo;
-    uint16_t option;    /* one more, empty */
+    uint16_t option;    /* an extra empty one */
     const char *block2; /* one byte; with an ETag */
 } saying;
 
@@ -158,7 +158,7 @@ static inline void expect_nothing(observed *o, uint64_t now)
 
 enum { CON = NACRE_CON + 1, NON = NACRE_NON + 1 };
 
-/* Registered, and told "one". */
+/* Registered, and notified of "one". */
 static inline void observe_one(observed *o, const nacre_endpoint_config *config, bool plain, uint64_t now)
 {
     register_one(o, config, plain, now);

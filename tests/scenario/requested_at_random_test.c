@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The side that requests, under an application, a store, a peer and a network that do anything in any order, with pools of a few
- * places and forged ACK, RST and oversized datagrams among what comes: what must hold is that nothing is touched that is not
- * there (AddressSanitizer sees it), that each exchange has one end and no event after it, that no number protects two requests,
- * and that when it is over nothing is held, waits or has a timer. */
+/* The requesting side under an application, a store, a peer and a network that act at random, with pools of a few
+ * entries and forged ACK, RST and oversized datagrams. No freed or foreign memory is touched (AddressSanitizer checks),
+ * each exchange has one end and no later event, no number protects two requests, and at the end no entry, wait or timer
+ * remains. */
 #include "world.h"
 
 #include "endpoint/endpoint_struct.h"
@@ -13,12 +13,12 @@ static struct {
     pair pair;
     nacre_context *ours[CONTEXTS + 1]; /* the last one: none */
     bool removed[CONTEXTS];
-    datagram sent[KEPT], back[KEPT]; /* some of what the client and the server have sent */
+    datagram sent[KEPT], back[KEPT]; /* some datagrams that the client and the server sent */
     size_t num_sent, num_back;
-    nacre_exchange open[OPEN]; /* of the client */
+    nacre_exchange open[OPEN]; /* the client's */
     size_t num_open;
     nacre_exchange requests[OPEN];
-    nacre_observer observers[OPEN]; /* of the server */
+    nacre_observer observers[OPEN]; /* the server's */
     size_t num_requests, num_observers;
     nonce_log log;
     chance chance;
@@ -30,7 +30,7 @@ static size_t pick(size_t num)
     return (size_t)(draw(&w.chance) % num);
 }
 
-/* The last one, nearly always. */
+/* Mostly the latest one. */
 static size_t pick_late(size_t num)
 {
     return pick(4) ? num - 1 : pick(num);
@@ -58,7 +58,7 @@ static void client_events(bool store_works)
     for (nacre_event event; nacre_endpoint_next_event(w.pair.client.ep, &event);) {
         switch (event.kind) {
         case NACRE_EVENT_PERSIST:
-            if (!store_works && percent(&w.chance, 30)) continue; /* it takes its time */
+            if (!store_works && percent(&w.chance, 30)) continue; /* the store confirms later */
             if (store_works || percent(&w.chance, 70)) serve_store(event.context);
             nacre_endpoint_confirmed(w.pair.client.ep, event.context,
                                      store_works || percent(&w.chance, 90) ? NACRE_OK : NACRE_ERR_FILE);
@@ -108,7 +108,7 @@ static void stop_something(void)
         nacre_endpoint_give_up(w.pair.client.ep, exchange);
     } else {
         const nacre_err err = nacre_endpoint_unobserve(w.pair.client.ep, exchange);
-        (void)err; /* whatever it is */
+        (void)err; /* of any kind */
     }
 }
 
@@ -204,7 +204,7 @@ static void server_sends(void)
     while (party_take(&w.pair.server, &d, w.now)) keep_datagram(w.back, &w.num_back, &d);
 }
 
-/* What the server sent, in any order, more than once or cut short. */
+/* Delivers datagrams of the server in any order, repeated or cut short. */
 static void client_hears(void)
 {
     if (w.num_back == 0) return;
@@ -217,7 +217,7 @@ static void client_hears(void)
     assert_int_equal(party_receive(&w.pair.client, &in, 1, w.now), 1);
 }
 
-/* An ACK, a RST or an response in clear to something that was sent or, by its message ID, will be. */
+/* An ACK, a RST or an unprotected response to a message sent, or to a predicted message ID. */
 static void client_hears_forged(void)
 {
     static const uint8_t codes[] = { NACRE_EMPTY, NACRE_EMPTY, NACRE_UNAUTHORIZED, NACRE_UNAVAILABLE, NACRE_CONTENT };
@@ -297,7 +297,7 @@ static void do_something(void)
     if (pick(2)) client_events(false);
 }
 
-/* The peer is removed, the store works, observations are left, and so much time goes by that nothing waits any more. */
+/* The peer is removed, the store works, observations are cancelled, and time passes until nothing waits any more. */
 static void come_to_rest(void)
 {
     for (int round = 0; round < 100; round++) {
@@ -309,7 +309,7 @@ static void come_to_rest(void)
         client_events(true);
         for (size_t i = 0; i < w.num_open; i++) {
             const nacre_err err = nacre_endpoint_unobserve(w.pair.client.ep, w.open[i]);
-            (void)err; /* it need not be one */
+            (void)err; /* may be invalid */
         }
         client_sends(100);
         w.now += 100000;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* restored_backup_test: snapshots of a directory, copied or made of hard links, are put back at random, as a whole or
- * sequence.json alone, while it is used, closed and killed. What is refused is adopted, and no number is sent twice. */
+/* restored_backup_test: snapshots of a directory, by copy or by hard links, are put back at random, as a whole or
+ * sequence.json alone, while it is used, closed and killed. A refused state is adopted, and no number is sent twice. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 enum { SLOTS = 1 << 16, SEEDS = 20, STEPS = 80, SNAPSHOTS = 4 };
 
 typedef struct world {
-    uint64_t sent[SLOTS]; /* number + 1, hashed; shared with the children that are killed */
+    uint64_t sent[SLOTS]; /* number + 1, hashed; shared with child processes that are killed */
     unsigned numbers, twice;
 } world;
 
@@ -37,7 +37,7 @@ static void on_the_wire(uint64_t number)
     w->numbers++;
 }
 
-/* ---- Using it ---- */
+/* ---- Use ---- */
 
 static nacre_directory *open_or_adopt(void)
 {
@@ -117,7 +117,7 @@ static void take(unsigned number, bool linked)
     copy_all(dir_path, path, linked);
 }
 
-/* The whole directory is put in the place of the one in use, or sequence.json alone is. */
+/* Puts back the whole directory, or sequence.json alone. */
 static void put_back(unsigned number, bool whole, bool linked)
 {
     char path[4300];
@@ -147,7 +147,7 @@ static void step(uint64_t *seed)
     }
 }
 
-/* Where the file system does not keep what tells a copy, one is not noticed (nacre_mark). */
+/* On a file system without the metadata that identifies a copy, a copy is not detected (nacre_mark). */
 static bool tells_copies(void)
 {
     char *text = scratch_read(dir_path, "sequence.json");
@@ -169,7 +169,7 @@ static void no_number_is_used_twice_whatever_is_put_back(void **state)
         scratch_write(dir_path, "secret.json", "{\"secret_hex\": \"0102030405060708090a0b0c0d0e0f10\"}");
         scratch_write(dir_path, "settings.json", "{\"sender-id_hex\": \"01\", \"recipient-id_hex\": \"\"}");
         memset(w, 0, sizeof *w);
-        use_it(1, false); /* before its first use nothing tells a copy from the directory: store.h */
+        use_it(1, false); /* before its first use a directory cannot be told from a copy: store.h */
         if (!tells_copies()) skip();
         for (int i = 0; i < STEPS; i++) {
             step(&seed);

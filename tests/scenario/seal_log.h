@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* seal_log: a provider that remembers each key and nonce that it sealed with, and fails the test when one comes again. That
- * sees what no datagram shows: messages that were sealed and never sent, and both sides of a proxy, where tokens change. */
+/* seal_log: a provider that records each key and nonce used for encryption and fails the test on a repetition. This
+ * includes messages that are encrypted and never sent, and both sides of a proxy, where tokens change. */
 #ifndef NACRE_TESTS_SEAL_LOG_H
 #define NACRE_TESTS_SEAL_LOG_H
 
@@ -12,8 +12,8 @@ typedef struct seal_row {
     uint8_t nonce[NACRE_MAX_NONCE];
 } seal_row;
 typedef struct seal_log {
-    nacre_crypto_ops ops;       /* put this into a party's configuration: crypto.ops */
-    const nacre_crypto_ops *at; /* the real ones */
+    nacre_crypto_ops ops;       /* for a party's configuration: crypto.ops */
+    const nacre_crypto_ops *at; /* the wrapped operations */
     seal_row rows[SEAL_ROWS];
     size_t num;
 } seal_log;
@@ -37,7 +37,7 @@ static inline void seal_log_seal(const nacre_crypto *crypto, nacre_aead_job *con
     encryptions.at->seal_many(crypto, jobs, num_jobs);
 }
 
-/* Begins anew: with keys of the last run at the same places nothing would fit. */
+/* Clears the log: keys of the last run at the same addresses would not match. */
 static inline const nacre_crypto_ops *seal_log_begin(void)
 {
     nacre_crypto real;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The side that answers, under an application and a network that do anything in any order, with pools of a few places: what
- * must hold is that nothing is touched that is not there (AddressSanitizer sees it), that each observer has one end, and
- * that when it is over every place has come back. */
+/* The serving side under an application and a network that act at random, with pools of a few entries. No freed or
+ * foreign memory is touched (AddressSanitizer checks), each observer has one end, and at the end every pool entry is
+ * free. */
 #include "raw.h"
 
 #include "endpoint/endpoint_struct.h"
@@ -15,12 +15,12 @@ typedef struct open_exchange {
 
 static struct {
     pair pair;
-    nacre_context *ours[CONTEXTS + 1], *theirs[CONTEXTS + 1]; /* the last pair is no pair: in clear */
+    nacre_context *ours[CONTEXTS + 1], *theirs[CONTEXTS + 1]; /* the last pair is none: unprotected */
     bool removed[CONTEXTS + 1];
     raw raws[CONTEXTS + 1];
-    datagram sent[OPEN]; /* some of what came from the server */
+    datagram sent[OPEN]; /* some datagrams from the server */
     size_t num_sent;
-    datagram requests[OPEN]; /* some of what went there */
+    datagram requests[OPEN]; /* some datagrams to the server */
     uint8_t from[OPEN];
     size_t num_client_exchanges;
     open_exchange open[OPEN];
@@ -37,7 +37,7 @@ static size_t pick(size_t num)
     return (size_t)(draw(&w.chance) % num);
 }
 
-/* Where one more is kept: those that are to be answered later are not forgotten. */
+/* Stores one more; requests awaiting a separate response are never evicted. */
 static size_t free_entry(void)
 {
     if (w.num_open < OPEN) return w.num_open++;
@@ -166,7 +166,7 @@ static void do_something(void)
     events();
 }
 
-/* Everything is answered or ignored, and so much time goes by that nothing waits any more. */
+/* Every request is answered or ignored, and time passes until nothing waits any more. */
 static void come_to_rest(void)
 {
     for (int round = 0; round < 200; round++) {
@@ -194,7 +194,7 @@ static void every_entry_is_free_again(void)
 {
     nacre_endpoint *ep = w.pair.server.ep;
     raw *r = &w.raws[CONTEXTS];
-    assert_int_equal(w.begun, w.ended + w.dropped + w.num_observers); /* each has one end */
+    assert_int_equal(w.begun, w.ended + w.dropped + w.num_observers); /* each ends once */
     for (size_t i = 0; i < w.num_observers; i++) nacre_endpoint_drop_observer(ep, w.observers[i]);
     static const uint8_t tokens[] = { 11, 12, 13, 14 };
     for (int i = 0; i < OBSERVERS; i++) {
@@ -206,7 +206,7 @@ static void every_entry_is_free_again(void)
         take_something(1);
         expect_quiet(&w.pair.server, w.now);
     }
-    nacre__validate(&ep->validation, &r->address); /* or it would get half of them */
+    nacre__validate(&ep->validation, &r->address); /* otherwise it would get half of them */
     for (int i = 0; i < TRANSMISSIONS + 1; i++)
         assert_int_equal(
             nacre_endpoint_defer_response(ep, raw_requested(r, NACRE_NON, NACRE_GET, NACRE_ABSENT, w.now).exchange),

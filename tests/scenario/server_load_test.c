@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* server_load_test: a server under as many requests as it takes, over a socket that loses some both ways. Every request is
- * answered in the end, every answer verifies and is the one to its own request, and whoever asks again gets the same bytes
- * as before: no answer is made twice.
+/* server_load_test: a server at full load, over a socket that drops datagrams both ways. Every request gets a response,
+ * each response verifies and belongs to its request, and a repeated request gets the same bytes: no response is made
+ * twice.
  *
- * 200,000 requests; NACRE_LOAD_REQUESTS asks for another number. */
+ * 200,000 requests; NACRE_LOAD_REQUESTS sets another number. */
 #include "support.h"
 
 #include <arpa/inet.h>
@@ -20,9 +20,9 @@
 #include <unistd.h>
 
 enum {
-    CONTEXTS = 512, /* in turn, so that no replay window runs away while one request is lost again and again */
+    CONTEXTS = 512, /* round-robin, so that no replay window moves past a request that is lost repeatedly */
     OPEN = 64,
-    LOSS_PERCENT = 2, /* of requests, and of answers */
+    LOSS_PERCENT = 2, /* of requests, and of responses */
     RETRY_MS = 4,
     MAX_DATAGRAM = 256,
 };
@@ -78,7 +78,7 @@ static void make_side(side *s, bool is_client)
 
 /* ---- The server ---- */
 
-/* The answer says which request it is for: the payload, turned round. */
+/* The response identifies its request: its payload, reversed. */
 static void respond(void *user, nacre_endpoint *ep, const nacre_event *event)
 {
     (void)user;
@@ -105,7 +105,7 @@ static void serve(int port_pipe)
     assert_int_equal(nacre_address_resolve(&local, "127.0.0.1:0", 0, &why), NACRE_OK);
     assert_int_equal(nacre_udp_open(&udp, &local, &why), NACRE_OK);
     (void)nacre_udp_use_gso(udp);
-    /* As many answers are remembered as may come between a request and its retransmission. */
+    /* Keeps as many responses as can fall between a request and its retransmission. */
     const nacre_endpoint_config config = { .crypto = *test_crypto(),
                                            .contexts = &table,
                                            .num_server_exchanges = 65535,
@@ -122,10 +122,10 @@ static void serve(int port_pipe)
 /* ---- The client ---- */
 
 typedef struct request {
-    uint32_t number; /* which request of all; its token and its payload */
+    uint32_t number; /* the request's index; also its token and payload */
     nacre_request_id id;
     uint8_t bytes[MAX_DATAGRAM], dropped[MAX_DATAGRAM];
-    size_t len, dropped_len; /* `dropped`: an answer that got lost on its way here, to compare the next one with */
+    size_t len, dropped_len; /* `dropped`: a response lost on its way here, to compare the next one with */
     uint64_t sent_ms;
     bool open;
 } request;
@@ -140,7 +140,7 @@ typedef struct client {
 static void send_it(client *c, request *r)
 {
     r->sent_ms = clock_ms();
-    if (!lost()) (void)send(c->fd, r->bytes, r->len, 0); /* what the system does not take is lost too */
+    if (!lost()) (void)send(c->fd, r->bytes, r->len, 0); /* a failed send counts as lost */
 }
 
 static void start(client *c, request *r)
@@ -171,7 +171,7 @@ static request *find(client *c, nacre_bytes token)
                                                                                                     << 24;
     for (size_t i = 0; i < OPEN; i++)
         if (c->requests[i].open && c->requests[i].number == number) return &c->requests[i];
-    return NULL; /* the second answer to a request that was sent twice */
+    return NULL; /* the second response to a request that was sent twice */
 }
 
 static void take(client *c, const uint8_t *bytes, size_t len)
@@ -181,7 +181,7 @@ static void take(client *c, const uint8_t *bytes, size_t len)
     assert_int_equal(nacre_message_parse(&outer, nacre_bytes_of(bytes, len)), NACRE_OK);
     request *r = find(c, outer.token);
     if (r == NULL) return;
-    if (r->dropped_len != 0) { /* asked again: the same bytes as before */
+    if (r->dropped_len != 0) { /* a repeated request gets the same bytes */
         assert_int_equal(len, r->dropped_len);
         assert_memory_equal(bytes, r->dropped, len);
         c->compared++;
@@ -253,7 +253,7 @@ static void every_request_gets_one_response(void **unused)
     (void)waitpid(server, NULL, 0);
     printf("%u requests answered, %u sent again, %u answers compared with the lost one\n", c.completed, c.resent,
            c.compared);
-    /* the loss took place: two in a hundred each way, and nearly all of the lost answers were compared */
+    /* about two in a hundred were lost each way, and nearly all lost responses were compared */
     assert_true(c.resent > c.total / 50);
     assert_true(c.compared > c.total / 100);
     (void)close(c.fd);

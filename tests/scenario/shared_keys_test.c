@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* shared_keys_test: a sibling of nonce_log_test for what brings contexts together (RFC 8613 3.3, D.4): several ways lead to
- * each key, as a directory, a copy of it, credentials, a context of the program, packs, and a neighbour with another
- * recipient. They are offered to one server in random order; whatever it takes then sends, and no key sees a number twice. */
+/* shared_keys_test: like nonce_log_test, for contexts that share a key (RFC 8613 3.3, D.4). Each key is reachable as a
+ * directory, a copy of it, credentials, a context of the program, packs, and a context with another recipient. They are
+ * offered to one server in random order; the accepted ones send, and no key uses a number twice. */
 #include "../support/lib/blocks.h" /* not the one beside this file */
 #include "io/server/server_internal.h"
 #include "packs.h"
@@ -19,7 +19,7 @@ typedef struct world {
     char *dir;
     nacre_server *server;
     nacre_directory_info infos[KEYS];
-    uint8_t iv[KEYS][NACRE_MAX_NONCE]; /* tells the keys apart */
+    uint8_t iv[KEYS][NACRE_MAX_NONCE]; /* identifies the keys */
     bool sent[KEYS][MAX_NUMBER];
     unsigned num_taken[KEYS], num_sent, num_refused;
 } world;
@@ -29,7 +29,7 @@ static const nacre_crypto *crypto_of(const world *w)
     return &nacre__server_first(w->server)->crypto;
 }
 
-/* ---- The ways ---- */
+/* ---- Ways to add a key ---- */
 
 static const char *path_of(const world *w, unsigned key, way by, const char *suffix)
 {
@@ -124,7 +124,7 @@ static void serve(const world *w, nacre_context *ctx)
     if (key != NULL && key->dir != NULL) assert_ok(nacre_store_serve(&key->store, ctx, NULL));
 }
 
-/* One request; its number must be new to the key. */
+/* One request; its number must be new for the key. */
 static void send(world *w, nacre_context *ctx)
 {
     uint8_t buf[128];
@@ -178,7 +178,7 @@ static void offer_all(world *w, uint64_t *random)
     }
 }
 
-static void no_number_comes_twice_whatever_leads_to_a_key(void **state)
+static void no_number_is_used_twice_however_a_key_is_reached(void **state)
 {
     (void)state;
     uint64_t random = 10;
@@ -201,6 +201,6 @@ static void no_number_comes_twice_whatever_leads_to_a_key(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { TEST(no_number_comes_twice_whatever_leads_to_a_key) };
+    const struct CMUnitTest tests[] = { TEST(no_number_is_used_twice_however_a_key_is_reached) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* A client and a server with a transfer each, and a forward proxy of two endpoints' sides in between, on a network that loses,
- * doubles, delays, reorders, spoils and cuts, on a virtual clock: thousands of short runs that seeds decide. Requests of
- * every sort, large bodies, observations, answers given later; straight or through the proxy, protected or not. Whatever
- * the weather:
- *  - each exchange ends in exactly one outcome, and a protected answer is the one to this request;
- *  - no key and nonce are used twice;
- *  - in the end every place of every pool has come back, in all three.
+/* A client and a server with a transfer each, and a forward proxy between them, on a network that loses, duplicates,
+ * delays, reorders, damages and truncates, on a virtual clock: thousands of short seeded runs. Requests of every kind,
+ * large bodies, observations and separate responses; direct or through the proxy, protected or not. Under all network
+ * conditions:
+ * - each exchange ends in exactly one outcome, and a protected response belongs to its request;
+ * - no key and nonce are used twice;
+ * - at the end every pool entry of all three is free.
  *
- * 2,000 runs; NACRE_SCENARIO_BATCHES asks for another number, NACRE_SCENARIO_SEED for another beginning. */
+ * 2,000 runs; NACRE_SCENARIO_BATCHES sets another number, NACRE_SCENARIO_SEED the first seed. */
 #include "free_entries.h"
 #include "seal_log.h"
 
@@ -19,7 +19,7 @@ typedef struct job {
     uint8_t code;
     bool is_protected, observes, ended;
     unsigned notified;
-    size_t len; /* of its body: what a GET asks for, what the others send */
+    size_t len; /* of its body: requested by a GET, sent by the others */
     uint8_t buf[BUF_SIZE];
 } job;
 
@@ -50,9 +50,9 @@ static unsigned long completed, failed, notified, cancelled, relayed, observed;
         if (!(condition)) fail_msg("seed %llu: %s", (unsigned long long)(s)->seed, #condition);                        \
     } while (0)
 
-/* ---- The server ---------------------------------------------------------------------------------------------------- */
+/* ---- The server -------------------------------------------------------------------------------------------------- */
 
-/* The path says how long the body is that a GET wants; the others get a digest of what they sent. */
+/* The path gives the length of the body that a GET receives; the other methods get a digest of what they sent. */
 static void send_response(stage *s, nacre_exchange exchange, const nacre_message *request)
 {
     uint8_t digest[8];
@@ -101,7 +101,7 @@ static void on_server(stage *s, const nacre_event *event)
     else send_response(s, event->exchange, &event->message);
 }
 
-/* ---- The proxy ------------------------------------------------------------------------------------------------------ */
+/* ---- The proxy --------------------------------------------------------------------------------------------------- */
 
 static void proxy_says(stage *s, nacre_exchange exchange, const nacre_message *response)
 {
@@ -111,7 +111,7 @@ static void proxy_says(stage *s, nacre_exchange exchange, const nacre_message *r
         nacre_endpoint_ignore(s->proxy.ep, exchange);
 }
 
-/* RFC 7252 5.7.2: what was for the proxy comes off; Observe too, for this one observes nothing. */
+/* RFC 7252 5.7.2: options meant for the proxy are removed; Observe too, since this proxy does not observe. */
 static nacre_bytes passed_options(nacre_bytes options, nacre_buf buf)
 {
     nacre_options o;
@@ -169,12 +169,12 @@ static void on_proxy(stage *s, const nacre_event *event)
     h->used = false;
 }
 
-/* ---- The client ----------------------------------------------------------------------------------------------------- */
+/* ---- The client -------------------------------------------------------------------------------------------------- */
 
 static void check_response(const stage *s, const job *j, const nacre_message *message)
 {
     uint64_t hash = plain_hash(nacre_bytes_of(body, j->len));
-    if (j->code == NACRE_FETCH || message->code >> 5 != 2) return; /* those are answered later, by something else */
+    if (j->code == NACRE_FETCH || message->code >> 5 != 2) return; /* those get a separate response */
     if (j->code == NACRE_GET) {
         THAT(s, message->payload.len == j->len);
         THAT(s, j->len == 0 || memcmp(message->payload.ptr, body, j->len) == 0);
@@ -187,7 +187,7 @@ static void check_response(const stage *s, const job *j, const nacre_message *me
 static void on_client(stage *s, const nacre_event *event)
 {
     job *j = event->user;
-    if (event->kind == NACRE_EVENT_REQUEST) { /* an answer whose code was spoilt */
+    if (event->kind == NACRE_EVENT_REQUEST) { /* a response with a damaged code */
         THAT(s, s->spoils && event->context == NULL);
         nacre_transfer_ignore(s->client.transfer, event->exchange);
         return;
@@ -250,7 +250,7 @@ static void start_job(stage *s, job *j)
                      NACRE_OK);
 }
 
-/* ---- A run ---------------------------------------------------------------------------------------------------------- */
+/* ---- A run ------------------------------------------------------------------------------------------------------- */
 
 static void open_all(stage *s)
 {
@@ -293,10 +293,10 @@ static void give_up_observing(stage *s, const job *j)
 {
     if (!j->observes || j->ended) return;
     const nacre_err err = nacre_transfer_unobserve(s->client.transfer, j->exchange);
-    THAT(s, err == NACRE_OK || err == NACRE_ERR_STALE); /* its end may be on its way */
+    THAT(s, err == NACRE_OK || err == NACRE_ERR_STALE); /* its end may be pending */
 }
 
-/* One thing that somebody does besides answering. */
+/* One action other than responding. */
 static void do_something(stage *s)
 {
     const size_t what = (size_t)(draw(&s->chance) % 10);
@@ -308,7 +308,7 @@ static void do_something(stage *s)
     } else if (what < 8 && j->notified > 1) {
         give_up_observing(s, j);
     } else if (what == 8 && !j->ended && percent(&s->chance, 5)) {
-        nacre_event event; /* its end may be on its way */
+        nacre_event event; /* its end may be pending */
         while (nacre_transfer_next_event(s->client.transfer, &event)) on_client(s, &event);
         if (j->ended) return;
         nacre_transfer_cancel(s->client.transfer, j->exchange);
@@ -334,13 +334,14 @@ static void one_run(uint64_t seed)
     for (int i = 0; i < JOBS; i++) start_job(&s, &s.jobs[i]);
     for (int steps = 0; !is_over(&s); steps++) {
         do_something(&s);
-        for (int i = 0; i < JOBS && steps > PATIENCE; i++) give_up_observing(&s, &s.jobs[i]); /* it was enough */
+        for (int i = 0; i < JOBS && steps > PATIENCE; i++)
+            give_up_observing(&s, &s.jobs[i]); /* the observation is over */
         if (!wire_step(&s.wire) && s.num_deferred == 0 && !is_over(&s))
             fail_msg("seed %llu: nothing goes on", (unsigned long long)seed);
         THAT(&s, steps < 100000);
     }
     while (s.num_deferred > 0) respond_separately(&s);
-    while (wire_step(&s.wire)) /* what is in the air, and what waits for a late duplicate */
+    while (wire_step(&s.wire)) /* datagrams in flight, and waits for late duplicates */
         while (s.num_deferred > 0) respond_separately(&s);
     expect_quiet(&s.client, s.wire.now);
     assert_all_entries_are_free(&s.client);
@@ -359,7 +360,7 @@ static uint64_t number_from(const char *name, uint64_t otherwise)
     return text != NULL ? strtoull(text, NULL, 10) : otherwise;
 }
 
-static void thousands_of_rounds(void **state)
+static void each_exchange_ends_once_and_frees_its_entries(void **state)
 {
     const uint64_t num_rounds = number_from("NACRE_SCENARIO_RUNS", 2000), first = number_from("NACRE_SCENARIO_SEED", 1);
     (void)state;
@@ -369,13 +370,13 @@ static void thousands_of_rounds(void **state)
         "%lu answered, %lu failed, %lu cancelled; %lu notifications of %lu observers; %lu through the proxy\n",
         completed, failed, cancelled, notified, observed, relayed);
     assert_int_equal(completed + failed + cancelled, num_rounds * JOBS);
-    if (num_rounds < 100) return; /* else: the runs must not pass by doing nothing */
+    if (num_rounds < 100) return; /* the runs must exercise each of these */
     assert_true(completed > num_rounds * JOBS / 2 && failed > 0 && cancelled > 0);
     assert_true(notified > num_rounds / 4 && relayed > num_rounds);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(thousands_of_rounds) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(each_exchange_ends_once_and_frees_its_entries) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

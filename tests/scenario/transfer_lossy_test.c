@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* Two transfers over a network that loses, doubles, delays and reorders, in thousands of runs that seeds decide: every body
- * arrives whole or its exchange ends in one error, never in two, and no nonce is used twice. */
+/* Two transfers over a network that loses, duplicates, delays and reorders, in thousands of seeded runs: every body
+ * arrives whole or its exchange ends in exactly one error, and no nonce is used twice. */
 #include "world.h"
 
 enum { ROUNDS = 2500, BODIES = 4, MAX_BODY = 6000 };
@@ -22,7 +22,7 @@ typedef struct run {
 static uint8_t bodies[BODIES][MAX_BODY];
 static unsigned long whole, failed, refused;
 
-/* Each body says which one it is, so that a mix of two would show. */
+/* Each body identifies itself, so that mixed blocks are detected. */
 static void fill(chance *c, int index, size_t len)
 {
     chance_fill(c, bodies[index], len);
@@ -40,7 +40,7 @@ static void serve(run *r, party *p, const nacre_event *event)
 {
     nacre_message response = { .code = NACRE_CHANGED, .payload = event->message.payload };
     r->requests++;
-    if (event->context == NULL) { /* spoilt so that it shows no OSCORE option any more */
+    if (event->context == NULL) { /* damaged: the OSCORE option is gone */
         nacre_transfer_ignore(p->transfer, event->exchange);
         return;
     }
@@ -123,11 +123,11 @@ static void one_run(uint64_t seed, nonce_log *log)
     w.chance.state = seed;
     w.network = (network){ .loss = (unsigned)(draw(&c) % 30), .doubling = (unsigned)(draw(&c) % 20), .max_delay = 200 };
     w.network.spoiling = percent(&c, 20) ? 5 : 0;
-    if (w.network.spoiling > 0) w.log = NULL; /* it finds requests by their tokens, which may be spoilt */
+    if (w.network.spoiling > 0) w.log = NULL; /* it finds requests by token, which may be damaged */
     for (int i = 0; i < BODIES; i++) start_job(&p, &r, &c, i);
     while (num_open(&r) > 0)
         if (!wire_step(&w) && num_open(&r) > 0) fail_msg("seed %llu: nothing goes on", (unsigned long long)seed);
-    for (int i = 0; i < 20; i++) (void)wire_step(&w); /* what is still in the air */
+    for (int i = 0; i < 20; i++) (void)wire_step(&w); /* datagrams in flight */
     for (int i = 0; i < BODIES; i++)
         if (r.jobs[i].ends != 1)
             fail_msg("seed %llu: body %d ended %u times", (unsigned long long)seed, i, r.jobs[i].ends);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* workers_test: several threads serve one port and share their contexts, one of which is used from many addresses at once: it
- * stays one context, with one window and one row of numbers; stores are served, observers hear of what happened on another
- * thread, and all end together. To be run under ThreadSanitizer too. */
+/* workers_test: several threads serve one port and share their contexts. A context used from many addresses at once
+ * stays one context, with one window and one sequence of numbers; stores are served, observers are notified of changes
+ * made on another thread, and all threads end together. Also meant for ThreadSanitizer. */
 #include "scratch.h"
 #include "support.h"
 
@@ -68,7 +68,7 @@ static const nacre_resource resources[] = {
     { .path = "/observed", .handler = observed, .flags = NACRE_RESOURCE_OBSERVABLE },
 };
 
-/* ---- One context from many addresses --------------------------------------------------------------------------------- */
+/* ---- One context from many addresses ----------------------------------------------------------------------------- */
 
 typedef struct asker {
     int fd[SOCKETS];
@@ -88,7 +88,7 @@ static nacre_message path_request(uint8_t code, const char *path, nacre_bytes to
     return m;
 }
 
-/* Receives one datagram on a socket; false when none comes within a second. */
+/* Receives one datagram; false if none arrives within a second. */
 static bool receive(int fd, uint8_t bytes[MAX_DATAGRAM], nacre_message *m)
 {
     struct pollfd wait = { .fd = fd, .events = POLLIN };
@@ -110,7 +110,8 @@ static void send_request(const asker *a, int socket, const nacre_message *plain,
     assert_int_equal(send(a->fd[socket], out.ptr, out.len, 0), out.len);
 }
 
-/* One request from each socket at once, then their answers; then each datagram once more as another message (a replay). */
+/* One request from each socket at once, then the responses; then each datagram again under another message ID (a
+ * replay). */
 static void a_round(const asker *a, uint16_t mid, unsigned *replays)
 {
     static uint8_t sent[SOCKETS][MAX_DATAGRAM];
@@ -126,7 +127,7 @@ static void a_round(const asker *a, uint16_t mid, unsigned *replays)
         assert_true(receive(a->fd[i], back, &outer));
         nacre_err err =
             nacre_unprotect_response(a->ctx, test_crypto(), &ids[i], &plain, NULL, NACRE_BUF(plain_buf), &outer);
-        if (err == NACRE_OK && plain.code == NACRE_UNAUTHORIZED) continue; /* Echo, after a restart: not here */
+        if (err == NACRE_OK && plain.code == NACRE_UNAUTHORIZED) continue; /* Echo, after a restart: not in this test */
         assert_err(err, NACRE_OK);
         assert_int_equal(plain.code, NACRE_CONTENT);
     }
@@ -164,10 +165,10 @@ static void wait_until_served(const asker *a)
     uint8_t buf[16];
     assert_ok(nacre_message_write(&get, &out, NACRE_BUF(buf)));
     assert_int_equal(send(a->fd[0], out.ptr, out.len, 0), out.len);
-    assert_true(receive(a->fd[0], back, &m)); /* 4.04, in clear */
+    assert_true(receive(a->fd[0], back, &m)); /* 4.04, unprotected */
 }
 
-static void one_context_many_threads(void **state)
+static void one_context_is_shared_by_many_threads(void **state)
 {
     nacre_detail why = { { 0 } };
     nacre_directory *dir;
@@ -192,11 +193,11 @@ static void one_context_many_threads(void **state)
     for (unsigned round = 0; round < ROUNDS; round++) {
         a_round(&a, (uint16_t)(2 + round), &replays);
     }
-    assert_int_equal(atomic_load(&handled), ROUNDS * SOCKETS); /* each once, and no replay among them */
+    assert_int_equal(atomic_load(&handled), ROUNDS * SOCKETS); /* each request once, and no replay */
     assert_int_equal(replays, ROUNDS * SOCKETS);
-    assert_true(atomic_load(&num_known) > 1); /* the system did spread twelve addresses over three threads */
+    assert_true(atomic_load(&num_known) > 1); /* the system spread twelve addresses over three threads */
 
-    /* Every socket observes; one of them changes the resource; all hear of it. */
+    /* Every socket observes; one of them changes the resource; all are notified. */
     uint8_t buf[64], sent[MAX_DATAGRAM], back[MAX_DATAGRAM], plain_buf[MAX_DATAGRAM];
     size_t len;
     nacre_request_id ids[SOCKETS], put;
@@ -213,7 +214,7 @@ static void one_context_many_threads(void **state)
     for (int i = 0; i < SOCKETS; i++)
         for (bool told = false; !told;) {
             assert_true(receive(a.fd[i], back, &outer));
-            if (outer.token.len != 3 || memcmp(outer.token.ptr, "obs", 3) != 0) continue; /* the answer to the PUT */
+            if (outer.token.len != 3 || memcmp(outer.token.ptr, "obs", 3) != 0) continue; /* the response to the PUT */
             assert_ok(
                 nacre_unprotect_response(a.ctx, test_crypto(), &ids[i], &plain, NULL, NACRE_BUF(plain_buf), &outer));
             assert_int_equal(plain.payload.len, 1);
@@ -229,11 +230,11 @@ static void one_context_many_threads(void **state)
     scratch_remove(scratch);
 }
 
-/* ---- Contexts of the program ------------------------------------------------------------------------------------------ */
+/* ---- Contexts of the program ------------------------------------------------------------------------------------- */
 
-/* Twelve contexts that the program opened, one for each socket: whichever thread gets a context's first request has to ask
- * its store, for the window is given up before that is accepted (RFC 8613 B.1.2). */
-static void stores_of_the_program(void **state)
+/* Twelve contexts opened by the program, one per socket: the thread that receives a context's first request must call
+ * its store, because the window is made unknown before the request is accepted (RFC 8613 B.1.2). */
+static void stores_of_the_program_are_served_by_any_worker(void **state)
 {
     nacre_detail why = { { 0 } };
     nacre_directory *clients[SOCKETS], *servers[SOCKETS];
@@ -290,8 +291,8 @@ static void stores_of_the_program(void **state)
     scratch_remove(scratch);
 }
 
-/* Keys that another provider prepared would verify nothing, and every request would go unanswered. */
-static void contexts_of_another_provider(void **state)
+/* Keys prepared by another provider would verify nothing, and every request would get no response. */
+static void contexts_of_another_provider_are_refused(void **state)
 {
     nacre_detail why = { { 0 } };
     nacre_crypto crypto;
@@ -321,9 +322,9 @@ static void contexts_of_another_provider(void **state)
     scratch_remove(scratch);
 }
 
-/* ---- What can go wrong ------------------------------------------------------------------------------------------------ */
+/* ---- Errors ------------------------------------------------------------------------------------------------------ */
 
-static void numbers_of_workers(void **state)
+static void servers_have_1_to_64_workers(void **state)
 {
     static const struct {
         unsigned num;
@@ -343,8 +344,8 @@ static void numbers_of_workers(void **state)
     }
 }
 
-/* A server of several workers shares its port among them, and with nobody else. */
-static void the_port_is_not_shared(void **state)
+/* Workers share one port among themselves and with no other server. */
+static void the_port_is_not_shared_with_another_server(void **state)
 {
     nacre_server *first, *second = NULL;
     nacre_detail why = { { 0 } };
@@ -362,8 +363,8 @@ static void the_port_is_not_shared(void **state)
     assert_ok(nacre_server_close(second, NULL));
 }
 
-/* Stopped before it runs, it runs no further; and it can run again. */
-static void stopped_and_run_again(void **state)
+/* A server that is stopped before it runs returns at once, and can run again. */
+static void a_stopped_server_can_run_again(void **state)
 {
     nacre_server *s;
     nacre_detail why = { { 0 } };
@@ -381,12 +382,12 @@ static void stopped_and_run_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(one_context_many_threads, test_release),
-        cmocka_unit_test_teardown(stores_of_the_program, test_release),
-        cmocka_unit_test(contexts_of_another_provider),
-        cmocka_unit_test(numbers_of_workers),
-        cmocka_unit_test(the_port_is_not_shared),
-        cmocka_unit_test(stopped_and_run_again),
+        cmocka_unit_test_teardown(one_context_is_shared_by_many_threads, test_release),
+        cmocka_unit_test_teardown(stores_of_the_program_are_served_by_any_worker, test_release),
+        cmocka_unit_test(contexts_of_another_provider_are_refused),
+        cmocka_unit_test(servers_have_1_to_64_workers),
+        cmocka_unit_test(the_port_is_not_shared_with_another_server),
+        cmocka_unit_test(a_stopped_server_can_run_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

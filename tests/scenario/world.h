@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* world: endpoints without a network, for tests: a party is an endpoint with its memory (of exact size, so that
- * AddressSanitizer sees its edges), contexts and a random source that a seed decides; a wire joins parties, loses,
- * doubles, delays and reorders, and keeps a log of nonces. Time is a number. */
+/* world: endpoints without a network, for tests. A party is an endpoint with its memory (of exact size, for
+ * AddressSanitizer), contexts and a seeded random source; a wire joins parties, loses, duplicates, delays and reorders,
+ * and keeps a log of nonces. Time is a number. */
 #ifndef NACRE_TESTS_WORLD_H
 #define NACRE_TESTS_WORLD_H
 
@@ -18,7 +18,7 @@
 #include <nacre/transfer.h>
 #include "endpoint_config.h"
 
-/* ---- Chance -------------------------------------------------------------------------------------------------------- */
+/* ---- Chance ------------------------------------------------------------------------------------------------------ */
 
 typedef struct chance {
     uint64_t state;
@@ -26,7 +26,7 @@ typedef struct chance {
 
 static inline uint64_t draw(chance *c)
 {
-    c->state += UINT64_C(0x9e3779b97f4a7c15); /* an odd step, then stirred until every bit depends on every other */
+    c->state += UINT64_C(0x9e3779b97f4a7c15); /* an odd step, then mixed until every bit depends on every other */
     uint64_t x = c->state;
     for (int i = 0; i < 3; i++) {
         x ^= x >> 31;
@@ -45,14 +45,14 @@ static inline void chance_fill(void *self, uint8_t *out, size_t len)
     for (size_t i = 0; i < len; i++) out[i] = (uint8_t)draw(self);
 }
 
-/* ---- Parties ------------------------------------------------------------------------------------------------------- */
+/* ---- Parties ----------------------------------------------------------------------------------------------------- */
 
 enum { PARTY_CONTEXTS = 16 };
 
 typedef struct party {
     nacre_endpoint *ep;
     void *memory;
-    nacre_transfer *transfer; /* NULL: events come from the endpoint */
+    nacre_transfer *transfer; /* NULL: events are pulled from the endpoint */
     void *transfer_memory;
     nacre_crypto crypto;
     nacre_address address;
@@ -63,7 +63,7 @@ typedef struct party {
     uint64_t words[PARTY_CONTEXTS][NACRE_REPLAY_MAX / 64];
     size_t num_contexts;
     chance chance;
-    uint8_t *lent[32]; /* the datagrams of the last burst, on the heap without a byte to spare */
+    uint8_t *lent[32]; /* the datagrams of the last burst, in heap blocks of exact size */
     size_t num_lent;
 } party;
 
@@ -75,7 +75,8 @@ static inline nacre_address address_named(const char *name)
     return a;
 }
 
-/* `config` may be NULL; its contexts, crypto and random are the party's, but for operations of a wrapped provider. */
+/* `config` may be NULL; its contexts, crypto and random are replaced by the party's, except for the operations of a
+ * wrapped provider. */
 static inline void party_open(party *p, const char *name, uint64_t seed, const nacre_endpoint_config *config)
 {
     nacre_endpoint_config c = config_with(config != NULL ? *config : (nacre_endpoint_config){ 0 });
@@ -108,7 +109,7 @@ static inline void party_add_transfer(party *p, const nacre_transfer_config *con
     assert_int_equal(nacre_transfer_init(&p->transfer, p->transfer_memory, size, &c), NACRE_OK);
 }
 
-/* The driver's calls, at the transfer where there is one. */
+/* The driver's calls, made on the transfer if there is one. */
 static inline bool party_next_event(party *p, nacre_event *event)
 {
     return p->transfer != NULL ? nacre_transfer_next_event(p->transfer, event)
@@ -138,7 +139,7 @@ static inline void party_expire(party *p, uint64_t now)
     else nacre_endpoint_expire(p->ep, now);
 }
 
-/* What the endpoint may look at ends with the next receive_many; so does the memory. */
+/* Received datagrams are valid until the next receive_many; then their memory is freed. */
 static inline void party_take_back(party *p)
 {
     for (size_t i = 0; i < p->num_lent; i++) free(p->lent[i]);
@@ -169,10 +170,10 @@ static inline void party_close(party *p)
     memset(p, 0, sizeof *p);
 }
 
-/* What a pair of contexts is made of; the rest is fixed. */
+/* The parameters of a pair of contexts; the rest is fixed. */
 typedef struct pairing {
     const char *client_id, *server_id; /* default "c" and "s" */
-    uint8_t secret;                    /* each number is another master secret */
+    uint8_t secret;                    /* each number gives another master secret */
     bool client_persistent, server_persistent;
     uint16_t first_chunk;
     bool server_lost;     /* the server's window is uninitialised … */
@@ -217,7 +218,7 @@ static inline nacre_context *party_context(party *p, const pairing *how, bool is
     return ctx;
 }
 
-/* ---- One by one ---------------------------------------------------------------------------------------------------- */
+/* ---- One by one -------------------------------------------------------------------------------------------------- */
 
 enum { MAX_DATAGRAM = 1280 };
 
@@ -227,7 +228,7 @@ typedef struct datagram {
     uint8_t bytes[MAX_DATAGRAM];
 } datagram;
 
-/* Takes one datagram out of the endpoint; false when it has none. */
+/* Takes one datagram out of the endpoint; false if it has none. */
 static inline bool party_take(party *p, datagram *d, uint64_t now)
 {
     nacre_outgoing out = { .buf = NACRE_BUF(d->bytes) };
@@ -238,7 +239,7 @@ static inline bool party_take(party *p, datagram *d, uint64_t now)
     return true;
 }
 
-/* Gives it to `p` as coming from `from`. */
+/* Delivers it to `p` as coming from `from`. */
 static inline void party_give(party *p, const party *from, const datagram *d, uint64_t now)
 {
     party_take_back(p);
@@ -320,7 +321,7 @@ static inline void assert_payload(nacre_message m, const char *text)
     if (m.payload.len > 0) assert_memory_equal(m.payload.ptr, text, m.payload.len);
 }
 
-/* The store of the test: whatever the context needs is durable from now on. */
+/* The test's store: makes durable at once whatever the context requests. */
 static inline void serve_store(nacre_context *ctx)
 {
     const nacre_needs needs = nacre_context_needs(ctx);
@@ -349,14 +350,14 @@ static inline void pair_close(pair *p)
     party_close(&p->server);
 }
 
-/* Takes the request out of the client's endpoint, and gives its view. */
+/* Takes the request out of the client's endpoint and parses it. */
 static inline nacre_message sent_request(pair *p, datagram *d, uint64_t now)
 {
     assert_true(party_take(&p->client, d, now));
     return datagram_message(d);
 }
 
-/* Lets the server answer what the client just sent; the answer is left in `back`. */
+/* The server answers the client's latest message; the response is left in `back`. */
 static inline void served(pair *p, const datagram *d, datagram *back, const char *text, uint64_t now)
 {
     party_give(&p->server, &p->client, d, now);
@@ -371,18 +372,18 @@ static inline datagram empty_message(uint8_t type, uint16_t mid)
     return d;
 }
 
-/* ---- The log of nonces ---------------------------------------------------------------------------------------------
- * For each protected datagram that leaves a party: the key (who), and the nonce (who made the Partial IV, and which).
- * One key and nonce must always show the same datagram (RFC 8613 D.4). */
+/* ---- The log of nonces -------------------------------------------------------------------------------------------
+ * For each protected datagram that leaves a party: the key (the sender), and the nonce (the Partial IV and the side
+ * that made it). One key and nonce must always give the same datagram (RFC 8613 D.4). */
 typedef struct nonce_row {
     uint8_t side, maker;
     bool used;
     uint64_t piv, hash;
 } nonce_row;
 typedef struct token_row {
-    bool used, again; /* again: the token has served before, as an observation's does */
+    bool used, again; /* again: the token was used before, as an observation's is */
     uint64_t token, piv, before;
-    uint16_t mid, mid_before; /* of these requests: an answer in an ACK has the one of its own */
+    uint16_t mid, mid_before; /* number of these requests; a piggybacked response has its own */
 } token_row;
 enum { LOG_ROWS = 1 << 18 };
 typedef struct nonce_log {
@@ -454,18 +455,18 @@ static inline void log_datagram(nonce_log *log, uint8_t side, uint8_t other, nac
         const token_row *row = log_token(log, token);
         assert_true(row->used);
         if (row->again && log_has(log, side, other, row->before, hash))
-            return; /* the answer to the one before, again */
+            return; /* the response to the previous one, again */
         const bool is_before = row->again && m.type == NACRE_ACK && m.mid == row->mid_before && m.mid != row->mid;
         log_nonce(log, side, other, is_before ? row->before : row->piv,
-                  hash); /* with the nonce of the request, made by the other side */
+                  hash); /* under the nonce of the request, made by the other side */
     }
 }
 
-/* ---- The wire ------------------------------------------------------------------------------------------------------ */
+/* ---- The wire ---------------------------------------------------------------------------------------------------- */
 
 typedef struct network {
     unsigned loss, doubling, spoiling; /* percent */
-    uint64_t min_delay, max_delay;     /* ms: apart enough, and datagrams overtake each other */
+    uint64_t min_delay, max_delay;     /* ms: large enough for datagrams to overtake each other */
 } network;
 
 typedef struct flying {
@@ -481,7 +482,7 @@ typedef struct wire {
     party *parties[WIRE_PARTIES];
     size_t num_parties;
     network network;
-    unsigned cutting; /* percent: only the beginning of a datagram arrives */
+    unsigned cutting; /* percent: only the start of a datagram arrives */
     chance chance;
     flying air[WIRE_MAX];
     size_t num_air;
@@ -533,7 +534,7 @@ static inline void wire_send(wire *w, party *from, const nacre_outgoing *out)
     if (percent(&w->chance, w->network.doubling)) wire_fly(w, from, to, out->bytes);
 }
 
-/* Transmissions and events until the party has neither; either may bring the other about. */
+/* Pulls transmissions and events until the party has neither; each may cause the other. */
 static inline void wire_settle(wire *w, party *p)
 {
     static uint8_t bufs[8][MAX_DATAGRAM];
@@ -547,7 +548,7 @@ static inline void wire_settle(wire *w, party *p)
     }
 }
 
-/* Takes the first that is due for `p` out of the air. */
+/* Takes the first datagram that is due for `p` off the wire. */
 static inline bool wire_land(wire *w, const party *p, flying *landed)
 {
     size_t best = SIZE_MAX;
@@ -563,7 +564,7 @@ static inline bool wire_land(wire *w, const party *p, flying *landed)
     return true;
 }
 
-/* Hands over what is due for `p`, in bursts, in the order of its arrival. */
+/* Delivers what is due for `p`, in bursts, in order of arrival. */
 static inline void wire_deliver(wire *w, party *p)
 {
     for (;;) {
@@ -586,7 +587,7 @@ static inline void wire_deliver(wire *w, party *p)
     }
 }
 
-/* One step of time; false when nothing will ever happen again. */
+/* Advances time by one step; false when no timer and no datagram is left. */
 static inline bool wire_step(wire *w)
 {
     for (size_t i = 0; i < w->num_parties; i++) wire_settle(w, w->parties[i]);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* kinds: one message of every kind that nacre sends, in clear and protected, in datagrams and in frames, for other programs
- * to read.
+/* kinds: one message of every kind that nacre sends, in clear and protected, in datagrams and in frames, to be read by
+ * other programs.
  *
  *     kinds
- *         prints a line for each message: its kind, "udp" or "tcp", ">" from the client or "<" from the server, and the bytes
- *         in hex; the context's secret is 16 bytes 0x11, the client's Sender ID 0c, the server's 05, the ID Context 1234.
+ *         prints a line for each message: its kind, "udp" or "tcp", ">" from the client or "<" from the server, and the
+ *         bytes in hex; the context's secret is 16 bytes 0x11, the client's Sender ID 0c, the server's 05, the ID
+ *         Context 1234.
  *
- * Two endpoints with a transfer on each talk in memory; the clock stands but where something is to time out. */
+ * Two endpoints with a transfer on each talk in memory; the clock moves only to reach a time-out. */
 #include <nacre/nacre.h>
 
 #include <stdio.h>
@@ -71,7 +72,7 @@ static void show(const side *from, nacre_bytes bytes)
     printf("\n");
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------------------------- */
+/* ---- Set-up and end ---------------------------------------------------------------------------------------------- */
 
 static void open_side(side *s)
 {
@@ -88,7 +89,8 @@ static void open_side(side *s)
     MUST(nacre_context_init(&s->context, &s->crypto, &params, NACRE_BUF(s->keys)) == NACRE_OK);
     MUST(nacre_table_init(&s->table, s->slots, 4) == NACRE_OK);
     MUST(nacre_table_add(&s->table, &s->context) == NACRE_OK);
-    if (is_server) MUST(nacre_context_set_replay(&s->context, false, 0, NULL, 0) == NACRE_OK); /* it asks for an Echo */
+    if (is_server)
+        MUST(nacre_context_set_replay(&s->context, false, 0, NULL, 0) == NACRE_OK); /* it requests an Echo value */
     const nacre_endpoint_config config = { .max_message = MAX_MESSAGE,
                                            .observe.num_observers = 4,
                                            .contexts = &s->table,
@@ -113,7 +115,7 @@ static void close_side(side *s)
     nacre_openssl_close(&s->crypto);
 }
 
-/* ---- What both do ------------------------------------------------------------------------------------------------------ */
+/* ---- Both sides -------------------------------------------------------------------------------------------------- */
 
 static void respond(nacre_exchange exchange, const nacre_message *request)
 {
@@ -171,7 +173,7 @@ static void give(side *from, side *to, nacre_bytes bytes)
     take(to);
 }
 
-/* Frames that `from` has to write cross to `to`; what they hold goes on as datagrams. */
+/* Moves the frames that `from` has to write to `to`, and passes their messages on as datagrams. */
 static void cross(side *from, side *to)
 {
     const nacre_bytes bytes = nacre_stream_output(&from->stream);
@@ -223,13 +225,13 @@ static void pass(uint64_t ms)
     settle();
 }
 
-/* ---- The kinds --------------------------------------------------------------------------------------------------------- */
+/* ---- The kinds --------------------------------------------------------------------------------------------------- */
 
 typedef struct request_kind {
     const char *name;
     uint8_t type, code;
     const char *path;
-    int observe, no_response; /* -1, 0: not there */
+    int observe, no_response; /* -1, 0: absent */
     bool proxy_uri, proxy_scheme, every_option, is_big;
 } request_kind;
 
@@ -299,7 +301,7 @@ static void observation(bool is_protected, bool in_blocks)
     const unsigned before = notified;
     server_observes = true;
     request_of(&a, is_protected);
-    for (int i = 0; i < ROUNDS; i++) { /* NON, and CON now and then */
+    for (int i = 0; i < ROUNDS; i++) { /* mostly NON, sometimes CON */
         nacre_endpoint_changed(server.ep, observer);
         settle();
     }
@@ -307,7 +309,7 @@ static void observation(bool is_protected, bool in_blocks)
     kind = "Observe-1";
     MUST(nacre_transfer_unobserve(client.transfer, last_exchange) == NACRE_OK);
     settle();
-    if (!over_tcp) { /* whom nobody listens to any more is told by RST */
+    if (!over_tcp) { /* a client that no longer observes sends RST */
         kind = "RST";
         request_of(&a, is_protected);
         cancel();
@@ -335,7 +337,7 @@ static void no_response(bool is_protected)
     const request_kind a = { "No-Response", NACRE_CON, NACRE_PUT, "small", -1, 26, false, false, false, false };
     const request_kind b = { "No-Response", NACRE_CON, NACRE_PUT, "small", -1, 2, false, false, false, false };
     request_of(&a, is_protected);
-    request_of(&b, is_protected); /* nobody answers this one */
+    request_of(&b, is_protected); /* this one gets no response */
     cancel();
 }
 
@@ -350,7 +352,7 @@ static void by_hand(const char *name, const nacre_message *m)
     settle();
 }
 
-/* What a server says to those whom it does not know, and to pings. */
+/* What a server sends to unknown peers, and in response to pings. */
 static void refusals(void)
 {
     static const uint8_t token[300], empty_kid[] = { 0x92, 0x09, 0x07 }, wrong[] = { 0x93, 0x09, 0x07, 0xee },
@@ -381,7 +383,8 @@ static void refusals(void)
     settle();
 }
 
-/* An answer that is too long for a stranger is a 4.01 with Echo; a window that is not known, too. */
+/* A response too long for an unvalidated address is a 4.01 with Echo; so is the first response under an unknown
+ * window. */
 static void echoes(void)
 {
     const request_kind a = { "Echo", NACRE_CON, NACRE_FETCH, "big", -1, 0, false, false, false, false };

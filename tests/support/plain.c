@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* plain: CoAP without OSCORE, to try nacre's messages, blocks and observations on peers that know no OSCORE. `nacre serve`
- * would refuse them: what it serves is for holders of a context.
+/* plain: CoAP without OSCORE, to test nacre's messages, blocks and observations against peers without OSCORE. `nacre
+ * serve` refuses them: it serves only peers with a context.
  *
  *     plain serve ADDRESS
- *         serves over UDP and TCP, and prints "listening coap://ADDRESS" and "listening coap+tcp://ADDRESS" when it is ready:
- *         /hello a word; /made answers POST with a Location-Path; /body bytes of any number, PUT replaces them, who observes hears of it; /closed for holders of a
- *         context, whom there are none of. Until it is interrupted.
+ *         serves over UDP and TCP, and prints "listening coap://ADDRESS" and "listening coap+tcp://ADDRESS" when it is
+ *         ready: /hello is a text; POST to /made is answered with a Location-Path; /body is any bytes, PUT replaces
+ *         them and notifies observers; /closed requires OSCORE, so it always refuses. Until interrupted.
  *     plain observe URI NUM
- *         observes, prints NUM representations, each with a line end, and cancels; exit 1 when they do not come in a minute. */
+ *         observes, prints NUM representations, one per line, and cancels; exit 1 if they do not arrive in a minute. */
 #include <nacre/nacre.h>
 
 #include <signal.h>
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- serve ------------------------------------------------------------------------------------------------------------ */
+/* ---- serve ------------------------------------------------------------------------------------------------------- */
 
 enum { MAX_BODY = 1 << 20, MAX_URI = 512, PATIENCE_MS = 60000, STEP_MS = 200 };
 
@@ -38,7 +38,7 @@ static void hello(void *user, const nacre_request *request, nacre_response *resp
     else nacre_response_text(response, NACRE_METHOD_NOT_ALLOWED, "only GET");
 }
 
-/* POST makes "a/b" below, and says so. */
+/* POST creates "a/b" below and returns its location. */
 static void made(void *user, const nacre_request *request, nacre_response *response)
 {
     (void)user;
@@ -91,7 +91,7 @@ static nacre_err add_resources(void)
         { .path = "/made", .handler = made, .flags = NACRE_RESOURCE_PLAIN },
         { .path = "/body",
           .handler = handle_body,
-          .user = &body, /* what went in pieces is told by its sink's user */
+          .user = &body, /* for a block-wise body, the sink's user notifies */
           .flags = NACRE_RESOURCE_PLAIN | NACRE_RESOURCE_OBSERVABLE,
           .on_upload = take_body },
         { .path = "/closed", .handler = hello },
@@ -122,7 +122,7 @@ static nacre_err serve(const char *address, nacre_detail *why)
     return err != NACRE_OK ? err : closed;
 }
 
-/* ---- observe ---------------------------------------------------------------------------------------------------------- */
+/* ---- observe ----------------------------------------------------------------------------------------------------- */
 
 typedef struct watch {
     nacre_transfer_exchange exchange;
@@ -142,7 +142,7 @@ static void on_event(void *user, nacre_transfer *transfer, const nacre_event *ev
     if (event->kind != NACRE_EVENT_RESPONSE && event->kind != NACRE_EVENT_FAILED) return;
     w->over = true;
     if (event->kind == NACRE_EVENT_FAILED) w->err = event->err;
-    else if (w->seen < w->wanted) w->err = NACRE_ERR_UNSUPPORTED; /* it does not let itself be observed */
+    else if (w->seen < w->wanted) w->err = NACRE_ERR_UNSUPPORTED; /* the resource is not observable */
 }
 
 static nacre_err register_at(nacre_loop *loop, watch *w, const nacre_uri *uri, const nacre_address *peer)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* rederiving: a client and a server that agree with their peer on fresh contexts (RFC 8613 B.2, nacre/rederivation.h), for
- * trying that on other implementations. SECRET and the IDs are hex; ID Context is absent.
+/* rederiving: a client and a server that derive fresh contexts with their peer (RFC 8613 B.2, nacre/rederivation.h), to
+ * test other implementations. SECRET and the IDs are hex; ID Context is absent.
  *
  *     renewed serve ADDRESS SECRET SENDER_ID RECIPIENT_ID
- *         prints "listening coap://ADDRESS" when it is ready, and "renewed" with each fresh context; answers 2.05 with the
- *         request's payload. A request with the payload "forget" is answered, and then the context is forgotten. Until
- *         it is interrupted.
+ *         prints "listening coap://ADDRESS" when it is ready, and "renewed" for each fresh context; answers 2.05 with
+ *         the request's payload. After the response to a request with the payload "forget" it drops the context. Until
+ *         interrupted.
  *     renewed ask ADDRESS PATH SECRET SENDER_ID RECIPIENT_ID NUM
- *         asks NUM times for PATH, and prints "renewed" with each fresh context and the payload of each answer; after each
- *         second one it forgets the context. Exit 1 when an answer does not come. */
+ *         requests PATH NUM times, and prints "renewed" for each fresh context and the payload of each response; drops
+ *         the context after every second one. Exit 1 if a response does not arrive. */
 #include <nacre/nacre.h>
 #include <nacre/rederivation.h>
 
@@ -96,7 +96,7 @@ static void say(nacre_bytes payload)
     fflush(stdout);
 }
 
-/* ---- serve ------------------------------------------------------------------------------------------------------------ */
+/* ---- serve ------------------------------------------------------------------------------------------------------- */
 
 static bool is_word(nacre_bytes payload, const char *word)
 {
@@ -135,7 +135,7 @@ static nacre_err serve(side *s, char **words, nacre_detail *why)
     return err != NACRE_OK ? err : s->err;
 }
 
-/* ---- ask -------------------------------------------------------------------------------------------------------------- */
+/* ---- ask --------------------------------------------------------------------------------------------------------- */
 
 static void on_response(void *user, nacre_endpoint *ep, const nacre_event *event)
 {

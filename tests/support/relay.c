@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* relay: stands between a client and a server on this machine, and writes down each datagram that crosses.
+/* relay: forwards between a client and a server on this machine and logs each datagram.
  *
  *     relay --listen [::1]:0 --to [::1]:5683 [--log FILE] [--seconds N]
- *         prints "relaying [::1]:PORT" when it is ready, then forwards both ways; each client gets a socket of its own
- *         towards the server, so that answers find their way back. The log has one line for each datagram: "> HEX" from
+ *         prints "relaying [::1]:PORT" when it is ready, then forwards both ways; each client gets its own socket
+ *         towards the server, so that responses reach the right client. The log has one line per datagram: "> HEX" from
  *         client to server, "< HEX" back. Ends after N seconds (120), or on SIGTERM or SIGINT.
  *     relay --send HEX --to [::1]:5683
- *         sends one datagram as it is and prints the answer as hex; exit 3 when none comes within a second.
+ *         sends one datagram unchanged and prints the response as hex; exit 3 if none arrives within a second.
  *
- * Loopback addresses only: a test tool must not become a hole in somebody's firewall. */
+ * Loopback addresses only, so that the tool cannot relay traffic of other machines. */
 #include <nacre/store.h>
 
 #include <arpa/inet.h>
@@ -26,14 +26,14 @@
 
 enum { MAX_CLIENTS = 64, MAX_DATAGRAM = 65535, DEFAULT_SECONDS = 120, RESPONSE_WAIT_MS = 1000 };
 
-/* sockaddr_in and sockaddr_in6 in one, so that no cast hides a size. */
+/* sockaddr_in and sockaddr_in6 in one union, so that no cast hides a size. */
 typedef union endpoint {
     struct sockaddr any;
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
 } endpoint;
 
-/* A client, and the socket that speaks for it towards the server. The slot used longest ago gives way when all are taken. */
+/* A client, and its socket towards the server. When all are taken, the least recently used one is reused. */
 typedef struct client {
     endpoint address;
     int upstream;
@@ -109,7 +109,7 @@ static endpoint parse_endpoint(const char *text)
     return e;
 }
 
-/* print_ready says where the relay listens, with the port that the system picked. */
+/* print_ready prints the address on which the relay listens, with the port that the system picked. */
 static void print_ready(int listening)
 {
     endpoint e;
@@ -138,7 +138,7 @@ static void print_hex(FILE *file, const char *prefix, const uint8_t *bytes, size
     fflush(file);
 }
 
-/* connected opens a socket that talks to `to` and to nobody else. */
+/* connected opens a socket that exchanges datagrams with `to` only. */
 static int connected(const endpoint *to)
 {
     int fd = socket(to->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -149,7 +149,7 @@ static int connected(const endpoint *to)
     return fd;
 }
 
-/* client_for finds the client with that address, or makes place for it; NULL when no socket is to be had. */
+/* client_for finds the client with that address, or takes an entry for it; NULL if no socket is available. */
 static client *client_for(relay *r, const endpoint *address)
 {
     client *oldest = &r->clients[0];
@@ -168,7 +168,7 @@ static client *client_for(relay *r, const endpoint *address)
     return c;
 }
 
-/* What cannot be forwarded is lost, as datagrams are: nobody listening must look like silence, not like an end. */
+/* A datagram that cannot be forwarded is dropped: an unreachable server must look like silence, not like an error. */
 static void forward_to_server(relay *r)
 {
     static uint8_t datagram[MAX_DATAGRAM];
@@ -193,7 +193,7 @@ static void forward_to_client(relay *r, const client *c)
     (void)!sendto(r->listening, datagram, (size_t)len, 0, &c->address.any, endpoint_len(&c->address));
 }
 
-/* Signals are let in only while ppoll waits, so that none is missed between the look at `stopping` and the wait. */
+/* Signals are unblocked only inside ppoll, so that none is missed between the check of `stopping` and the wait. */
 static void run(relay *r, long seconds)
 {
     sigset_t blocked, waiting;
@@ -217,7 +217,7 @@ static void run(relay *r, long seconds)
         size_t num = r->num_clients;
         for (size_t i = 0; i < num; i++) fds[1 + i] = (struct pollfd){ .fd = r->clients[i].upstream, .events = POLLIN };
         if (ppoll(fds, 1 + num, &wait, &waiting) <= 0) continue;
-        /* Answers first: taking a datagram from a new client may give a slot, and its socket, away. */
+        /* Responses first: a datagram from a new client may reuse another client's entry and socket. */
         for (size_t i = 0; i < num; i++)
             if (fds[1 + i].revents) forward_to_client(r, &r->clients[i]);
         if (fds[0].revents) forward_to_server(r);

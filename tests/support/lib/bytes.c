@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bytes: blocks of exact size, hex, and checks that say what differs. */
+/* bytes: blocks of exact size, hex, and checks that print the difference. */
 #include "support.h"
 #include "blocks.h"
 

@@ -14,7 +14,7 @@ static void close_crypto(void)
     nacre_provider_close(&crypto);
 }
 
-/* OpenSSL, or what NACRE_TEST_PROVIDER names, so that each test of the core can run over each provider. */
+/* OpenSSL, or the provider named by NACRE_TEST_PROVIDER, so that each test of the core can run over each provider. */
 static nacre_err open_crypto(void)
 {
     const char *name = getenv("NACRE_TEST_PROVIDER");

@@ -36,7 +36,7 @@ int directories_set_up(void **state)
 int directories_tear_down(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(next_fd(), f->next_fd); /* whatever happened, no descriptor was left open */
+    assert_int_equal(next_fd(), f->next_fd); /* no descriptor was left open */
     nacre_openssl_close(&f->crypto);
     scratch_remove(f->dir);
     free(f);

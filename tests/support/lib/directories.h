@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* directories: the two sides of RFC 8613 C.1 as context directories in a scratch directory, and what is done with them. */
+/* directories: the two sides of RFC 8613 C.1 as context directories in a scratch directory, and operations on them. */
 #ifndef NACRE_TEST_DIRECTORIES_H
 #define NACRE_TEST_DIRECTORIES_H
 
@@ -23,10 +23,10 @@ struct fixture {
     char *dir;
     nacre_crypto crypto;
     char client[4200], server[4200]; /* their paths */
-    int next_fd;                     /* the descriptor that would be given out next */
+    int next_fd;                     /* the lowest free descriptor */
 };
 
-/* As cmocka's set-up and teardown; the latter also looks for descriptors left open. */
+/* cmocka set-up and teardown; the latter also checks for descriptors left open. */
 int directories_set_up(void **state);
 int directories_tear_down(void **state);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, directories_set_up, directories_tear_down)
@@ -35,10 +35,10 @@ nacre_directory *open_ok(struct fixture *f, const char *path);
 nacre_directory *open_as(struct fixture *f, const char *path, nacre_role role);
 void close_ok(nacre_directory *dir);
 nacre_err serve(nacre_directory *dir, nacre_detail *why);
-/* One GET, and one received; neither asks the store. */
+/* Protects one GET, and unprotects one; neither needs the store. */
 nacre_err protect(struct fixture *f, nacre_directory *dir, nacre_bytes *out, nacre_buf buf);
 nacre_err unprotect(struct fixture *f, nacre_directory *dir, nacre_bytes datagram);
-/* unprotect, with the store's work in between when it is asked for. */
+/* unprotect; serves the store in between if needed. */
 nacre_err accept_request(struct fixture *f, nacre_directory *dir, nacre_bytes datagram);
 
 #endif

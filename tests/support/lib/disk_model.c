@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* disk_model: names with their histories, files with two contents, and the states that a power cut can make of them.
- * Whatever goes wrong here ends the program: it is the test's fault, not the subject's. */
+/* disk_model: names with their histories, files with two contents, and the states that a power cut can leave. Any error
+ * here is the test's own and ends the program. */
 #include "disk_model.h"
 
 #include <dirent.h>
@@ -12,13 +12,13 @@
 
 struct node {
     bool is_directory;
-    bool in_place; /* since the last sync, it was only written where it had bytes: from, to */
+    bool in_place; /* since the last sync, only overwritten in place: from, to */
     size_t from, to;
     size_t len, durable_len;
     uint8_t bytes[DISK_MAX_FILE], durable[DISK_MAX_FILE];
 };
 
-/* What a name stood for: the first value is durable, the last one is now. */
+/* The values of a name: the first is durable, the last is current. */
 struct entry {
     int dir;
     char name[DISK_MAX_NAME];
@@ -253,7 +253,7 @@ bool disk_next_choice(disk_choice *c)
     c->at = 0;
     if (c->random) return c->tried <= 2 * c->limit;
     if (first) return true;
-    /* An odometer whose last digit turns fastest; what comes behind a digit that turned may be other choices. */
+    /* An odometer whose last digit changes fastest; a changed digit may change the choices of the digits after it. */
     while (c->num > 0 && c->digits[c->num - 1] + 1u >= c->radix[c->num - 1]) c->num--;
     if (c->num == 0) return false;
     c->digits[c->num - 1]++;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* disk_model: what a disk may hold after a power cut.
  *
- * File-system calls are written down as disk_ops and applied to a disk. A disk knows for each name what it stood for since
- * its folder was last synced, and for each file what it held when it was last synced and what it holds now. After a power
- * cut, each name may stand for any of these, each on its own: unsynced creations, renames and removals may be undone in any
- * order. A file that was not synced may hold its old content, the new one, nothing, a part of the new one, or zeros; one
- * that was only written in place, since, has each byte from the old content or the new one, or rubbish where it was written. */
+ * File-system calls are recorded as disk_ops and applied to a disk. A disk keeps for each name the values since its
+ * folder was last synced, and for each file the content at its last sync and now. After a power cut, each name may have
+ * any of these values, independently: unsynced creations, renames and removals may be undone in any order. An unsynced
+ * file may hold its old content, the new one, nothing, a part of the new one, or zeros; one that was since only
+ * overwritten in place has each byte from the old or the new content, or garbage where it was written. */
 #ifndef TEST_DISK_MODEL_H
 #define TEST_DISK_MODEL_H
 
@@ -35,11 +35,11 @@ typedef struct disk_op {
     size_t len, at;
 } disk_op;
 
-/* A disk that lies, to show that a test would notice; flags. */
+/* A disk that ignores syncs, to show that a test detects it; flags. */
 typedef enum disk_lie {
     DISK_HONEST = 0,
-    DISK_NO_FILE_SYNC = 1, /* syncing a file does nothing */
-    DISK_NO_DIR_SYNC = 2,  /* syncing a folder does nothing */
+    DISK_NO_FILE_SYNC = 1, /* syncing a file has no effect */
+    DISK_NO_DIR_SYNC = 2,  /* syncing a folder has no effect */
     DISK_RENAME_FIRST = 4, /* a rename is durable at once, before the data */
 } disk_lie;
 
@@ -52,12 +52,13 @@ void disk_free(disk *d);
 
 void disk_apply(disk *d, const disk_op *op, unsigned lies);
 
-/* disk_lookup gives what `name` in folder `dir` stands for now, or DISK_ABSENT. */
+/* disk_lookup gives the present value of `name` in folder `dir`, or DISK_ABSENT. */
 int disk_lookup(const disk *d, int dir, const char *name);
 
 /* ---- States ----
- * A disk_choice picks one state. Begin with all zero but `limit` and `seed`; disk_next_choice goes on: through all states
- * while they are at most `limit`, otherwise through the first `limit` and then as many at random. False: no more. */
+ * A disk_choice picks one state. It starts all zero except for `limit` and `seed`. disk_next_choice advances it:
+ * through all states if they are at most `limit`, otherwise through the first `limit` and then as many random ones.
+ * False: no more. */
 enum { DISK_MAX_CHOICES = 2048 };
 typedef struct disk_choice {
     unsigned limit;
@@ -69,10 +70,10 @@ typedef struct disk_choice {
 } disk_choice;
 bool disk_next_choice(disk_choice *choice);
 
-/* disk_choose_latest picks the state that a killed process leaves: everything as it was last. */
+/* disk_choose_latest picks the state that a killed process leaves: the latest values. */
 void disk_choose_latest(disk_choice *choice);
 
-/* disk_put writes the chosen state of `d` into the real folder `path`, which is emptied before. */
+/* disk_put writes the chosen state of `d` into the real folder `path`, which is emptied first. */
 void disk_put(const disk *d, disk_choice *choice, const char *path);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* greeter: three resources that say something about who asks. */
+/* greeter: three resources that describe the request's sender. */
 #include "greeter.h"
 #include "support.h"
 

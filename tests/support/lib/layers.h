@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* layers: what the tests of an endpoint's parts share: a core with RFC 7252's timing and a random source that repeats itself,
+/* layers: shared by the tests of an endpoint's parts: a core with RFC 7252's timing and a repeatable random source,
  * memory for one part, and addresses. No endpoint. */
 #ifndef NACRE_TESTS_LAYERS_H
 #define NACRE_TESTS_LAYERS_H

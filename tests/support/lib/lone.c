@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lone: one directory, to be filled by the test. */
+/* lone: one directory that the test fills. */
 #include "lone.h"
 
 #include <stdlib.h>

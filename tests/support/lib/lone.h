@@ -17,7 +17,7 @@ struct fixture {
     nacre_crypto crypto;
 };
 
-/* As cmocka's set-up and teardown. */
+/* cmocka set-up and teardown. */
 int lone_set_up(void **state);
 int lone_tear_down(void **state);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, lone_set_up, lone_tear_down)

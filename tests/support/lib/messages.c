@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* messages: making the plain messages that tests send. */
+/* messages: the plain messages that tests send. */
 #include "support.h"
 
 nacre_message test_parse(nacre_bytes datagram)

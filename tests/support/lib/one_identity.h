@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* one_identity: for the program that includes this, all files are one and the same (store/file/file_identity.h): so that the bytes of a file,
- * put into another one, stand for what a crash left of it. They replace the C library's. */
+/* one_identity: in the including program all files have one file identity (store/file/file_identity.h), so that the
+ * bytes of a file, put into another one, represent what a crash left of it. Replaces the C library's calls. */
 #ifndef TEST_ONE_BIRTH_H
 #define TEST_ONE_BIRTH_H
 
@@ -23,7 +23,7 @@ int statx(int at, const char *restrict path, int flags, unsigned mask, struct st
     return 0;
 }
 #else
-enum { ONE_FS = 0 }; /* a C library without statx: no file has a time of birth, which is as good */
+enum { ONE_FS = 0 }; /* a C library without statx: files have no birth time, which has the same effect */
 #endif
 
 int fstatfs(int fd, struct statfs *fs)

@@ -97,7 +97,7 @@ static nacre_err receive(nacre_context *ctx, const nacre_store *store, nacre_byt
     return err;
 }
 
-/* RFC 8613 B.1.2: the 4.01 with Echo; gives the option that the next request must have. */
+/* RFC 8613 B.1.2: the 4.01 with Echo; gives the option for the next request. */
 static nacre_err challenge(nacre_context *peer, nacre_context *ctx, const nacre_store *store, nacre_bytes datagram,
                            nacre_request_id *at_ctx, const nacre_request_id *at_peer, nacre_buf buf,
                            nacre_bytes *option)

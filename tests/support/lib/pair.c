@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pair: context directories of both sides, and clients that ask. */
+/* pair: context directories of both sides, and clients that send requests. */
 #include "pair.h"
 #include "support.h"
 

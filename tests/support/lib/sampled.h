@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sampled: what a test that tries everything leaves out under the address sanitizer, where each try takes five times as long.
- * The Release build tries everything. */
+/* sampled: samples exhaustive tests under AddressSanitizer, where each try takes five times as long. The Release build
+ * tries everything. */
 #ifndef TEST_SAMPLED_H
 #define TEST_SAMPLED_H
 
@@ -15,7 +15,7 @@
 #define SAMPLED 0
 #endif
 
-/* Loops over `count` values for one of many calls, `at`: all of them, or the one whose turn it is. */
+/* Loops over `count` values for one of many calls, `at`: over all of them, or over one that depends on `at`. */
 #define SAMPLED_FIRST(at, count) (SAMPLED ? (size_t)(at) % (count) : 0)
 #define SAMPLED_STEP(count)      (SAMPLED ? (count) : 1)
 

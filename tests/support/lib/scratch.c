@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* scratch: files for tests. Whatever goes wrong here ends the test program: it is the test's fault, not the subject's. */
+/* scratch: files for tests. Any error here is the test's own and ends the program. */
 #include "scratch.h"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* served: servers and programs in child processes, each known until it was ended. */
+/* served: servers and programs in child processes, tracked until they end. */
 #include "served.h"
 #include "support.h"
 
@@ -59,7 +59,7 @@ static void serve(const char *bind, void (*fill)(nacre_server *, void *), void *
     _exit(err == NACRE_OK && closing == NACRE_OK ? 0 : 5);
 }
 
-/* Waits for the line that says where it serves. */
+/* Waits for the line with the address on which it serves. */
 static served ready_child(pid_t pid, int from)
 {
     char line[200] = "", tcp[72], *at;

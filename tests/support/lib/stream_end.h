@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* stream_end: one end of a connection for tests, with rooms of its own and a clock that stands still unless a test moves it. */
+/* stream_end: one end of a connection for tests, with its own buffers and a clock that moves only when a test moves
+ * it. */
 #ifndef TEST_STREAM_END_H
 #define TEST_STREAM_END_H
 
@@ -11,17 +12,17 @@ typedef struct end {
     uint64_t now;
 } end;
 
-end *end_with(const nacre_stream_config *config, size_t more_output); /* more than it needs at least */
-end *end_of(const nacre_stream_config *config);                       /* with room for some answers */
+end *end_with(const nacre_stream_config *config, size_t more_output); /* larger than necessary */
+end *end_of(const nacre_stream_config *config);                       /* large enough for some responses */
 end *plain_end(void);
-end *open_end(void); /* it has sent its CSM, and has had the peer's */
+end *open_end(void); /* it has sent its CSM and received the peer's */
 
-nacre_bytes end_written(end *e);          /* what is to be written, taken */
-bool end_give(end *e, nacre_bytes bytes); /* bytes arrive, as far as there is room; false when not all of them fit */
+nacre_bytes end_written(end *e);          /* takes the bytes to be written */
+bool end_give(end *e, nacre_bytes bytes); /* delivers bytes while there is buffer space; false if not all of them fit */
 bool end_next(end *e, nacre_stream_event *event);
-void end_quiet(end *e); /* there is no event */
+void end_quiet(end *e); /* no event is pending */
 
-/* A POST with a token of 0x11 and a body, that is all behind the token: nothing, or Uri-Path "a" and a payload of 0x70. */
+/* A POST with a token of 0x11 and, after the token: nothing, or Uri-Path "a" and a payload of 0x70. */
 nacre_bytes datagram_of(uint8_t type, uint16_t mid, size_t token, size_t body);
 
 #endif

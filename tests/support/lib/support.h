@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* support: what the unit tests of the core share. Everything handed out lives until test_release, which is made to be a
- * test's teardown. Bytes and rooms are blocks of exactly their size, so that sanitizers see each step too far. */
+/* support: shared by the unit tests of the core. Everything returned lives until test_release, which is meant as a
+ * test's teardown. Bytes and buffers are blocks of exactly their size, so that sanitizers detect each overrun. */
 #ifndef TEST_SUPPORT_H
 #define TEST_SUPPORT_H
 
@@ -21,9 +21,9 @@ void *test_alloc(size_t len);
 nacre_bytes test_copy(nacre_bytes bytes);
 nacre_bytes test_hex(const char *hex); /* NULL is absent, "" is empty; spaces are skipped */
 nacre_bytes test_fill(uint8_t byte, size_t len);
-nacre_buf test_buf(size_t cap); /* filled with 0xa5, so that what was written shows */
+nacre_buf test_buf(size_t cap); /* filled with 0xa5, so that writes are visible */
 bool test_buf_is_untouched(nacre_buf buf);
-bool test_buf_is_clean(nacre_buf buf); /* each byte is as test_buf left it or wiped */
+bool test_buf_is_clean(nacre_buf buf); /* each byte is wiped or as test_buf left it */
 nacre_bytes test_join(nacre_bytes a, nacre_bytes b);
 uint64_t test_random(uint64_t *state); /* SplitMix64: the same numbers in every run */
 
@@ -37,11 +37,11 @@ void test_err_equal(const char *row, nacre_err got, nacre_err expected, const ch
 #define assert_ok(got)                       test_err_equal("", (got), NACRE_OK, __FILE__, __LINE__)
 
 /* ---- messages: messages.c ---- */
-/* test_message takes a datagram in hex apart; it must be well-formed. */
+/* test_message parses a datagram in hex; it must be well-formed. */
 nacre_message test_message(const char *hex);
 nacre_message test_parse(nacre_bytes datagram);
 nacre_bytes test_datagram(const nacre_message *m);
-/* The sequence number that a protected datagram carries; false when it carries none. */
+/* The sequence number of a protected datagram; false if it carries none. */
 bool test_number(uint64_t *number, nacre_bytes datagram);
 /* test_options encodes options given as (number, hex) pairs, ended by number 0; equal numbers in order, any order else. */
 nacre_bytes test_options(int number, ...);
@@ -53,14 +53,14 @@ const nacre_crypto *test_crypto(void);
 typedef enum test_end { TEST_CLIENT, TEST_SERVER } test_end;
 /* RFC 8613 C.1, C.2, C.3: `vector` is 1, 2 or 3. */
 nacre_context_params test_params(int vector, test_end end);
-nacre_context *test_context(const nacre_context_params *params); /* in key room of exactly the size asked for */
+nacre_context *test_context(const nacre_context_params *params); /* in a key buffer of exactly the required size */
 nacre_context *test_context_of(int vector, test_end end);
-/* What a call that fails must leave as it was: take a snapshot, compare afterwards. */
+/* What a failing call must leave unchanged: take a snapshot, compare afterwards. */
 const nacre_context *test_snapshot(const nacre_context *ctx);
 bool test_same(const nacre_context *before, const nacre_context *ctx);
 bool test_same_but_failed(const nacre_context *before, const nacre_context *ctx, uint32_t failures);
 
-/* One message through: these must succeed, and what they give lives until test_release. */
+/* Protects or unprotects one message: must succeed; results live until test_release. */
 nacre_bytes test_protect_request(nacre_context *ctx, nacre_request_id *id, const nacre_message *plain);
 nacre_bytes test_protect_response(nacre_context *ctx, nacre_request_id *id, const nacre_message *plain,
                                   const nacre_protect_options *options);

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
-# tool.sh: what the tests of the command line have in common. A test sources it with its own arguments, the build directory
-# and the source directory:
+# tool.sh: shared by the tests of the command line. A test sources it with its own arguments, the build directory and
+# the source directory:
 #
 #     . "$2/tests/support/lib/tool.sh" || exit 1
 #
-# and is then in a scratch directory, which is taken away at its end, as are the servers that are still there. It says what is
-# wrong with `fail`, goes on, and ends with `finish`; a command that does not exist ends it at once. $nacre is the program.
+# It then runs in a scratch directory; at its end the directory is removed and running servers are stopped. It reports
+# an error with `fail`, continues, and ends with `finish`; an unknown command ends it at once. $nacre is the program.
 set -u
 . "$2/tests/support/lib/unknown_command.sh" || exit 1
 nacre=$(cd "$1" && pwd)/nacre
@@ -41,8 +41,8 @@ lacks() { # FILE TEXT
     if grep -qF -- "$2" "$1"; then fail "$1 has '$2': $(cat "$1")"; fi
 }
 
-# run EXIT_CODE ARGUMENT...: what nacre prints goes to out and err. A failure is one line that names the subcommand if there is
-# one, without control characters, and nothing on stdout but what check found.
+# run EXIT_CODE ARGUMENT...: nacre's output goes to out and err. A failure must print one line that names the
+# subcommand, if any, without control characters, and nothing on stdout but the findings of check.
 run() {
     local wanted=$1 lines
     shift
@@ -57,14 +57,14 @@ run() {
     if LC_ALL=C tr -d '\n' <err | LC_ALL=C grep -q '[[:cntrl:]]'; then fail "nacre $*: control characters in err"; fi
 }
 
-# answers TEXT: the payload on stdout, and not a byte more
+# answers TEXT: the payload on stdout is exactly TEXT
 answers() {
     printf '%s' "$1" >expected
     cmp -s out expected || fail "answer '$(cat out)' is not '$1'"
     [ ! -s err ] || fail "a good answer came with: $(cat err)"
 }
 
-# start SUBCOMMAND NAME ARGUMENT...: starts a server, waits until it listens, and sets pid and url. What it prints goes to
+# start SUBCOMMAND NAME ARGUMENT...: starts a server, waits until it listens, and sets pid and url. Its output goes to
 # NAME.out and NAME.err.
 start() {
     local subcommand=$1 name=$2
@@ -83,7 +83,7 @@ start() {
     finish
 }
 
-# stop SIGNAL: the last server ends in order
+# stop SIGNAL: ends the last server in order
 stop() {
     kill -"$1" "$pid"
     wait "$pid"
@@ -92,7 +92,7 @@ stop() {
     unset 'servers[-1]'
 }
 
-# crash: the last server has no time for anything
+# crash: kills the last server
 crash() {
     kill -KILL "$pid"
     wait "$pid" 2>/dev/null

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* write_points: fsync and renameat of the program that includes this, which fail or end the process at the n-th call. They
- * replace those of the C library, and go to the system by syscall(), which works beside sanitizers too. */
+/* write_points: replaces fsync and renameat in the including program; they fail or end the process at the n-th call.
+ * They reach the system by syscall(), which works with sanitizers too. */
 #ifndef NACRE_TEST_WRITE_POINTS_H
 #define NACRE_TEST_WRITE_POINTS_H
 
@@ -15,7 +15,7 @@ static struct {
     unsigned fail_at; /* this call fails with `error`, or EIO; 0: none */
     int error;
     unsigned exit_at; /* the process ends before this call; 0: none */
-    bool exit_after;  /* … or behind it */
+    bool exit_after;  /* … or after it */
 } points;
 
 static bool point(void)
