@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* crowd: requests of 1,000,000 contexts against requests of 1,000, served over loopback by one core: each request is of a
- * context picked at random, so that of many hardly any is in a cache. */
+/* crowd: requests under 1,000,000 contexts against requests under 1,000, served over loopback by one core. Each request
+ * uses a random context, so that with many contexts hardly any is in a cache. */
 #include "bench.h"
 #include "net/load_case.h"
 #include "net/serve.h"
@@ -13,11 +13,11 @@ enum { NUM_FLOWS = 1000, OUTSTANDING = 64, FIRST_SEQ = 70000 /* 3 bytes, always 
 
 static nacre_crypto crypto;
 
-/* ---- The server's contexts -------------------------------------------------------------------------------------------- */
+/* ---- The server's contexts --------------------------------------------------------------------------------------- */
 
-static nacre_table table; /* in the servers' processes, each with its own number of contexts */
+static nacre_table table; /* in the servers' processes, each with its number of contexts */
 
-/* Context number `i` of either side, in `keys`; each has a secret of its own. */
+/* Context number `i` of either side, in `keys`; each has a different secret. */
 static void make_context(nacre_context *ctx, nacre_buf keys, size_t i, bool is_client, uint64_t seq)
 {
     uint8_t secret[16], id[4];
@@ -40,7 +40,7 @@ static void make_crowd(const void *of)
     bench_check(nacre_context_key_layout(&crypto, 0, &size, &align) == NACRE_OK, "no AES-CCM-16-64-128");
     const size_t keys_at = (sizeof(nacre_context) + align - 1) / align * align;
     const size_t stride = (keys_at + size + align - 1) / align * align;
-    uint8_t *memory = bench_alloc(num * stride); /* contexts, each with its keys behind it */
+    uint8_t *memory = bench_alloc(num * stride); /* contexts, each followed by its keys */
     while (num > num_slots / 4 * 3) num_slots *= 2;
     bench_check(nacre_table_init(&table, bench_alloc(num_slots * sizeof(nacre_table_slot)), num_slots) == NACRE_OK,
                 "no table");
@@ -51,11 +51,11 @@ static void make_crowd(const void *of)
     }
 }
 
-/* ---- Requests --------------------------------------------------------------------------------------------------------- */
+/* ---- Requests ---------------------------------------------------------------------------------------------------- */
 
 static uint64_t next_seq = FIRST_SEQ, chance;
 
-/* Each from a client that is made for it alone. Numbers go up over all contexts, so they do for each. */
+/* Each request comes from a client made for it. Numbers rise over all contexts, and so for each one. */
 static void make_requests(const load_case *a, size_t num)
 {
     const size_t *num_contexts = a->of;
@@ -75,7 +75,7 @@ static void make_requests(const load_case *a, size_t num)
     free(keys.ptr);
 }
 
-/* ---- Measuring -------------------------------------------------------------------------------------------------------- */
+/* ---- Measuring --------------------------------------------------------------------------------------------------- */
 
 int main(int argc, char **argv)
 {
@@ -86,7 +86,7 @@ int main(int argc, char **argv)
     bench *b = bench_start(argc, argv, "crowd", "requests of many contexts, served over loopback UDP");
     if (!bench_wanted(b, label)) return bench_finish(b);
     bench_check(nacre_provider_open(&crypto) == NACRE_OK, "provider");
-    /* OpenSSL keeps some two KiB for each context elsewhere, and a million take seconds to make. */
+    /* OpenSSL allocates some two KiB more per context, and a million take seconds to make. */
     const bool all = strcmp(crypto.ops->name, "ipsec_mb") == 0 && !bench_is_quick(b);
     const size_t num = all ? MOST : MOST - 1;
     if (!all) (void)fputs("bench: 1,000,000 contexts: only with the provider ipsec_mb, and not with --quick\n", stderr);

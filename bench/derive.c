@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* derive: making a context from its master secret (RFC 8613 3.2), and ending it. The baseline is what HKDF cannot do without:
+/* derive: making a context from its master secret (RFC 8613 3.2), and ending it. The baseline is the minimum of HKDF:
  * four HMAC-SHA-256, one to extract and one for each of Sender Key, Recipient Key and Common IV. */
 #include "bench.h"
 #include <nacre/nacre.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Instructions for each message, counted by valgrind: what a clock on a busy machine cannot tell. Only what runs between
-# the clock's readings counts, libraries included. valgrind shows programs no AVX-512, and ciphers choose their code by that.
+# Instructions per message, counted by valgrind, independent of the machine's load. Only the measured part counts,
+# libraries included. valgrind emulates no AVX-512, so ciphers take their slower code.
 #
 #     bench/instructions.sh [BUILD_DIR [PROGRAM [TEXT]]]      the cases whose label contains TEXT
 set -euo pipefail

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* lookup: finding the context of a request, with 1 to 1,000,000 contexts: kids that are known and kids that nobody has, one by
- * one and 32 at once; then the request itself, found and decrypted. The same with one kid for all, where the ID Contexts tell
- * them apart. The baseline is the memory: one read at an unknown place of
- * as many contexts, one after the other, since no table finds anything without that. And what a context takes, in bytes. */
+/* lookup: finding the context of a request among 1 to 1,000,000 contexts, by known and unknown kids, one by one and 32
+ * at once; then finding and decrypting the request. The same with one kid for all contexts and a different ID Context
+ * each. The baseline is one dependent random read in memory per lookup, over as many contexts, which every table needs.
+ * Also the size of a context in bytes. */
 #include "bench.h"
 #include <nacre/nacre.h>
 #include <stdio.h>
@@ -13,19 +13,19 @@ enum { BURST = 32, MAX_QUERIES = 4096, FIRST_SEQ = 70000 };
 
 static nacre_crypto crypto;
 
-/* All contexts of one size of the population, each with its keys behind it. */
+/* All contexts of one size of the population, each followed by its keys. */
 typedef struct crowd {
     size_t num, stride, keys_at;
-    bool one_kid;   /* all have the same, and an ID Context each */
-    bool scattered; /* the kids do not count up */
+    bool one_kid;   /* all have the same kid, and different ID Contexts */
+    bool scattered; /* kids in a scattered order */
     uint8_t *memory;
     uint8_t (*id_contexts)[4];
     nacre_table table;
     nacre_table_slot *slots;
-    uint32_t next[MAX_QUERIES]; /* whom to look for */
+    uint32_t next[MAX_QUERIES]; /* kids to look up */
     uint64_t random;
     bool known;
-    /* Requests that were protected for next[]. */
+    /* Protected requests for next[]. */
     nacre_message outer[MAX_QUERIES];
     uint8_t (*datagrams)[64];
 } crowd;
@@ -35,14 +35,14 @@ static nacre_context *context_at(const crowd *c, size_t i)
     return (nacre_context *)(void *)(c->memory + i * c->stride);
 }
 
-/* Each number below 2^24 once, in a scattered order: a multiplication spreads numbers that count up better than chance. */
+/* Each number below 2^24 once, in a scattered order: a multiplication spreads a counter evenly. */
 static uint32_t scatter(uint32_t i)
 {
     i = i * 0x9e3779b1 & 0xffffff;
     return (i ^ i >> 11) * 0x2c1b3c6d & 0xffffff;
 }
 
-/* Kids, or ID Contexts, of four bytes: what counts up or is scattered, and what nobody has. */
+/* Kids or ID Contexts of four bytes: a counter, scattered or not, or an unknown one. */
 static void kid_of(uint8_t kid[4], const crowd *c, uint32_t i, bool known)
 {
     if (c->scattered) i = scatter(i);
@@ -52,7 +52,7 @@ static void kid_of(uint8_t kid[4], const crowd *c, uint32_t i, bool known)
     kid[3] = (uint8_t)i;
 }
 
-/* What a request says to be found by: its own kid; or the kid of all, and its own kid context. */
+/* The lookup keys of a request: its own kid; or the shared kid and its own kid context. */
 static void look_up(nacre_table_query *q, const crowd *c, uint8_t bytes[4], uint32_t i)
 {
     static const uint8_t kid_of_all[4] = { 0x10 };
@@ -71,8 +71,8 @@ static void make_context(nacre_context *ctx, nacre_buf keys, nacre_bytes local, 
     bench_check(nacre_context_init(ctx, &crypto, &params, keys) == NACRE_OK, "no context");
 }
 
-/* One context is derived, and the others are copies under other IDs: that is not how contexts are made, but in memory they
- * lie as if they had been. Only with keys that are plain memory. */
+/* One context is derived, and the others are copies under other IDs: the layout in memory is as if each had been
+ * derived. Only for keys in plain memory. */
 static void open_crowd(crowd *c, size_t num, bool one_kid, bool scattered)
 {
     size_t size, align, num_slots = nacre_table_num_slots(num);
@@ -128,8 +128,8 @@ static void choose_unknown(void *arg, size_t n)
     choose(arg, n, false);
 }
 
-/* Each place depends on what was read at the one before, so that reads cannot overlap, as little as searches can whose result
- * decides what is done next. */
+/* Each index depends on the previous read, so that reads cannot overlap, just as lookups whose result decides the next
+ * step. */
 static void run_reads(void *arg, size_t n)
 {
     crowd *c = arg;
@@ -150,7 +150,7 @@ static void run_find(void *arg, size_t n)
         look_up(&q, c, bytes, (uint32_t)((c->next[i] + last) % c->num));
         const nacre_context *ctx = nacre_table_find(&c->table, q.kid, q.kid_context, &q.cursor);
         found += ctx != NULL;
-        last = ctx != NULL && ctx->recipient_id_len == 1; /* never, but it has to be looked at */
+        last = ctx != NULL && ctx->recipient_id_len == 1; /* never true, but keeps the read */
     }
     bench_check(found == (c->known ? n : 0), "a search went wrong");
 }
@@ -170,7 +170,7 @@ static void run_find_many(void *arg, size_t n)
     bench_check(found == (c->known ? n : 0), "a search went wrong");
 }
 
-/* A request from each, as its client would have made it: its own kid, and the key that all of them have here. */
+/* A request from each client: with its own kid, and the key that all share here. */
 static void make_requests(void *arg, size_t n)
 {
     crowd *c = arg;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* observers: a resource changes, and 10,000 observers are told, each protected with a context of its own: against the same
- * without protection, and against the bare cipher over as many bytes with as many keys. In memory: an endpoint of the
- * server, from nacre_endpoint_changed to the datagrams that it hands out; no sockets, whose cost `served` shows. */
+/* observers: a resource changes and 10,000 observers are notified, each protected under a different context: against
+ * the same unprotected, and against the bare cipher over as many bytes with as many keys. In memory: the server's
+ * endpoint, from nacre_endpoint_changed to its datagrams; no sockets, whose cost `served` measures. */
 #include "bench.h"
 #include "net/pairs.h"
 #include "net/serve.h"
@@ -14,16 +14,16 @@ enum { NUM_OBSERVERS = 10000, BURST = 32, BUF_SIZE = 1280, PAYLOAD = 16 };
 
 static const uint8_t payload[PAYLOAD] = "sixteen bytes of";
 
-/* ---- The observed side ------------------------------------------------------------------------------------------------ */
+/* ---- The observed side ------------------------------------------------------------------------------------------- */
 
 typedef struct scene {
     nacre_endpoint *ep;
     void *memory;
-    pair *pairs; /* one for each observer; NULL: plain */
+    pair *pairs; /* one per observer; NULL: plain */
     nacre_observer *observers;
     uint8_t (*bufs)[BUF_SIZE]; /* BURST of them */
     uint64_t now_ms;
-    nacre_datagram acks[BURST]; /* of the CONs among them */
+    nacre_datagram acks[BURST]; /* those of them that are CON */
     uint8_t ack_bytes[BURST][4];
     size_t num_acks;
 } scene;
@@ -46,7 +46,7 @@ static void respond(const scene *s, nacre_exchange exchange)
     bench_check(nacre_endpoint_respond(s->ep, exchange, &content) == NACRE_OK, "respond");
 }
 
-/* The first notification is a CON, since its address has not shown itself before (RFC 7641 7). */
+/* The first notification is a CON, since its address is not validated (RFC 7641 7). */
 static void note_ack(scene *s, const nacre_outgoing *out)
 {
     if ((out->bytes.ptr[0] >> 4 & 3) != NACRE_CON) return;
@@ -55,7 +55,7 @@ static void note_ack(scene *s, const nacre_outgoing *out)
     s->acks[s->num_acks++] = (nacre_datagram){ .peer = out->peer, .bytes = nacre_bytes_of(ack, 4) };
 }
 
-/* Hands out what there is to send; how many datagrams. */
+/* Takes all datagrams to be sent; gives their number. */
 static size_t transmit(scene *s)
 {
     nacre_outgoing out[BURST];
@@ -128,7 +128,7 @@ static size_t tell_some(scene *s)
     return told;
 }
 
-/* All are told, n / NUM_OBSERVERS times. */
+/* Notifies all observers, n / NUM_OBSERVERS times. */
 static void run_scene(void *arg, size_t n)
 {
     scene *s = arg;
@@ -141,7 +141,7 @@ static void run_scene(void *arg, size_t n)
             told += tell_some(s);
             sent += transmit(s);
             if (s->num_acks > 0) {
-                told += tell_some(s); /* nothing is received while events wait */
+                told += tell_some(s); /* nothing is received while events are pending */
                 (void)nacre_endpoint_receive_many(s->ep, s->acks, s->num_acks, s->now_ms);
             }
         } while (told + sent > before);
@@ -149,11 +149,11 @@ static void run_scene(void *arg, size_t n)
     }
 }
 
-/* ---- The bare cipher -------------------------------------------------------------------------------------------------- */
+/* ---- The bare cipher --------------------------------------------------------------------------------------------- */
 
 typedef struct bare {
     const nacre_crypto *crypto;
-    uint8_t *keys; /* as many as there are observers, since to read them is a part of the cost */
+    uint8_t *keys; /* one per observer, because reading the keys is part of the cost */
     size_t key_size, burst;
     uint64_t count;
     uint8_t aad[NACRE_MAX_AAD];

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* peers: the same load on other implementations' servers and on nacre's, in the same run: libcoap's example server, plain,
- * as Debian has it (libcoap3-bin), and a server made of aiocoap, protected. Who is not installed is left out, and named.
+/* peers: the same load on other implementations' servers and on nacre's, in the same run: libcoap's example server,
+ * plain, as Debian packages it (libcoap3-bin), and a server made with aiocoap, protected. A missing one is named and
+ * left out.
  *
- * aiocoap is looked for where $NACRE_AIOCOAP_PYTHON points, a Python that has it, or else in .venv of the source directory,
- * where scripts/aiocoap.sh puts it. */
+ * aiocoap is used from the Python named by $NACRE_AIOCOAP_PYTHON, or else from .venv of the source directory, where
+ * scripts/aiocoap.sh installs it. */
 #include "bench.h"
 #include "net/load_case.h"
 #include "net/directory.h"
@@ -26,15 +27,15 @@ static void skip(const char *peer, const char *why)
     printf("SKIPPED: %s: %s\n", peer, why);
 }
 
-/* ---- Comparing -------------------------------------------------------------------------------------------------------- */
+/* ---- Comparing --------------------------------------------------------------------------------------------------- */
 
-/* The peer's server, then nacre's. A slow peer gets fewer requests in one go. */
+/* The peer's server, then nacre's. A slow peer gets fewer requests per run. */
 typedef struct contest {
     const char *peer_name, *name; /* "libcoap", "libcoap, plain" */
-    const char *path;             /* of a resource that answers with a dozen bytes */
+    const char *path;             /* of a resource with a payload of a dozen bytes */
     process peer;
     bool ipv6, is_protected, is_slow;
-    double goal; /* of nacre, protected, over the peer's time, with 64 requests outstanding */
+    double goal; /* nacre, protected, over the peer's time, with 64 requests outstanding */
 } contest;
 
 static void compare(bench *b, const contest *c, bool con, size_t outstanding, size_t flows)
@@ -66,7 +67,7 @@ static void compare(bench *b, const contest *c, bool con, size_t outstanding, si
     process_stop(nacre);
 }
 
-/* ---- libcoap ---------------------------------------------------------------------------------------------------------- */
+/* ---- libcoap ----------------------------------------------------------------------------------------------------- */
 
 /* The first of `names` that is a program in $PATH. */
 static bool find_program(char found[PATH], const char *const *names)
@@ -110,7 +111,7 @@ static void against_libcoap(bench *b)
     process_stop(c.peer);
 }
 
-/* ---- aiocoap ---------------------------------------------------------------------------------------------------------- */
+/* ---- aiocoap ----------------------------------------------------------------------------------------------------- */
 
 /* The server's side of the first pair, as a directory. */
 static void write_directory(const char *path)
@@ -130,7 +131,7 @@ static void write_directory(const char *path)
 
 typedef struct seen {
     nacre_request_id id;
-    uint8_t code; /* inside */
+    uint8_t code; /* inner code */
 } seen;
 
 static void see(void *user, size_t index, const uint8_t *bytes, size_t len)
@@ -145,7 +146,8 @@ static void see(void *user, size_t index, const uint8_t *bytes, size_t len)
         s->code = plain.code;
 }
 
-/* One request, whose answer is looked into: the load sees outer codes only, and takes a protected error for an answer. */
+/* One request whose response is decrypted: the load sees outer codes only, and counts a protected error as a
+ * response. */
 static bool responds_with_content(const contest *c)
 {
     const uint8_t token[4] = { 0 };

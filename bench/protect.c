@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* protect: what OSCORE costs beside its cipher. The baseline is the same provider's AEAD over as many bytes of plaintext and
- * AAD, with its key prepared and a new nonce for each message: what somebody would pay who did without OSCORE and called
- * the library with care. One by one with one pair of contexts; in bursts with 64, so that keys differ. */
+/* protect: what OSCORE costs on top of its cipher. The baseline is the same provider's AEAD over as many bytes of
+ * plaintext and AAD, with a prepared key and a new nonce for each message: a careful direct use of the library. One by
+ * one with one pair of contexts; in bursts with 64, so that keys differ. */
 #include "protect.h"
 #include "context/fields.h"
 #include "oscore/aad.h"
@@ -23,11 +23,11 @@ typedef struct pair {
     nacre_buf keys[2];
 } pair;
 
-/* One message on its way: everything that a call needs, and that the call before it left. */
+/* One message: the inputs of a call, and the outputs of the call before it. */
 typedef struct slot {
     nacre_request_id at_client, at_server;
     nacre_message outer;
-    uint8_t *datagram, *buf; /* ROOM bytes each */
+    uint8_t *datagram, *buf; /* BUFFER bytes each */
     nacre_bytes sealed;
 } slot;
 
@@ -104,7 +104,7 @@ static void close_stage(stage *s)
     free(s->pairs);
 }
 
-/* POST /sensors/temp and 2.04 with a Content-Format, with a token of two bytes and so much payload. */
+/* POST /sensors/temp and 2.04 with a Content-Format, with a token of two bytes and a payload of the given size. */
 static void set_payload(stage *s, size_t len)
 {
     static uint8_t request_options[32], response_options[32];
@@ -153,7 +153,7 @@ static bool do_one(const stage *s, operation what, size_t i)
     return false;
 }
 
-/* What the operation needs to be there: the message before it in the exchange, made and parsed. */
+/* Prepares the operation: makes and parses the preceding message of the exchange. */
 static void prepare(void *arg, size_t n)
 {
     const work *w = arg;
@@ -241,7 +241,7 @@ static void next_nonce(bare *b, size_t i)
     memcpy(b->nonces[i] + 5, &count, 8);
 }
 
-/* The job of message i: as many bytes as OSCORE hands to the cipher, between the same two rooms as with nacre. */
+/* The job of message i: as many bytes as OSCORE passes to the cipher, between the same two buffers as with nacre. */
 static void set_up_bare(bare *b, const stage *s, operation what, size_t burst)
 {
     memset(b, 0, sizeof *b);
@@ -270,7 +270,7 @@ static void set_up_bare(bare *b, const stage *s, operation what, size_t burst)
     }
 }
 
-/* What is to be opened was sealed before, with the other side's key. */
+/* A message to be opened is sealed first, with the other side's key. */
 static void prepare_bare(void *arg, size_t n)
 {
     bare *b = arg;
@@ -287,7 +287,7 @@ static void prepare_bare(void *arg, size_t n)
         job.in_len -= job.aead->tag_len;
         job.out = b->on->slots[i].datagram;
         bench_check(nacre_seal(b->on->crypto, &job), "seal");
-        uint64_t count; /* the run's own step brings it back */
+        uint64_t count; /* the measured step restores it */
         memcpy(&count, b->nonces[i] + 5, 8);
         count--;
         memcpy(b->nonces[i] + 5, &count, 8);

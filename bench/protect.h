@@ -8,10 +8,10 @@
 
 #define PROTECT_TITLE "protect and unprotect, AES-CCM-16-64-128, against the bare cipher"
 
-/* protect_compare runs all cases with one provider. Labels are "PROVIDER, OPERATION, ROW", where ROW is "16 B" (payload) or
- * "burst of 32"; for each row the four operations follow one another: protect request, unprotect request, protect
- * response, unprotect response. Under each label come the bare cipher and then nacre.
- * NACRE_OK; NACRE_ERR_BAD_ARGUMENT (no provider has that name); what opening the provider failed of */
+/* protect_compare runs all cases with one provider. Labels are "PROVIDER, OPERATION, ROW", where ROW is "16 B"
+ * (payload) or "burst of 32"; for each row the four operations follow one another: protect request, unprotect request,
+ * protect response, unprotect response. Under each label come the bare cipher and then nacre. NACRE_OK;
+ * NACRE_ERR_BAD_ARGUMENT (no provider has that name); the error of opening the provider */
 enum { PROTECT_NUM_OPERATIONS = 4, PROTECT_NUM_COMPARISONS = PROTECT_NUM_OPERATIONS * (5 + 7) };
 nacre_err protect_compare(bench *b, const char *name);
 

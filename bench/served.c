@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* served: requests over loopback, plain and protected, beside bare echoes of datagrams of the same size. The server has one
- * core, the client the other; the client's requests are protected before the clock starts, or its own core would be what is
- * measured. What the server's core spends on a request stands beside it: where the client is the slower of the two, only
- * that shows what protection costs. */
+/* served: requests over loopback, plain and protected, beside bare echoes of datagrams of the same size. The server has
+ * one core, the client the other; the client's requests are protected before the clock starts, so that its core does
+ * not limit the rate. The server's processor time per request is shown too: if the client is the slower of the two,
+ * only that shows the cost of protection. */
 #include "bench.h"
 #include "net/load_case.h"
 #include "net/directory.h"
@@ -12,7 +12,7 @@
 
 enum { NUM_FLOWS = 1000, MAX_CASES = 5 };
 
-/* One server, and how it is asked. */
+/* One server, and the load on it. */
 typedef struct shape {
     const char *name;
     serve_kind kind;
@@ -101,7 +101,7 @@ static const row rows[] = {
     { "CON, 64 outstanding, 1000 flows, workers", true, 64, NUM_FLOWS, WORKERS },
 };
 
-/* One process for each kind of server; cases of the same kind ask the same one. */
+/* One process for each kind of server; cases of the same kind share it. */
 static process server_of(const row *r, size_t i, const process *servers, const serve_config *config)
 {
     for (size_t k = 0; k < i; k++)

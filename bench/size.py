@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Counts what bench/size.sh compiled: reads the 32-bit ELF objects of a directory, follows relocations from entry points
-(as a linker with --gc-sections does), and adds up sections and stack frames. Calls through pointers are a provider's and
-are not counted, nor are the compiler's own helpers and memcpy's family, which every firmware has."""
+"""Measures the objects compiled by bench/size.sh: reads the 32-bit ELF objects of a directory, follows relocations from entry
+points (as a linker with --gc-sections does), and adds up sections and stack frames. Calls through pointers are a provider's and
+are not counted, nor are the compiler's helpers and memcpy's family, which every firmware has."""
 import glob
 import struct
 import sys

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# How large the core is on a microcontroller, against its budget: text of the message path and of everything, data, bss, a
-# context, and the stack of protect and unprotect. The core is compiled as its user would, for a Cortex-M4 with -Os, and
-# counted from the entry points that an application calls, as a linker with --gc-sections would.
+# The size of the core on a microcontroller, against its budget: text of the message path and of everything, data, bss,
+# a context, and the stack of protect and unprotect. The core is compiled for a Cortex-M4 with -Os, and counted from the
+# entry points that an application calls, as a linker with --gc-sections would.
 #
 #     bench/size.sh [-v]        -v: function by function
 #
-# CLANG chooses the compiler. Exit 77 when there is no clang for that target, or no Python. It prints and does not judge: a
-# budget that is missed is for docs/performance.md to explain.
+# CLANG chooses the compiler. Exit 77 when there is no clang for that target, or no Python. A missed budget does not
+# fail; docs/performance.md explains it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 : "${CLANG:=clang}"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* store: what it costs that a context survives a crash. Requests go over loopback from a client to a server in this process,
- * one after the other and sixteen at a time, with both contexts in memory, and with both in directories. And what is
- * written for a million requests.
+/* store: the cost of contexts that survive a crash. Requests go over loopback from a client to a server in this
+ * process, one after the other and sixteen at a time, with both contexts in memory, and with both in directories.
+ * Also the bytes written for a million requests.
  *
- * The directories are made in the current directory, or in $NACRE_BENCH_DIR: what an fsync takes is the disk's business. */
+ * The directories are made in the current directory, or in $NACRE_BENCH_DIR: the time of an fsync depends on the
+ * disk. */
 #include "bench.h"
 
 #include <nacre/nacre.h>
@@ -195,8 +196,8 @@ static void compare(bench *b, const nacre_crypto *crypto, const char *label, voi
     if (!bench_wanted(b, label)) return;
     open_pair(&memory, crypto, false);
     open_pair(&directory, crypto, true);
-    /* Chunks are as large as they are after a while of running, and each round takes whole ones, so that each has its write:
-     * in shorter ones the median would never see any. */
+    /* Chunks have the size they reach after a while, and each round takes whole chunks, so that each round has its
+     * write; otherwise the median would miss the writes. */
     exchange_many(&memory, 100, MAX_FLYING);
     exchange_many(&directory, 100, MAX_FLYING);
     const bench_case cases[] = {

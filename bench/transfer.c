@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* transfer: a body of 64 MiB over loopback in blocks of 1024 bytes (RFC 7959), down by GET and up by PUT, plain and
- * protected, each block an exchange of its own and one after the other; against as many echoes of a datagram as long as a
- * protected block. An operation is a block. --quick: 1 MiB. */
+ * protected, each block one exchange, one after the other; against as many echoes of a datagram as long as a protected
+ * block. An operation is a block. --quick: 1 MiB. */
 #include "bench.h"
 #include "net/pairs.h"
 #include "net/serve.h"
@@ -26,7 +26,7 @@ static void must(nacre_err err, const char *what)
     bench_check(err == NACRE_OK, what);
 }
 
-/* ---- The body: each byte tells its block, so that none can be missing or in another's place ---------------------------- */
+/* ---- The body: each byte identifies its block, so that a missing or misplaced block is detected ------------------ */
 
 static uint8_t byte_of(uint64_t offset)
 {
@@ -42,7 +42,7 @@ static nacre_err read_body(void *user, uint64_t offset, nacre_buf buf, size_t *l
     return NACRE_OK;
 }
 
-/* `user` counts the bytes that came. */
+/* `user` counts the bytes received. */
 static nacre_err write_body(void *user, uint64_t offset, nacre_bytes piece, uint64_t total)
 {
     uint64_t *came = user;
@@ -54,7 +54,7 @@ static nacre_err write_body(void *user, uint64_t offset, nacre_bytes piece, uint
     return NACRE_OK;
 }
 
-/* ---- The server ------------------------------------------------------------------------------------------------------- */
+/* ---- The server -------------------------------------------------------------------------------------------------- */
 
 static nacre_site *site;
 static uint64_t received;
@@ -112,7 +112,7 @@ static void serve(const void *arg, int ready)
     for (;;) must(nacre_loop_step(loop, 1000, &why), "step");
 }
 
-/* ---- The client ------------------------------------------------------------------------------------------------------- */
+/* ---- The client -------------------------------------------------------------------------------------------------- */
 
 typedef struct client {
     nacre_udp *udp;
@@ -122,7 +122,7 @@ typedef struct client {
     uint64_t came;
 } client;
 
-/* One way to move the body, and what the server's core spends on it. */
+/* One way to move the body, and the server's processor time for it. */
 typedef struct way {
     client *by;             /* NULL: echoes */
     nacre_context *context; /* NULL: plain */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* libuv_client CONTEXT_DIR URI…: gets all resources at once, protected, from a libuv loop, and prints each when it comes. */
-#define _POSIX_C_SOURCE 200809L /* the header of libuv wants it where the compiler is told -std=c11 */
+/* libuv_client CONTEXT_DIR URI…: gets all resources at once, protected, from a libuv loop, and prints each as it
+ * arrives. */
+#define _POSIX_C_SOURCE 200809L /* libuv's header requires it with -std=c11 */
 #include <nacre/nacre.h>
 
 #include <stdio.h>
@@ -37,8 +38,8 @@ static int index_of(const int *fds, int num, int fd)
     return -1;
 }
 
-/* libuv keeps what it watches, so only differences are told to it. A poll handle is for one descriptor; when that is gone, the
- * handle is closed, and its place is free again in on_closed. */
+/* libuv keeps its watchers, so it is told only differences. A poll handle is for one descriptor; once that is closed,
+ * the handle is closed too, and on_closed frees its entry. */
 static void on_closed(uv_handle_t *handle)
 {
     program *p = handle->data;
@@ -94,7 +95,7 @@ static void work(program *p)
     else watch_all(p);
 }
 
-/* ---- Requests --------------------------------------------------------------------------------------------------------- */
+/* ---- Requests ---------------------------------------------------------------------------------------------------- */
 
 typedef struct get {
     program *program;

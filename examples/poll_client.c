@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* poll_client CONTEXT_DIR URI…: gets all resources at once, protected, from a loop of its own over poll(2), and prints each when
- * it comes. */
+/* poll_client CONTEXT_DIR URI…: gets all resources at once, protected, from its own loop over poll(2), and prints each
+ * as it arrives. */
 #include <nacre/nacre.h>
 
 #include <poll.h>
@@ -21,7 +21,7 @@ static void print_result(void *user, const nacre_client_result *result)
     failures++;
 }
 
-/* A program has descriptors and timers of its own here, too. */
+/* A real program adds its other descriptors and timers here. */
 static void wait_for(nacre_client *client)
 {
     nacre_fd wanted[MAX_FDS];

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* proxy [--block-size N] ADDRESS: a CoAP forward proxy (RFC 7252 5.7). It passes on what it cannot read: OSCORE goes through
- * it end to end, and is never cached, for nothing is.
+/* proxy [--block-size N] ADDRESS: a CoAP forward proxy (RFC 7252 5.7). It forwards OSCORE messages end to end, unread,
+ * and caches nothing.
  *
- * Requests come with Proxy-Uri, or with Proxy-Scheme, Uri-Host and Uri-Port. One endpoint does both sides; it gives each side
- * message IDs and tokens of its own. Blocks pass one by one, as their two ends want them; with --block-size (16 to 1024) it
- * puts each body together and sends it on in blocks of that size, as a proxy does whose two sides take messages of different
- * sizes. Of an OSCORE message these are outer blocks (RFC 8613 4.1.3.4.2): it cuts what it cannot read. Observe is taken off: who wants to
- * observe through this proxy gets the present state. Names are looked up while everything else waits. */
+ * Requests carry Proxy-Uri, or Proxy-Scheme, Uri-Host and Uri-Port. One endpoint serves both sides, each with its own
+ * message IDs and tokens. Blocks are forwarded one by one, in the sizes that the two ends choose; with --block-size (16
+ * to 1024) the proxy joins each body and sends it in blocks of that size, as a proxy between links of different message
+ * sizes does. For an OSCORE message these are outer blocks (RFC 8613 4.1.3.4.2). Observe is removed: a client that
+ * observes through this proxy gets the present state only. Name lookups block the proxy. */
 #include <nacre/nacre.h>
 
 #include <signal.h>
@@ -23,7 +23,7 @@ enum {
     DEFAULT_HOPS = 16
 };
 
-/* A request on its way: who waits for its answer. */
+/* A request being forwarded, with the client that waits for its response. */
 typedef struct hop {
     bool used;
     nacre_exchange server_exchange;
@@ -31,7 +31,7 @@ typedef struct hop {
 } hop;
 
 static hop hops[MAX_HOPS];
-static uint16_t block_size; /* 0: blocks pass as they are */
+static uint16_t block_size; /* 0: blocks are forwarded one by one */
 static volatile sig_atomic_t stopped;
 
 static void on_signal(int number)
@@ -40,9 +40,9 @@ static void on_signal(int number)
     stopped = 1;
 }
 
-/* ---- What a proxy makes of options ------------------------------------------------------------------------------------- */
+/* ---- Options ----------------------------------------------------------------------------------------------------- */
 
-/* RFC 7252 5.4.2: bit 1 says that only who understands an option may pass it on. */
+/* RFC 7252 5.4.2: bit 1 marks an option that a proxy may forward only if it understands it. */
 static bool is_unsafe(uint16_t number)
 {
     return number & 2;
@@ -72,9 +72,9 @@ static bool has(nacre_bytes options, uint16_t number)
     return !nacre_is_absent(nacre_option_find(options, number));
 }
 
-/* ---- Where a request is to go ------------------------------------------------------------------------------------------ */
+/* ---- The target -------------------------------------------------------------------------------------------------- */
 
-/* RFC 7252 6.5: the URI that the options stand for, without path and query. */
+/* RFC 7252 6.5: the URI of the options, without path and query. */
 static bool write_origin(char text[MAX_TEXT], nacre_bytes options)
 {
     uint64_t port = 5683;
@@ -82,14 +82,14 @@ static bool write_origin(char text[MAX_TEXT], nacre_bytes options)
     nacre_bytes host = nacre_option_find(options, NACRE_OPT_URI_HOST);
     nacre_bytes port_option = nacre_option_find(options, NACRE_OPT_URI_PORT);
     if (host.len == 0 || (!nacre_is_absent(port_option) && !nacre_option_uint(port_option, &port))) return false;
-    bool is_bare_v6 = host.ptr[0] != '[' && memchr(host.ptr, ':', host.len) != NULL; /* some clients leave [] out */
+    bool is_bare_v6 = host.ptr[0] != '[' && memchr(host.ptr, ':', host.len) != NULL; /* some clients leave out [] */
     int len =
         snprintf(text, MAX_TEXT, "%.*s://%s%.*s%s:%u", (int)scheme.len, (const char *)scheme.ptr, is_bare_v6 ? "[" : "",
                  (int)host.len, (const char *)host.ptr, is_bare_v6 ? "]" : "", (unsigned)port);
     return port <= 65535 && len > 0 && len < MAX_TEXT;
 }
 
-/* 0, or the code of what is wrong. `text` is the URI's room. */
+/* 0, or the code of the error response. `text` is the buffer of the URI. */
 static uint8_t find_target(nacre_uri *uri, char text[MAX_TEXT], nacre_bytes options)
 {
     nacre_bytes proxy_uri = nacre_option_find(options, NACRE_OPT_PROXY_URI);
@@ -118,9 +118,9 @@ static uint8_t find_address(nacre_address *address, const nacre_uri *uri)
     return nacre_address_resolve(address, host, uri->port, NULL) == NACRE_OK ? 0 : NACRE_BAD_GATEWAY;
 }
 
-/* ---- Passing on -------------------------------------------------------------------------------------------------------- */
+/* ---- Forwarding -------------------------------------------------------------------------------------------------- */
 
-/* RFC 8768 3: one hop less, and an end to circles. */
+/* RFC 8768 3: decrements the hop limit, which ends loops. */
 static uint8_t add_hop_limit(nacre_options *o, nacre_bytes options)
 {
     uint64_t hops_left = DEFAULT_HOPS + 1;
@@ -132,14 +132,14 @@ static uint8_t add_hop_limit(nacre_options *o, nacre_bytes options)
     return 0;
 }
 
-/* RFC 9175 3.4, RFC 7959 2.2: between us and one side, when we make the blocks. */
+/* RFC 9175 3.4, RFC 7959 2.2: these options belong to one hop when the proxy makes the blocks. */
 static bool is_of_blocks(uint16_t n)
 {
     return n == NACRE_OPT_BLOCK1 || n == NACRE_OPT_BLOCK2 || n == NACRE_OPT_SIZE1 || n == NACRE_OPT_SIZE2 ||
            n == NACRE_OPT_REQUEST_TAG;
 }
 
-/* Everything but what was for us; the host stays when it is a name (RFC 7252 6.4). */
+/* All options except those for the proxy; Uri-Host stays if it is a name (RFC 7252 6.4). */
 static void copy_options(nacre_options *o, nacre_bytes options, bool keep_host)
 {
     nacre_option option;
@@ -160,10 +160,10 @@ static hop *free_hop(void)
     return NULL;
 }
 
-/* The same four words for messages as they are, and for bodies that are put together and cut. */
+/* The same four calls for single messages, and for bodies that are joined and cut. */
 typedef struct carrier {
     nacre_endpoint *ep;
-    nacre_transfer *transfer; /* NULL: as they are */
+    nacre_transfer *transfer; /* NULL: single messages */
 } carrier;
 
 static nacre_err defer(const carrier *c, nacre_exchange exchange)
@@ -185,7 +185,7 @@ static nacre_err respond(const carrier *c, nacre_exchange exchange, const nacre_
                                : nacre_transfer_respond(c->transfer, exchange, message, &how);
 }
 
-/* The transfer holds on to both bodies until the answer is there. */
+/* The transfer keeps both bodies until the response arrives. */
 static nacre_err request(const carrier *c, const nacre_address *address, nacre_message *message, hop *h)
 {
     nacre_exchange exchange;
@@ -200,7 +200,7 @@ static nacre_err request(const carrier *c, const nacre_address *address, nacre_m
     return nacre_transfer_request(c->transfer, &transfer_exchange, address, NULL, message, &how, h);
 }
 
-/* 0: it is on its way. */
+/* 0: it was forwarded. */
 static uint8_t pass_on(const carrier *c, const nacre_event *event)
 {
     char text[MAX_TEXT];
@@ -219,7 +219,7 @@ static uint8_t pass_on(const carrier *c, const nacre_event *event)
     if (code != 0) return code;
     copy_options(&o, options, !uri.host_is_ip);
     if (has(options, NACRE_OPT_PROXY_URI)) {
-        uri.port = 5683; /* no Uri-Port: the request goes to that very port */
+        uri.port = 5683; /* the default port: no Uri-Port option is added */
         if (nacre_uri_options(&o, &uri) != NACRE_OK) return NACRE_BAD_REQUEST;
     }
     nacre_message onward = { .type = NACRE_CON, .code = event->message.code, .payload = event->message.payload };
@@ -234,7 +234,7 @@ static uint8_t pass_on(const carrier *c, const nacre_event *event)
     return 0;
 }
 
-/* ---- And back ---------------------------------------------------------------------------------------------------------- */
+/* ---- Responses --------------------------------------------------------------------------------------------------- */
 
 static void respond_code(const carrier *c, nacre_exchange exchange, uint8_t code)
 {
@@ -254,7 +254,7 @@ static void pass_back(const carrier *c, const hop *h, const nacre_message *messa
         respond_code(c, h->server_exchange, NACRE_BAD_GATEWAY);
 }
 
-/* What a server does wrong, and not that it does nothing. */
+/* A server's error, other than no response at all. */
 static bool is_bad(nacre_err err)
 {
     return err == NACRE_ERR_RESET || err == NACRE_ERR_BLOCKS || err == NACRE_ERR_BODY_CHANGED ||
@@ -271,7 +271,7 @@ static void handle(const carrier *c, const nacre_event *event)
     }
     if (event->kind != NACRE_EVENT_RESPONSE && event->kind != NACRE_EVENT_FAILED) return;
     if (event->kind == NACRE_EVENT_RESPONSE || event->err == NACRE_ERR_CRITICAL_OPTION)
-        pass_back(c, h, &event->message); /* what is critical is for its client to understand */
+        pass_back(c, h, &event->message); /* critical options are for the client to understand */
     else respond_code(c, h->server_exchange, is_bad(event->err) ? NACRE_BAD_GATEWAY : NACRE_GATEWAY_TIMEOUT);
     h->used = false;
 }
@@ -290,7 +290,7 @@ static void on_transfer_event(void *user, nacre_transfer *transfer, const nacre_
     handle(&c, event);
 }
 
-/* ---- Running ----------------------------------------------------------------------------------------------------------- */
+/* ---- Running ----------------------------------------------------------------------------------------------------- */
 
 static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoint_config *config, nacre_detail *why)
 {
@@ -330,7 +330,7 @@ int main(int argc, char **argv)
     nacre_detail why = { { 0 } };
     nacre_address local;
     nacre_udp *udp;
-    /* `num_transmissions`: requests that are answered later, which all are. */
+    /* `num_transmissions`: the number of pending separate responses; all responses are separate. */
     nacre_endpoint_config config = { .num_client_exchanges = MAX_HOPS,
                                      .num_transmissions = MAX_HOPS,
                                      .opaque_oscore = true };

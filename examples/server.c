@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* server CONTEXT_DIR ADDRESS: serves /hello to whoever holds the other side of the context. */
+/* server CONTEXT_DIR ADDRESS: serves /hello to peers that hold the other side of the context. */
 #include <nacre/nacre.h>
 
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* credentials: a credentials file that loads gives credentials that it lists, and only to URIs that fit; the first line of
- * the input is a URI to look up, the rest the file. */
+/* credentials: credentials loaded from a file are all listed, and found only for matching URIs. The first line of the
+ * input is a URI to look up, the rest is the file. */
 #include "fuzz.h"
 
 static bool listed(const nacre_credentials *c, const char *name)
@@ -26,8 +26,8 @@ static void look_up(const nacre_credentials *c, const char *uri)
     CHECK(nacre_credentials_find(c, &again, uri, NULL) == NACRE_OK && again.name == found.name);
 }
 
-/* An entry set by hand for a URI wins, or a longer pattern does that had won before; where there was none, it wins. What
- * holds '%' or a newline may be a pattern that fits nothing. */
+/* An entry added for a URI is found for it, or else the longer pattern that was found before; if none was found before,
+ * the entry is. A URI with '%' or a newline may make a pattern that matches nothing. */
 static void check_winner(const nacre_credentials *c, const char *uri, nacre_err before, const nacre_credential *old)
 {
     nacre_credential found;

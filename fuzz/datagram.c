@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* datagram: what nacre_message_parse takes has one spelling: walked and written again, it is the same bytes. */
+/* datagram: what nacre_message_parse accepts has one encoding: read and written again, the bytes are the same. */
 #include "fuzz.h"
 
 static bool within(nacre_bytes part, nacre_bytes whole)
@@ -23,11 +23,11 @@ static void walk(nacre_bytes options, nacre_bytes datagram)
         CHECK(nacre_option_uint(opt.value, &number) == (opt.value.len <= 8));
         last = opt.number;
     }
-    CHECK(!nacre_option_bad(&it)); /* parsing has checked them all */
+    CHECK(!nacre_option_bad(&it)); /* parsing has checked all options */
     CHECK(num <= options.len);
 }
 
-/* The same options, put together by the builder. */
+/* The builder makes the same options. */
 static nacre_bytes rebuilt(nacre_bytes options)
 {
     nacre_options o;

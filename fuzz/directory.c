@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* directory: the files of a context directory in any state: settings.json, sequence.json, secret.json and lock, separated by
- * bytes 0xff, which no JSON text has; what is missing is a good file, or none. What is read says only what can be, opens
- * unless it is said to be another state than the last (a copy, or older than the count in lock), and is on disk again after
- * it was closed. */
+/* directory: a context directory with settings.json, sequence.json, secret.json and lock in any state; the input
+ * separates them with bytes 0xff, which no JSON text contains; a missing file is a valid one, or absent. The values
+ * read are in range; the directory opens unless its state is reported as not the latest (a copy, or older than the
+ * count in lock); and the close writes the state back. */
 #include "fuzz.h"
 
 static const nacre_bytes secret = { (const uint8_t *)"{\"secret_hex\": \"0102030405060708090a0b0c0d0e0f10\"}", 50 };
@@ -29,7 +29,7 @@ static void check_info(const nacre_directory_info *info)
     CHECK(info->next_to_send <= NACRE_SEQ_MAX + 1 && info->window_index <= NACRE_SEQ_MAX + 1);
     for (unsigned bit = info->window; bit < NACRE_REPLAY_MAX; bit++)
         CHECK((info->window_bits[bit / 8] >> bit % 8 & 1) == 0);
-    CHECK(info->secret_len == 0 && info->salt_len == 0); /* they were not asked for */
+    CHECK(info->secret_len == 0 && info->salt_len == 0); /* only read on request */
 }
 
 static bool seen(const nacre_directory_info *info, uint64_t seq)
@@ -48,7 +48,7 @@ static void check_refused(void)
     fuzz_check_detail(&why);
 }
 
-/* The context that opens has the numbers, and the window, that the files state. */
+/* The opened context has the numbers and the window of the files. */
 static void check_open(const nacre_directory_info *info)
 {
     nacre_directory *dir;

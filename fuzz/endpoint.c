@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* endpoint: an endpoint with a context, whatever arrives in whatever order, on a clock that the input moves. Its honest
- * peer is played by hand with the other end of the context, and everybody else by the input. What must hold:
+/* endpoint: an endpoint with a context receives any datagrams in any order, on a clock that the input moves. Its honest
+ * peer is hand-made, with the other end of the context; all other peers send input bytes. What must hold:
  *
- *   - a request is delivered as protected only when the peer made it, and once;
- *   - an answer is delivered as protected only when the peer made it, for that exchange, and once; one without protection
- *     never answers a protected request;
- *   - what goes out protected, and only that, says what is secret; no number is used for two datagrams;
- *   - a notification is shown only to who observes, and one that is protected only when the peer made it for that
+ *   - a request is delivered as protected only if the peer made it, and once;
+ *   - a response is delivered as protected only if the peer made it for that exchange, and once; an unprotected one
+ *     never completes a protected request;
+ *   - secret payloads leave in protected messages only; no number is used for two datagrams;
+ *   - a notification is delivered only for an open observation, and as protected only if the peer made it for that
  *     observation;
- *   - time that is due is done with: no deadline stands in the past. */
+ *   - after expire, no deadline is in the past. */
 #include "fuzz.h"
 
 enum { MAX_MESSAGE = 256, MAX_MADE = 64, MAX_SENT = 64, MAX_HEARD = 16, NUM_REQUESTS = 4, MARK_LEN = 4 };
@@ -16,11 +16,11 @@ enum { MAX_MESSAGE = 256, MAX_MADE = 64, MAX_SENT = 64, MAX_HEARD = 16, NUM_REQU
 typedef struct client_request {
     nacre_exchange exchange; /* none: free */
     bool protected, observes, is_ping;
-    bool responded; /* the peer has made an answer */
+    bool responded; /* the peer has made a response */
     uint32_t response_mark;
 } client_request;
 
-/* A request of ours that the peer has taken, and goes on to answer. */
+/* A request of the endpoint that the peer received and may still respond to. */
 typedef struct heard {
     nacre_request_id id;
     nacre_bytes token;
@@ -64,7 +64,7 @@ static nacre_address address(const world *w, uint8_t which)
     return (nacre_address){ .len = 2, .flags = reliable ? NACRE_ADDRESS_RELIABLE : 0, .bytes = { 'p', which & 3 } };
 }
 
-/* A payload that is secret and says which message it is. */
+/* A secret payload that identifies its message. */
 static nacre_bytes marked(uint32_t mark)
 {
     uint8_t payload[MARK_LEN + 32];
@@ -95,7 +95,7 @@ static void on_request(world *w, const nacre_event *e)
     if (e->context == NULL) return;
     CHECK(e->context == &w->pair.server);
     uint32_t mark = mark_of(e->message.payload);
-    CHECK(mark < MAX_MADE && w->requests_made[mark]); /* nobody but the peer */
+    CHECK(mark < MAX_MADE && w->requests_made[mark]); /* only the peer made it */
     CHECK(!w->requests_seen[mark]);                   /* never twice */
     w->requests_seen[mark] = true;
 }
@@ -181,7 +181,7 @@ static void keep(world *w, nacre_bytes datagram)
     if (w->num_made < MAX_MADE) w->made[w->num_made++] = datagram;
 }
 
-/* The peer asks. */
+/* The peer sends a request. */
 static void peer_request(world *w, fuzz_input *in, bool lost)
 {
     uint8_t from = fuzz_u8(in), kind = fuzz_u8(in);
@@ -191,7 +191,7 @@ static void peer_request(world *w, fuzz_input *in, bool lost)
     nacre_message m = { .type = kind & 1, .code = NACRE_PUT, .mid = fuzz_u8(in), .token = token };
     nacre_request_id id;
     m.payload = marked(mark);
-    uint8_t echo[NACRE_ECHO_LEN + 3]; /* the peer may have got the Echo value */
+    uint8_t echo[NACRE_ECHO_LEN + 3]; /* the peer may have received the Echo value */
     nacre_options options;
     nacre_options_init(&options, NACRE_BUF(echo));
     if (kind & 2) nacre_options_add(&options, NACRE_OPT_ECHO, NACRE_ARRAY(fuzz_echo));
@@ -203,7 +203,7 @@ static void peer_request(world *w, fuzz_input *in, bool lost)
     if (!lost) receive(w, from, out);
 }
 
-/* The peer answers a request of ours, once. */
+/* The peer responds to a request of the endpoint, once. */
 static void peer_response(world *w, fuzz_input *in)
 {
     uint8_t which = fuzz_u8(in), from = fuzz_u8(in), kind = fuzz_u8(in);
@@ -215,7 +215,7 @@ static void peer_response(world *w, fuzz_input *in)
     if (!nacre_code_is_request(outer.code) ||
         nacre_unprotect_request(&w->pair.client, fuzz_crypto(), &id, &plain, fuzz_buf(sent.len), &outer) != NACRE_OK)
         return;
-    uint32_t mark = mark_of(plain.payload); /* our own requests carry the mark of their answer */
+    uint32_t mark = mark_of(plain.payload); /* the endpoint's requests carry the mark of their response */
     for (size_t i = 0; i < NUM_REQUESTS; i++)
         if (!nacre_exchange_is_none(w->requests[i].exchange) && w->requests[i].response_mark == mark)
             w->requests[i].responded = true;
@@ -237,7 +237,7 @@ static void peer_response(world *w, fuzz_input *in)
     receive(w, from, out);
 }
 
-/* The peer notifies us of what we asked, whether we observe or not, in time or late. */
+/* The peer sends a notification for a request of the endpoint, observing or not, in time or late. */
 static void peer_notify(world *w, fuzz_input *in)
 {
     static const uint8_t observe[] = { 0x60 }, aged[] = { 0x60, 0x81, 1 }; /* Max-Age 1 */
@@ -256,7 +256,7 @@ static void peer_notify(world *w, fuzz_input *in)
     if (kind & 16) receive(w, from, out);
 }
 
-/* Anybody answers one of our requests without protection, with its own token. */
+/* An unprotected response to a request of the endpoint, with the request's token. */
 static void spoof_response(world *w, fuzz_input *in)
 {
     uint8_t which = fuzz_u8(in), from = fuzz_u8(in), type = fuzz_u8(in) & 3, code = fuzz_u8(in);
@@ -280,8 +280,8 @@ static void again(world *w, fuzz_input *in, bool spoil)
     receive(w, from, datagram);
 }
 
-/* Somebody cuts what the peer made: one outer block of it (RFC 8613 4.1.3.4.2), under the token of one of our requests where
- * it is an answer. Whatever is joined of such, what is delivered must be what the peer made. */
+/* Sends one outer block of a message of the peer (RFC 8613 4.1.3.4.2); a response's block has the token of a request of
+ * the endpoint. Whatever blocks are joined, a delivered message is one that the peer made. */
 static void outer_block(world *w, fuzz_input *in)
 {
     uint8_t which = fuzz_u8(in), from = fuzz_u8(in), num = fuzz_u8(in), kind = fuzz_u8(in), extra = fuzz_u8(in);

@@ -35,7 +35,7 @@ static void *keep(void *memory)
 
 void *fuzz_alloc(size_t len)
 {
-    return keep(malloc(len)); /* of 0 bytes too: a pointer that nothing may be read from */
+    return keep(malloc(len)); /* for 0 bytes too: a pointer that must not be read */
 }
 
 void fuzz_release(void)
@@ -142,7 +142,7 @@ void fuzz_check_merged(nacre_bytes merged, nacre_bytes inner, nacre_bytes outer)
     nacre_option_iter it;
     CHECK(fuzz_well_formed(merged));
     for (it = nacre_option_begin(inner); nacre_option_next(&it, &opt);)
-        CHECK(fuzz_same_values(merged, inner, opt.number)); /* what is authenticated is all there, and alone */
+        CHECK(fuzz_same_values(merged, inner, opt.number)); /* everything authenticated is present, and nothing else */
     for (it = nacre_option_begin(outer); nacre_option_next(&it, &opt);) {
         if (!nacre_is_absent(nacre_option_find(inner, opt.number))) continue;
         bool stays = fuzz_outer_only(opt.number) && opt.number != NACRE_OPT_OSCORE;

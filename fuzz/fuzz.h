@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* fuzz: what the fuzz targets share. A target states a property of what it feeds, with CHECK; that nothing crashes is the
- * least of it. Bytes and rooms are blocks of exactly their size, so that AddressSanitizer sees each step too far. */
+/* fuzz: shared by the fuzz targets. Each target states properties of the code it feeds with CHECK; the absence of
+ * crashes is the least of them. Bytes and buffers are blocks of exactly their size, so that AddressSanitizer detects
+ * each overrun. */
 #ifndef NACRE_FUZZ_H
 #define NACRE_FUZZ_H
 
@@ -17,19 +18,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
     } while (0)
 _Noreturn void fuzz_failed(const char *condition, const char *file, int line);
 
-/* ---- Taking the input apart; what is missing reads as zero, or as less ---- */
+/* ---- Reading the input; what is missing reads as zero, or is shorter --------------------------------------------- */
 typedef struct fuzz_input {
     const uint8_t *at, *end;
 } fuzz_input;
 uint8_t fuzz_u8(fuzz_input *in);
 uint64_t fuzz_uint(fuzz_input *in, size_t num_bytes);
-nacre_bytes fuzz_take(fuzz_input *in, size_t len); /* a block of its own, never absent; fuzz_release frees it */
+nacre_bytes fuzz_take(fuzz_input *in, size_t len); /* a separate block, never absent; fuzz_release frees it */
 nacre_bytes fuzz_rest(fuzz_input *in);
 
 /* ---- Memory that lives until the end of one input ---- */
 void *fuzz_alloc(size_t len);
 nacre_buf fuzz_buf(size_t cap);
-bool fuzz_is_clean(nacre_buf buf); /* each byte is as fuzz_buf left it, or wiped */
+bool fuzz_is_clean(nacre_buf buf); /* each byte is wiped or as fuzz_buf left it */
 nacre_bytes fuzz_copy(nacre_bytes bytes);
 void fuzz_release(void);
 
@@ -39,23 +40,24 @@ bool fuzz_contains(nacre_bytes haystack, nacre_bytes needle);
 bool fuzz_well_formed(nacre_bytes options);
 /* Whether a and b have the same values for that number, in the same order. */
 bool fuzz_same_values(nacre_bytes a, nacre_bytes b, uint16_t number);
-/* Options that travel outside only, all numbers of class U and not E; the OSCORE option is one. */
+/* Options that are only outer, all numbers of class U and not E; the OSCORE option is one. */
 bool fuzz_outer_only(uint16_t number);
-/* What unprotecting must give: the inner options, and outer ones that are outer-only and have no inner namesake. */
+/* The expected result of unprotect: the inner options, and the outer-only ones that have no inner option of the same
+ * number. */
 void fuzz_check_merged(nacre_bytes merged, nacre_bytes inner, nacre_bytes outer);
 
-/* ---- Contexts of RFC 8613 C.1 (`vector` 1) and C.3 (`vector` 3), as new in every call; made once ---- */
+/* ---- Contexts of RFC 8613 C.1 (`vector` 1) and C.3 (`vector` 3), unused in every call; made once ----------------- */
 typedef struct fuzz_pair {
     nacre_context client, server;
 } fuzz_pair;
 extern const uint8_t fuzz_echo[NACRE_ECHO_LEN]; /* of both servers */
 const nacre_crypto *fuzz_crypto(void);
 fuzz_pair fuzz_contexts(int vector);
-/* Whether only the counter of failed decryptions may differ. */
+/* True if a and b differ at most in the counter of failed decryptions. */
 bool fuzz_unchanged(const nacre_context *before, const nacre_context *after);
 
-/* A protected message made without the code under test: `plaintext` sealed by `maker`, with `piv` in the nonce as made by
- * `maker_id`, and an outer message with `outer` options around it, the OSCORE option's value among them. */
+/* A protected message made without the code under test: `plaintext` encrypted by `maker`, with `piv` in the nonce as
+ * made by `maker_id`, in an outer message with `outer` options, among them the OSCORE option's value. */
 typedef struct fuzz_sealed {
     nacre_message message;
     nacre_bytes datagram;
@@ -65,11 +67,11 @@ fuzz_sealed fuzz_seal(const nacre_context *maker, nacre_bytes maker_id, nacre_by
                       uint8_t code, nacre_bytes token);
 nacre_bytes fuzz_partial_iv(uint64_t seq);
 
-/* ---- Files: a directory of this process, removed at its end ---- */
+/* ---- Files: a directory of this process, removed at exit --------------------------------------------------------- */
 const char *fuzz_directory(void);
 void fuzz_write_file(const char *name, nacre_bytes text);
 void fuzz_remove_file(const char *name);
-/* An error's text: there, and one line. */
+/* Checks that an error's text is present and has one line. */
 void fuzz_check_detail(const nacre_detail *why);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* json: a tree that was read is a tree as promised; written out and read again it is the same tree. What is refused leaves
- * nothing, and an error text of one line. */
+/* json: a parsed tree is well-formed; written and parsed again it is the same tree. Refused input leaves nothing
+ * allocated, and an error text of one line. */
 #include "fuzz.h"
 
 #include "store/json/json.h"
@@ -69,8 +69,7 @@ static void check_value(const nacre__json *v, unsigned depth, size_t num_lines)
     size_t num = 0;
     for (const nacre__json *child = v->first; child != NULL; child = child->next, num++) {
         check_value(child, depth + 1, num_lines);
-        if (v->type == NACRE__JSON_OBJECT)
-            CHECK(nacre__json_member(v, child->name) == child); /* so it is the only one */
+        if (v->type == NACRE__JSON_OBJECT) CHECK(nacre__json_member(v, child->name) == child); /* names are unique */
         else CHECK(nacre__json_member(v, "a") == NULL);
     }
     CHECK(num == v->num_children);

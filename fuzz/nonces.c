@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* nonces: see nonces.h. Keys are known by their bytes, which key_init shows: fresh keys may take the room of old ones, and
- * must not be taken for them. */
+/* nonces: see nonces.h. Keys are identified by their bytes, seen by key_init: a fresh key may have the address of an
+ * old one and must not be taken for it. */
 #include "nonces.h"
 
 enum { KEY = 32, MAX_BUFS = 64 };
@@ -14,7 +14,7 @@ static struct {
     struct {
         const void *buf;
         uint8_t key[KEY];
-    } bufs[MAX_BUFS]; /* what each holds now */
+    } bufs[MAX_BUFS]; /* the present key of each */
     size_t num_bufs;
     used *used;
     size_t num, cap;
@@ -66,7 +66,7 @@ nacre_crypto nonces_begin(void)
 {
     memset(&n, 0, sizeof n);
     ops = *fuzz_crypto()->ops;
-    CHECK(ops.key_derive == NULL); /* it would hide the keys */
+    CHECK(ops.key_derive == NULL); /* it would bypass key_init */
     ops.key_init = key_init;
     ops.seal_many = seal_many;
     return (nacre_crypto){ &ops, fuzz_crypto()->instance };

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* nonces: a provider that fails when a key is given the same nonce twice, and lets ciphers fail on demand. */
+/* nonces: a provider that fails when a key is used with a nonce twice, and makes ciphers fail on demand. */
 #ifndef NACRE_FUZZ_NONCES_H
 #define NACRE_FUZZ_NONCES_H
 
 #include "fuzz.h"
 
 nacre_crypto nonces_begin(void);
-/* Of the next `num` ciphers every second one fails. */
+/* Of the next `num` cipher calls every second one fails. */
 void nonces_break(unsigned num);
 void nonces_end(void);
 

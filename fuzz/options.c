@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* options: options added in any order come out sorted by number, equal ones in the order of the calls, as a plain list
- * that is sorted says; and there is no room exactly when the result does not fit. The second half of the input is walked
- * as options that nobody has checked. */
+/* options: options added in any order come out as a stable sort by number gives them; the builder reports a full buffer
+ * exactly if the result does not fit. The second half of the input is read as unchecked options. */
 #include "fuzz.h"
 
 enum { MAX_OPTIONS = 64 };
@@ -93,7 +92,7 @@ static void walk(nacre_bytes bytes)
         used += 1 + opt.value.len;
     }
     CHECK(used <= bytes.len);
-    CHECK(!nacre_option_next(&it, &opt)); /* the end stays the end */
+    CHECK(!nacre_option_next(&it, &opt)); /* the end is final */
     nacre_option_find(bytes, NACRE_OPT_URI_PATH);
     char path[64];
     nacre_err err = nacre_path_text(bytes, path, sizeof path);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* oscore_option: a value that reads writes back to the same bytes; parts that write read back as the same parts. */
+/* oscore_option: a decoded value encodes to the same bytes; encoded parts decode to the same parts. */
 #include "fuzz.h"
 
 static bool same_part(nacre_bytes a, nacre_bytes b)
@@ -7,7 +7,7 @@ static bool same_part(nacre_bytes a, nacre_bytes b)
     return nacre_is_absent(a) == nacre_is_absent(b) && fuzz_same(a, b);
 }
 
-/* RFC 8613 6.1, said once more in another way: what must be refused. */
+/* RFC 8613 6.1, implemented a second time: what must be refused. */
 static bool allowed(nacre_bytes v)
 {
     if (v.len == 0) return true;
@@ -56,7 +56,7 @@ static void write_and_read(fuzz_input *in)
     }
     CHECK(err == NACRE_OK);
     err = nacre_oscore_option_read(&back, out);
-    if (n > 1 && opt.partial_iv.ptr[0] == 0) { /* the writer takes the number as it is given */
+    if (n > 1 && opt.partial_iv.ptr[0] == 0) { /* the writer does not check the number */
         CHECK(err == NACRE_ERR_DECODE);
         return;
     }

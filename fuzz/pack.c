@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* pack: a pack's file, as somebody may have left it. The input changes bytes of a good one, four bytes a change: where it is
- * (3), and its new value; the page's or record's checksum is put right afterwards, but when the first byte of the input is
- * odd. Its next two bytes cut the file short. What opens says only what can be, and says the same when it was closed. */
+/* pack: a damaged pack file. The input changes bytes of a valid one, four bytes per change: the position (3) and the
+ * new value; then the checksum of the page or record is corrected unless the first byte of the input is odd. The next
+ * two bytes truncate the file. A pack that opens gives only values in range, and the same after a close. */
 #include "fuzz.h"
 
 #include "context/fields.h"

@@ -43,7 +43,7 @@ void rederiving_end(rederiving *r)
     CHECK(r->theirs.endpoint == NULL);
 }
 
-/* bits of `how`: 1 no answer; 2 later, that is never; 4 an error */
+/* bits of `how`: 1 no response; 2 deferred for ever; 4 an error */
 static void respond(rederiving *r, nacre_exchange exchange, uint8_t how)
 {
     const nacre_message m = { .code = how & 4 ? NACRE_NOT_FOUND : NACRE_CONTENT, .payload = NACRE_STR("hello") };

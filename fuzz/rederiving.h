@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rederiving: the honest other side of RFC 8613 B.2, an endpoint of its own that asks and answers, so that the input reaches
- * what lies behind the procedure. It takes datagrams and gives them; what arrives, in which order, is the input's. */
+/* rederiving: the honest peer of RFC 8613 B.2, an endpoint that sends requests and responds, so that the input reaches
+ * the code that follows the procedure. The input decides which of its datagrams arrive, in which order. */
 #ifndef NACRE_FUZZ_REDERIVING_H
 #define NACRE_FUZZ_REDERIVING_H
 
@@ -11,18 +11,18 @@ typedef struct rederiving {
     nacre_rederivation ours, theirs;
 } rederiving;
 
-/* `ours` takes both sides of the procedure. */
+/* `ours` runs both sides of the procedure. */
 void rederiving_begin(rederiving *r, nacre_endpoint *ours, const nacre_crypto *crypto, nacre_random random,
                       size_t max_message);
-/* Once the endpoint that `ours` was added to has ended. */
+/* Called after the end of the endpoint that `ours` was added to. */
 void rederiving_end(rederiving *r);
 
-/* A datagram for the other side, from whom it knows as `us`; what it says to requests is the input's. */
+/* Delivers a datagram to the peer, from the address it knows as `us`; the input decides its responses. */
 void rederiving_hears(rederiving *r, const nacre_address *us, nacre_bytes datagram, fuzz_input *in, uint64_t now);
 void rederiving_requests(rederiving *r, const nacre_address *us, fuzz_input *in);
-/* The next datagram of the other side, to `us`; false: there is none. */
+/* The peer's next datagram to `us`; false: none. */
 bool rederiving_says(rederiving *r, nacre_address *us, nacre_bytes *datagram, uint64_t now);
-/* The other side forgets what it agreed on (bit 1 of `how`: without ending it in order). */
+/* The peer forgets the agreed context (bit 1 of `how`: without ending it in order). */
 void rederiving_loses(rederiving *r, uint8_t how);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* round_trip: a message that is protected and unprotected is the message that it was; only what belongs outside is outside
- * (RFC 8613 4.1, 4.2). First byte: 1 with ID Context, 2 an answer with a Partial IV of its own, 4 with kid. */
+/* round_trip: unprotect restores a protected message, and only the options that belong outside are outside (RFC 8613
+ * 4.1, 4.2). First byte: 1 with ID Context, 2 a response with its own Partial IV, 4 with kid. */
 #include "fuzz.h"
 
 #include "coap/uri.h"
@@ -12,7 +12,7 @@ static bool has(nacre_bytes options, uint16_t number)
     return !nacre_is_absent(nacre_option_find(options, number));
 }
 
-/* What travels outside: the OSCORE option, Observe, and class U. */
+/* The outer options: OSCORE, Observe, and class U. */
 static void check_outer(const nacre_message *outer, const nacre_message *plain)
 {
     nacre_option opt;
@@ -38,7 +38,7 @@ static void check_back(const nacre_message *back, const nacre_message *plain)
     CHECK(back->code == plain->code && back->mid == plain->mid && back->type == plain->type);
     CHECK(fuzz_same(back->token, plain->token) && fuzz_same(back->payload, plain->payload));
     if (nacre_code_is_request(plain->code) && has(plain->options, NACRE_OPT_PROXY_URI))
-        return; /* it was split: check_outer looked at it */
+        return; /* it was split: check_outer has checked it */
     nacre_option a, b;
     nacre_option_iter in_a = nacre_option_begin(plain->options), in_b = nacre_option_begin(back->options);
     while (nacre_option_next(&in_a, &a)) {

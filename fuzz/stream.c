@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* stream: a peer that sends anything, in pieces of any size, while time passes and the output is taken or not. What comes out
- * is well-formed; what goes out is frames, of sizes that the peer has allowed, and it can be read by another stream; an end is told
- * once, and nothing comes after it. */
+/* stream: a peer sends any bytes, in pieces of any size, while time passes and the output is read or not. What comes
+ * out is well-formed; the output consists of frames of permitted sizes that another stream can parse; the end is
+ * reported once, and nothing comes after it. */
 #include "fuzz.h"
 
 #include "stream/stream_frame.h"
@@ -9,19 +9,19 @@
 enum { MAX_MESSAGE = 300, PEER_MESSAGE = 1 << 16 };
 
 typedef struct state {
-    nacre_stream stream, reader; /* the reader is the peer's end, for what we send */
+    nacre_stream stream, reader; /* the reader is the peer's end of our output */
     nacre_buf buf, reader_buf;
     uint64_t now;
     bool ended;
 } state;
 
-/* Everything that is written is whole frames in the end: the reader takes them all. */
+/* The output ends on a frame boundary: the reader consumes it all. */
 static void read_output(state *s, nacre_bytes bytes)
 {
     nacre_stream_event event;
     while (bytes.len > 0) {
         nacre_buf buf = nacre_stream_input(&s->reader);
-        if (buf.cap == 0) return; /* it has been released, or has had an Abort */
+        if (buf.cap == 0) return; /* it was sent a Release or an Abort */
         size_t len = bytes.len < buf.cap ? bytes.len : buf.cap;
         memcpy(buf.ptr, bytes.ptr, len);
         nacre_stream_received(&s->reader, len, s->now);
@@ -29,13 +29,13 @@ static void read_output(state *s, nacre_bytes bytes)
         bytes.len -= len;
         while (nacre_stream_next(&s->reader, &event, s->reader_buf, s->now)) {
             if (event.kind == NACRE_STREAM_ENDED) {
-                /* Never for something it could not read: it was released, or aborted. */
+                /* Never with a parse error: it was sent a Release or an Abort. */
                 CHECK(event.err == NACRE_OK || event.err == NACRE_ERR_RESET);
             }
             nacre_stream_processed(&s->reader);
         }
         nacre_bytes responds = nacre_stream_output(&s->reader);
-        nacre_stream_sent(&s->reader, responds.len, s->now); /* Pongs to nobody */
+        nacre_stream_sent(&s->reader, responds.len, s->now); /* discards the reader's Pongs */
     }
 }
 
@@ -71,7 +71,7 @@ static void take_events(state *s, bool responds)
         m.options = m.payload = NACRE_ABSENT;
         CHECK(nacre_message_write(&m, &out, buf) == NACRE_OK);
         nacre_err err = nacre_stream_send(&s->stream, out, s->now);
-        CHECK(err == NACRE_OK || err == NACRE_ERR_TOO_LONG); /* there is always room for an answer */
+        CHECK(err == NACRE_OK || err == NACRE_ERR_TOO_LONG); /* a response always fits the output */
         CHECK((err == NACRE_OK) ==
               (nacre__frame_size(m.token.len, 0) <= nacre_stream_get_peer(&s->stream).max_message));
     }
@@ -113,7 +113,7 @@ static void time_passes(state *s, fuzz_input *in)
     nacre_stream_expire(&s->stream, s->now);
     if (deadline > s->now) return;
     take_events(s, false);
-    CHECK(nacre_stream_deadline(&s->stream) > s->now || s->ended); /* what is due is done once */
+    CHECK(nacre_stream_deadline(&s->stream) > s->now || s->ended); /* a deadline fires once */
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

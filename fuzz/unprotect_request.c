@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* unprotect_request: a server's side (RFC 8613 8.2). The input is the plaintext and the outer options of a request, which
- * the target seals itself with the client's key, so that what lies behind the tag is reached; what must come out is worked
- * out beside it. In another mode it is the datagram. In both, what fails changes nothing, and nothing is accepted twice.
+/* unprotect_request: the server's side (RFC 8613 8.2). The input is the plaintext and the outer options of a request,
+ * which the target encrypts with the client's key, so that the code that follows the tag check is reached; the target
+ * computes the expected result itself. In raw mode the input is the datagram. In both, a failing call changes nothing,
+ * and nothing is accepted twice.
  *
- *     0            flags: 1 raw, 2 with ID Context, 4 window unknown, 8 kid context sent, 16 spoil one byte, 32 another kid
+ *     0            flags: 1 raw, 2 with ID Context, 4 window unknown, 8 kid context sent, 16 flip one byte,
+ *                  32 another kid
  *     1 … 5        the sequence number
  *     6, 7         length of token (modulo 9), length of outer options
  *     …            token, outer options, and the rest is the plaintext */
@@ -50,7 +52,7 @@ static void raw(fuzz_input *in, nacre_context *server)
     replay(server, &outer, datagram);
 }
 
-/* What the plaintext must lead to, once its tag has verified. */
+/* The expected result once the tag has verified. */
 static nacre_err judge(nacre_message *inner, nacre_bytes plaintext, const nacre_context *server)
 {
     if (plaintext.len == 0 || !nacre_code_is_request(plaintext.ptr[0])) return NACRE_ERR_PROTECTION_INVALID;
@@ -85,7 +87,7 @@ static void sealed(fuzz_input *in, uint8_t flags, const nacre_context *client, n
     }
     bool names = !(flags & OTHER_KID) && (!(flags & KID_CONTEXT) || !nacre_is_absent(nacre_context_id_context(server)));
     if (!names) expected = NACRE_ERR_NO_CONTEXT;
-    if (!nacre_is_absent(nacre_option_find(outer, NACRE_OPT_OSCORE))) expected = NACRE_ERR_DECODE; /* twice */
+    if (!nacre_is_absent(nacre_option_find(outer, NACRE_OPT_OSCORE))) expected = NACRE_ERR_DECODE; /* a second time */
     bool was_known = server->replay.known;
     nacre_err err = unprotect(server, &plain, &s.message, s.datagram);
     CHECK(err == expected);

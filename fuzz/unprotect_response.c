@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* unprotect_response: a client's side (RFC 8613 8.4), with the same two modes as unprotect_request. An answer is bound to
- * its request: the one to another request never verifies.
+/* unprotect_response: a client's side (RFC 8613 8.4), with the same two modes as unprotect_request. A response is bound
+ * to its request: a response to another request never verifies.
  *
- *     0            flags: 1 raw, 2 with ID Context, 4 a Partial IV of its own, 8 kid context sent, 16 spoil one byte,
- *                  32 kid sent, 64 the answer to another request
+ *     0            flags: 1 raw, 2 with ID Context, 4 a Partial IV of its own, 8 kid context sent, 16 flip one byte,
+ *                  32 kid sent, 64 the response to another request
  *     1 … 5        the sequence number
  *     6            length of outer options
  *     …            outer options, and the rest is the plaintext */
@@ -71,7 +71,7 @@ static void sealed(fuzz_input *in, uint8_t flags, fuzz_pair *pair, const nacre_r
     if (flags & (SPOIL | OTHER_REQUEST)) expected = NACRE_ERR_PROTECTION_INVALID;
     if ((flags & KID_CONTEXT) && nacre_is_absent(nacre_context_id_context(&pair->client)))
         expected = NACRE_ERR_NO_CONTEXT;
-    if (!nacre_is_absent(nacre_option_find(outer, NACRE_OPT_OSCORE))) expected = NACRE_ERR_DECODE; /* twice */
+    if (!nacre_is_absent(nacre_option_find(outer, NACRE_OPT_OSCORE))) expected = NACRE_ERR_DECODE; /* a second time */
     nacre_err err = unprotect(&pair->client, id, &plain, &info, &s.message, s.datagram);
     CHECK(err == expected);
     if (err != NACRE_OK) return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* uri: the parts of a URI lie in its text, in order; its path, written from the options that it gave and read again, gives
- * the same options. */
+/* uri: the parts of a URI are slices of its text, in order; its path, written from the parsed options and parsed again,
+ * gives the same options. */
 #include "fuzz.h"
 
 #include "coap/uri.h"

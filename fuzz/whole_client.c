@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* whole_client: the whole endpoint as the side that asks; see whole/whole.c. */
+/* whole_client: the whole endpoint as the requesting side; see whole/whole.c. */
 #include "whole/whole.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

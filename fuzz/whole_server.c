@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* whole_server: the whole endpoint as the side that answers; see whole/whole.c. */
+/* whole_server: the whole endpoint as the serving side; see whole/whole.c. */
 #include "whole/whole.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

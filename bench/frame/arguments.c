@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* arguments: how a program of bench/ is told what to run. See bench.h. */
+/* arguments: the command line of a program of bench/. See bench.h. */
 #include "run.h"
 
 #include <errno.h>

@@ -19,7 +19,7 @@ bench *bench_open(const bench_config *config)
     return b;
 }
 
-/* ---- Help for programs ---- */
+/* ---- Helpers for programs ---- */
 
 void bench_fail(const char *what)
 {
@@ -35,7 +35,7 @@ void *bench_alloc(size_t size)
     return memset(p, 0, rounded == 0 ? 64 : rounded);
 }
 
-uint64_t bench_random(uint64_t *state) /* splitmix64: spreads well, and needs nothing */
+uint64_t bench_random(uint64_t *state) /* splitmix64: spreads well, and has no state but its counter */
 {
     uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
     z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -52,8 +52,8 @@ static double now_ns(const bench_case *c)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-/* What runs between the clock's two readings: linked, and not inlined, so that an instruction counter can be told its
- * name (bench/instructions.sh). */
+/* The measured part: linked and not inlined, so that an instruction counter can select it by name
+ * (bench/instructions.sh). */
 void bench_measured(const bench_case *c, size_t n);
 __attribute__((noinline)) void bench_measured(const bench_case *c, size_t n)
 {
@@ -61,7 +61,7 @@ __attribute__((noinline)) void bench_measured(const bench_case *c, size_t n)
     __asm__ __volatile__("" ::: "memory");
 }
 
-/* Time for `n` operations, in calls of at most max_n, each with its own preparation, which is not counted. */
+/* Time for `n` operations, in calls of at most max_n, each with its own preparation outside the measured time. */
 static double timed(const bench_case *c, size_t n)
 {
     double sum = 0;
@@ -75,7 +75,7 @@ static double timed(const bench_case *c, size_t n)
     return sum;
 }
 
-/* A whole number of bursts, and of calls where there is more than one. */
+/* A whole number of bursts, and of calls if there is more than one. */
 static size_t rounded(const bench_case *c, size_t n)
 {
     size_t step = c->step == 0 ? 1 : c->step;
@@ -84,7 +84,7 @@ static size_t rounded(const bench_case *c, size_t n)
     return n == 0 ? step : n;
 }
 
-/* How many operations fill a slice; on the way there caches, pages and clocks become warm. */
+/* The number of operations that fills a slice; finding it also warms caches, pages and clocks. */
 static size_t calibrate(const bench *b, const bench_case *c)
 {
     const double slice = b->config.slice_ns;
@@ -143,15 +143,15 @@ static size_t run_rounds(const bench *b, const bench_case *cases, size_t num_cas
     for (; round < b->config.rounds; round++) {
         if (b->config.seconds > 0 && round >= LEAST_ROUNDS && wall_seconds() - start > b->config.seconds) break;
         for (size_t i = 0; i < num_cases; i++) {
-            size_t c = (i + round) % num_cases; /* none always follows the same one */
+            size_t c = (i + round) % num_cases; /* no case always follows the same one */
             times[c][round] = timed(&cases[c], n[c]) / (double)n[c];
         }
     }
     return round;
 }
 
-/* What the rounds say of one case. Sorts its times: the baseline's are needed in their order for all ratios, so it is the
- * last one. */
+/* Summarises one case's rounds. Sorts its times; the baseline comes last, because all ratios need its times in
+ * order. */
 static void evaluate(bench_result *r, size_t c, size_t rounds)
 {
     r->rounds = rounds;

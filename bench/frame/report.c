@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* report: results as lines for people, and as JSON. See bench.h. */
+/* report: results as text lines and as JSON. See bench.h. */
 #include "run.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the frame share: one run, and its results so far. */
+/* Shared by the files of the frame: one run, and its results so far. */
 #ifndef NACRE_BENCH_RUN_H
 #define NACRE_BENCH_RUN_H
 
@@ -17,6 +17,6 @@ struct bench {
 };
 
 bench_result *bench__add(bench *b, const char *label, const char *name, const char *unit);
-void bench__show(bench *b, const bench_result *results, size_t num); /* as the run's config says */
+void bench__show(bench *b, const bench_result *results, size_t num); /* from the run's config */
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* protect, the program: the cases of bench/protect.c with each provider that is there. */
+/* protect, the program: the cases of bench/protect.c with each available provider. */
 #include "protect.h"
 
 #include <stdio.h>

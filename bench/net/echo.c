@@ -46,7 +46,7 @@ void echo_burst(int fd)
     }
 }
 
-/* The run that came goes back as it is: its bytes, and the size of its pieces. */
+/* Sends the coalesced datagrams back unchanged: the bytes, and the segment size. */
 void echo_batches(int fd)
 {
     static uint8_t buf[BATCH_SIZE];

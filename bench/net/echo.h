@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* echo: the least that a UDP server can do, as the yardstick for one that does something: each serves for ever. */
+/* echo: minimal UDP servers, as the baseline for real ones; each serves for ever. */
 #ifndef NACRE_BENCH_ECHO_H
 #define NACRE_BENCH_ECHO_H
 

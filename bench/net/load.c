@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* load: sockets, the window of outstanding requests, and the two ways to move datagrams (one by one in bursts, or runs). */
+/* load: sockets, the window of outstanding requests, and the two ways to move datagrams (in bursts, or coalesced). */
 #include "load.h"
 
 #include <arpa/inet.h>
@@ -32,7 +32,7 @@ struct load {
     uint8_t *bufs;
     /* of one run of the load: */
     const load_request *requests;
-    size_t num, next, low, open; /* requests below `low` are answered; `next` is the first not sent */
+    size_t num, next, low, open; /* requests below `low` have a response; `next` is the first not sent */
     uint8_t *responded;
     load_result result;
     void (*on_response)(void *user, size_t index, const uint8_t *bytes, size_t len);
@@ -88,7 +88,7 @@ void load_close(load *l)
     free(l);
 }
 
-/* ---- Sending ---------------------------------------------------------------------------------------------------------- */
+/* ---- Sending ----------------------------------------------------------------------------------------------------- */
 
 static void send_run(const load *l, size_t first, size_t num)
 {
@@ -105,10 +105,10 @@ static void send_run(const load *l, size_t first, size_t num)
     memcpy(CMSG_DATA(c), &size, sizeof size);
     for (size_t i = 0; i < num; i++)
         slices[i] = (struct iovec){ (void *)(uintptr_t)l->requests[first + i].bytes, l->requests[first + i].len };
-    (void)sendmsg(l->fds[0], &message, 0); /* what is lost is sent again */
+    (void)sendmsg(l->fds[0], &message, 0); /* lost ones are sent again */
 }
 
-/* Requests first … first + num - 1, of which all but the last have one length in a run. */
+/* Requests first … first + num - 1, of which all but the last have one length when coalesced. */
 static void send_some(load *l, size_t first, size_t num)
 {
     while (num > 0) {
@@ -149,7 +149,7 @@ static void send_again(load *l)
     }
 }
 
-/* ---- Receiving -------------------------------------------------------------------------------------------------------- */
+/* ---- Receiving --------------------------------------------------------------------------------------------------- */
 
 static void take(load *l, const uint8_t *bytes, size_t len)
 {
@@ -176,7 +176,7 @@ static void receive_run(load *l, int fd)
     const ssize_t len = recvmsg(fd, &message, MSG_DONTWAIT);
     if (len < 0) return;
     size_t size = (size_t)len;
-    const struct cmsghdr *c = CMSG_FIRSTHDR(&message); /* no other control message was asked for */
+    const struct cmsghdr *c = CMSG_FIRSTHDR(&message); /* the only control message enabled */
     int value = 0;
     if (c != NULL && c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO)
         memcpy(&value, CMSG_DATA(c), sizeof value);
@@ -195,7 +195,7 @@ static void receive_burst(load *l, int fd)
     for (int i = 0; i < got; i++) take(l, l->bufs + (size_t)i * BUF_SIZE, l->messages[i].msg_len);
 }
 
-/* Waits for answers on any flow; false when none came. */
+/* Waits for responses on any flow; false if none arrived. */
 static bool receive_some(load *l)
 {
     struct epoll_event events[BURST];

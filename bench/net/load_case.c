@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { WINDOWS = 100 }; /* in one go: so many times the requests that are outstanding */
+enum { WINDOWS = 100 }; /* requests per run, as a multiple of the outstanding ones */
 
 load_case load_case_open(process server, const load_config *how, batch *buf, const batch_kind *kind)
 {

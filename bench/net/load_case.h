@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* load_case: a case of the frame that puts load on a server: its requests are made before the clock starts. */
+/* load_case: a case of the frame that loads a server with requests built before the clock starts. */
 #ifndef NACRE_BENCH_LOAD_CASE_H
 #define NACRE_BENCH_LOAD_CASE_H
 
@@ -15,23 +15,23 @@ typedef struct load_case {
     batch *batch;                                        /* shared by cases, which take turns */
     batch_kind kind;                                     /* of its requests */
     void (*make)(const struct load_case *a, size_t num); /* NULL: batch_fill with `kind` */
-    const void *of;                                      /* what `make` wants to know */
-    double seconds;                                      /* of the server's cores, in all */
+    const void *of;                                      /* argument of `make` */
+    double seconds;                                      /* of the server's cores together */
     uint64_t requests, resent;
 } load_case;
 
 load_case load_case_open(process server, const load_config *how, batch *buf, const batch_kind *kind);
 void load_case_close(load_case *a);
 
-/* load_case_warm asks `num` times and counts nothing: for servers that do something once for each context, such as telling a
- * file that its replay window is in use. */
+/* load_case_warm sends `num` requests outside the measurement: for servers with one-time work per context, such as
+ * recording in a file that its replay window is in use. */
 void load_case_warm(load_case *a, size_t num);
 
-/* load_case_bench: the clock on the wall, and so many requests in one go that one wake-up more or less does not matter. */
+/* load_case_bench: wall-clock time, and enough requests per run that a single wake-up does not matter. */
 bench_case load_case_bench(const char *name, load_case *a, double goal);
 
-/* load_case_report notes what the servers' cores spent on each request, with its ratio to the first case, and what had to be
- * sent again. */
+/* load_case_report records the processor time of the servers per request, with its ratio to the first case, and the
+ * retransmissions. */
 void load_case_report(bench *b, const char *label, const bench_case *cases, size_t num);
 
 #endif

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* pairs: contexts, and requests made with them ahead of time. See pairs.h. */
+/* pairs: contexts, and requests built in advance. See pairs.h. */
 #include "pairs.h"
 #include "bench.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_SEQ = 70000 }; /* 3 bytes from the beginning on: messages of one length go in runs */
+enum { FIRST_SEQ = 70000 }; /* 3 bytes from the beginning: messages of one length can be coalesced */
 
-/* ---- Contexts --------------------------------------------------------------------------------------------------------- */
+/* ---- Contexts ---------------------------------------------------------------------------------------------------- */
 
 void pair_id(uint8_t id[4], size_t number)
 {
@@ -63,7 +63,7 @@ void pairs_close(pair *pairs, size_t num)
     free(pairs);
 }
 
-/* ---- Requests --------------------------------------------------------------------------------------------------------- */
+/* ---- Requests ---------------------------------------------------------------------------------------------------- */
 
 batch batch_open(void)
 {
@@ -90,7 +90,7 @@ void batch_add(batch *b, const batch_kind *kind)
     nacre_bytes out;
     const size_t i = b->num++;
     const nacre_buf buf = { b->bytes + i * BATCH_REQUEST, BATCH_REQUEST };
-    pair_id(token, i); /* as load.h wants it */
+    pair_id(token, i); /* as load.h requires */
     nacre_message plain = {
         .type = kind->con ? NACRE_CON : NACRE_NON, .code = NACRE_GET, .mid = b->next_mid++, .token = NACRE_ARRAY(token)
     };

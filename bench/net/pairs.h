@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* pairs: security contexts for measurements, both sides of each, and requests made with them ahead of time. */
+/* pairs: security contexts for measurements, both sides of each, and requests built in advance. */
 #ifndef NACRE_BENCH_PAIRS_H
 #define NACRE_BENCH_PAIRS_H
 
 #include "net/load.h"
 #include <nacre/nacre.h>
 
-/* One context: the client's Sender ID is its number, four bytes in network order, and the server's is "s". Each has a secret
- * of its own. */
+/* One context: the client's Sender ID is its number, four bytes in network order, and the server's is "s". Each has a
+ * different secret. */
 typedef struct pair {
     nacre_context client, server;
     nacre_buf keys[2];
@@ -20,7 +20,7 @@ void pair_secret(uint8_t secret[16], size_t number);
 pair *pairs_open(const nacre_crypto *crypto, size_t num);
 void pairs_close(pair *pairs, size_t num);
 
-/* Room for requests, and what fills it. */
+/* A buffer for requests, and how it is filled. */
 enum { BATCH_MOST = 100000, BATCH_REQUEST = 128 };
 typedef struct batch {
     uint8_t *bytes; /* BATCH_REQUEST for each */
@@ -31,7 +31,7 @@ typedef struct batch {
 batch batch_open(void);
 void batch_close(batch *b);
 
-/* What is asked for, and who asks: request number i is of pair i % num_pairs, or (pairs NULL) plain. */
+/* The requests: number i is of pair i % num_pairs, or (pairs NULL) plain. */
 typedef struct batch_kind {
     const char *path; /* one segment, without slashes */
     bool con;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* process: fork, a pipe that says when the server is ready, and the clock of another process. See process.h. */
+/* process: fork, a pipe that reports when the server is ready, and the clock of another process. See process.h. */
 #include "process.h"
 #include "bench.h"
 
@@ -23,7 +23,7 @@ void process_pin(unsigned cores)
     CPU_ZERO(&set);
     for (size_t i = 0; i < 2; i++)
         if ((cores >> i & 1) != 0) CPU_SET(i % num, &set);
-    (void)sched_setaffinity(0, sizeof set, &set); /* where it is forbidden, there is a little more noise */
+    (void)sched_setaffinity(0, sizeof set, &set); /* without permission there is a little more noise */
 }
 
 static pid_t child(void)
@@ -71,7 +71,7 @@ double process_seconds(process p)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- Other programs --------------------------------------------------------------------------------------------------- */
+/* ---- Other programs ---------------------------------------------------------------------------------------------- */
 
 static int bound_or_connected(uint16_t port, bool ipv6)
 {
@@ -90,7 +90,7 @@ static int bound_or_connected(uint16_t port, bool ipv6)
 
 uint16_t process_free_port(bool ipv6)
 {
-    struct sockaddr_in6 name = { 0 }; /* the port is at the same place in both kinds */
+    struct sockaddr_in6 name = { 0 }; /* the port is at the same offset in both kinds */
     socklen_t len = sizeof name;
     const int fd = bound_or_connected(0, ipv6);
     bench_check(getsockname(fd, (struct sockaddr *)&name, &len) == 0, "getsockname");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* serve: what runs in the servers' processes. See serve.h. */
+/* serve: the code in the servers' processes. See serve.h. */
 #include "serve.h"
 #include "bench.h"
 #include "net/echo.h"
@@ -34,7 +34,7 @@ static void hello(void *user, const nacre_request *request, nacre_response *resp
     response->payload = NACRE_STR("sixteen bytes of");
 }
 
-/* ---- Bare echoes ------------------------------------------------------------------------------------------------------ */
+/* ---- Bare echoes ------------------------------------------------------------------------------------------------- */
 
 static void serve_echo(const void *arg, int ready)
 {
@@ -48,7 +48,7 @@ static void serve_echo(const void *arg, int ready)
     else echo_batches(fd);
 }
 
-/* ---- One endpoint ----------------------------------------------------------------------------------------------------- */
+/* ---- One endpoint ------------------------------------------------------------------------------------------------ */
 
 static nacre_site *site;
 
@@ -84,7 +84,7 @@ static void serve_endpoint(const void *arg, int ready)
     for (;;) must(nacre_loop_step(loop, 1000, &why), "step");
 }
 
-/* ---- A server of several threads -------------------------------------------------------------------------------------- */
+/* ---- A server of several threads --------------------------------------------------------------------------------- */
 
 static nacre_err describe(void *user, nacre_directory_info *info, size_t index, nacre_detail *why)
 {
@@ -131,7 +131,7 @@ static void serve_workers(const void *arg, int ready)
     must(nacre_server_run(server, &why), why.text);
 }
 
-/* ---- Starting --------------------------------------------------------------------------------------------------------- */
+/* ---- Starting ---------------------------------------------------------------------------------------------------- */
 
 process serve_start(const serve_config *config)
 {

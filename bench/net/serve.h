@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* serve: the servers that are measured, each to be started by process_fork: bare echoes, one endpoint on one socket, and the
- * server of several threads that `nacre serve --workers` is. */
+/* serve: the measured servers, each started by process_fork: bare echoes, one endpoint on one socket, and the
+ * multi-threaded server that `nacre serve --workers` is. */
 #ifndef NACRE_BENCH_SERVE_H
 #define NACRE_BENCH_SERVE_H
 
@@ -13,15 +13,15 @@ typedef enum serve_kind {
     SERVE_ECHO_BATCHES, /* UDP_GRO, UDP_SEGMENT */
     SERVE_BURST,        /* nacre: recvmmsg, sendmmsg */
     SERVE_BATCHES,      /* nacre: and UDP_GRO, UDP_SEGMENT */
-    SERVE_WORKERS,      /* nacre: a server with threads, its contexts in a pack */
+    SERVE_WORKERS,      /* nacre: a multi-threaded server with its contexts in a pack */
 } serve_kind;
 
 typedef struct serve_config {
     serve_kind kind;
     const nacre_crypto *crypto;
     const nacre_table *contexts; /* may be NULL; not for workers */
-    /* Called in the server's process before anything else: pages that a process has from its parent are shared until they are
-     * written to, and each first write would cost what no server pays. May be NULL */
+    /* Called first in the server's process: pages inherited from the parent are shared until written to, and each first
+     * write would add a cost that no real server has. May be NULL */
     void (*begin)(const void *of);
     const void *of;
     /* Called with the endpoint before it serves; not for workers. May be NULL */
@@ -29,13 +29,13 @@ typedef struct serve_config {
     const char *path; /* the resource's: "/a" */
     unsigned num_workers;
     size_t num_pairs;   /* of SERVE_WORKERS: made anew, with the keys of pairs_open */
-    const char *parent; /* of SERVE_WORKERS: a directory for its pack, which must stay while it serves */
+    const char *parent; /* of SERVE_WORKERS: a directory for its pack, which must exist while it serves */
 } serve_config;
 
-/* serve_start; the resource at `path` answers GET, protected or not, with 2.05 and sixteen bytes. */
+/* serve_start; the resource at `path` responds to GET, protected or not, with 2.05 and sixteen bytes. */
 process serve_start(const serve_config *config);
 
-/* serve_table makes a table of the servers' sides, to be freed with serve_table_close. */
+/* serve_table makes a table of the servers' sides; serve_table_close frees it. */
 void serve_table(nacre_table *table, pair *pairs, size_t num);
 void serve_table_close(nacre_table *table);
 

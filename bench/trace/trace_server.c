@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* trace_server CONTEXT_DIR ADDRESS: counts what a warm GET crosses before its handler: the functions that are entered between
- * the return of recvmmsg and the call of the handler, how often, how many of them, in how many files (scripts/trace.sh). */
+/* trace_server CONTEXT_DIR ADDRESS: counts the function entries of a warm GET between the return of recvmmsg and the
+ * call of the handler: calls, distinct functions and files (scripts/trace.sh). */
 #include <nacre/nacre.h>
 
 #include <stdio.h>

@@ -62,12 +62,12 @@ void whole_resource_changes(void)
         nacre_endpoint_changed(w.ep, *observer);
         return;
     }
-    whole_pull(); /* its end may be on its way */
+    whole_pull(); /* its end may be pending */
     if (!nacre_observer_is_none(*observer)) nacre_endpoint_drop_observer(w.ep, *observer);
     *observer = NACRE_OBSERVER_NONE;
 }
 
-/* bits of `kind`: 1, 2 Observe; 4 NON; 8 in clear; 16 a source; 32 a sink; 64 room; 128 the largest body */
+/* bits of `kind`: 1, 2 Observe; 4 NON; 8 unprotected; 16 a source; 32 a sink; 64 a buffer; 128 the largest body */
 void whole_we_request(void)
 {
     static const uint8_t codes[] = { NACRE_GET, NACRE_GET, NACRE_FETCH, NACRE_PUT, NACRE_POST };

@@ -22,9 +22,9 @@ static void make_context(nacre_context *ctx, const nacre_crypto *crypto, bool is
     CHECK(nacre_context_init(ctx, crypto, &params, (nacre_buf){ fuzz_alloc(size), size }) == NACRE_OK);
 }
 
-/* Bits of `flags`: 1 a transfer; 2 a site on it; 4 a store; 8 the window is not known; 16 NSTART of 1, and two observers for
- * each; 32 no limit for addresses that are not validated; 64 observations are not registered again; 128 a peer for B.2, or with 8
- * OSCORE is carried without being opened */
+/* Bits of `flags`: 1 a transfer; 2 a site on it; 4 a store; 8 an unknown window; 16 NSTART of 1, and two observers
+ * each; 32 no limit for unvalidated addresses; 64 observations are not registered again; 128 a peer for B.2, or with 8
+ * OSCORE is passed through unopened */
 void whole_begin(uint8_t flags)
 {
     memset(&w, 0, sizeof w);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* end: everything comes to its end, and every entry of every pool is free again. */
+/* end: everything ends, and every pool entry is free. */
 #include "world.h"
 
 static void all_entries_are_free(void)
@@ -30,7 +30,7 @@ static void all_entries_are_free(void)
         CHECK(t->clients[i].state == NACRE__TRANSFER_FREE || t->clients[i].state == NACRE__TRANSFER_ENDED);
 }
 
-/* Nothing arrives any more, the store works, all that waits for the application is turned down. */
+/* No datagram arrives any more, the store works, and everything that waits for the application is refused. */
 void whole_end(void)
 {
     nonces_break(0);
@@ -44,14 +44,14 @@ void whole_end(void)
         whole_transmit(SIZE_MAX);
         whole_expire(w.now + 50000 + (uint64_t)round * 50000);
     }
-    /* An observation goes on until its server has not answered; one that registers no more goes on for ever. */
+    /* An observation lasts until its server does not respond; without re-registration it lasts for ever. */
     for (size_t i = 0; i < NUM_CLIENT_REQUESTS; i++) {
         CHECK(w.requests[i].exchange == 0 || (w.requests[i].observes && !w.ep->core.config.observe.reregister));
         if (w.requests[i].exchange == 0) continue;
         if (w.transfer != NULL) nacre_transfer_cancel(w.transfer, (nacre_transfer_exchange){ w.requests[i].exchange });
         else nacre_endpoint_cancel(w.ep, (nacre_exchange){ w.requests[i].exchange });
     }
-    for (uint32_t i = 0; i < w.ep->observe.max; i++) { /* an observer that gets nothing stays */
+    for (uint32_t i = 0; i < w.ep->observe.max; i++) { /* an observer without notifications stays */
         const nacre__observer *o = &w.ep->observe.observers[i];
         if (o->state != NACRE__OBSERVER_FREE) nacre_endpoint_drop_observer(w.ep, (nacre_observer){ o->number });
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* events: what the endpoint says, takes and sends; each event is of something that is open. */
+/* events: the endpoint's events, input and output; each event belongs to an open exchange. */
 #include "world.h"
 
 static client_request *request_of(uint64_t exchange)
@@ -84,7 +84,7 @@ void whole_transmit(size_t most)
 void whole_receive(uint8_t from, nacre_bytes datagram)
 {
     nacre_datagram in = { .peer = whole_address(from), .bytes = fuzz_copy(datagram) };
-    if (datagram.len > MAX_MESSAGE && w.random & 1) { /* as a driver with a small buffer gives it */
+    if (datagram.len > MAX_MESSAGE && w.random & 1) { /* as a driver with a small buffer delivers it */
         in.bytes = fuzz_copy(nacre_bytes_of(datagram.ptr, MAX_MESSAGE));
         in.full_len = datagram.len;
     }

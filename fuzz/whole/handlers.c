@@ -7,7 +7,7 @@ nacre_err whole_read_source(void *user, uint64_t offset, nacre_buf buf, size_t *
     (void)user;
     if (w.policy % 16 == 15 && offset > 0) return NACRE_ERR_FILE;
     *len = 0;
-    if (offset >= BIG) return NACRE_OK; /* somebody asks for a block behind the last */
+    if (offset >= BIG) return NACRE_OK; /* a block past the end was requested */
     *len = BIG - offset < buf.cap ? (size_t)(BIG - offset) : buf.cap;
     memcpy(buf.ptr, whole_big + offset, *len);
     return NACRE_OK;
@@ -62,7 +62,7 @@ void whole_ignore(nacre_exchange exchange)
     else nacre_endpoint_ignore(w.ep, exchange);
 }
 
-/* A handler that answers later may have been told no (all pushes are in use), which it does not hear. */
+/* A deferred exchange may have ended (all transmissions in use) without notice to its handler. */
 static bool is_over(nacre_exchange exchange)
 {
     if (nacre__number_kind(exchange.number) == NACRE__OF_SERVER_EXCHANGE)
@@ -74,7 +74,7 @@ void whole_keep_open(nacre_exchange exchange, bool deferred)
 {
     for (size_t i = 0; i < NUM_OPEN; i++) {
         if (!w.open[i].deferred || !is_over(w.open[i].exchange)) continue;
-        whole_ignore(w.open[i].exchange); /* whose end it did not hear of */
+        whole_ignore(w.open[i].exchange); /* it ended without notice */
         w.open[i] = (open_request){ 0 };
     }
     for (size_t i = 0; i < NUM_OPEN; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* peer_steps: steps of the other side. */
+/* peer_steps: steps of the peer. */
 #include "world.h"
 
 void whole_anything_arrives(void)
@@ -16,7 +16,7 @@ void whole_peer_sends(uint8_t by, nacre_bytes datagram, bool arrives)
     if (arrives) whole_receive(by, datagram);
 }
 
-/* bits of `kind`: 1, 2 Observe; 4 NON; 8 in clear; 16 lost; the rest: the token */
+/* bits of `kind`: 1, 2 Observe; 4 NON; 8 unprotected; 16 lost; the rest: the token */
 void whole_peer_requests(void)
 {
     static const uint8_t codes[] = { NACRE_GET, NACRE_GET, NACRE_FETCH, NACRE_PUT, NACRE_POST, NACRE_DELETE };
@@ -30,13 +30,13 @@ void whole_peer_requests(void)
                         .token = NACRE_ARRAY(token) };
     m.options = whole_options(true, whole_observe_of(kind));
     m.payload = whole_payload();
-    if (m.payload.len > 320) m.payload.len = 320; /* longer than MAX_MESSAGE, too */
+    if (m.payload.len > 320) m.payload.len = 320; /* may exceed MAX_MESSAGE */
     nacre_err err = kind & 8 ? nacre_message_write(&m, &out, fuzz_buf(2000))
                              : nacre_protect_request(&w.peer, fuzz_crypto(), &id, &out, fuzz_buf(2000), &m, NULL);
     if (err == NACRE_OK) whole_peer_sends(from, out, !(kind & 16));
 }
 
-/* The same datagram again, or one with another message ID, or one with a bit changed. */
+/* The same datagram again, with another message ID, or with one bit flipped. */
 void whole_peer_repeats(void)
 {
     const uint8_t which = fuzz_u8(w.in), how = fuzz_u8(w.in);
@@ -48,7 +48,7 @@ void whole_peer_repeats(void)
     whole_receive(how & 1 ? how >> 1 : w.made_by[which % w.num_made], datagram);
 }
 
-/* ACK or RST for something that was sent. */
+/* ACK or RST for a message sent. */
 void whole_peer_settles(void)
 {
     const uint8_t which = fuzz_u8(w.in), how = fuzz_u8(w.in);
@@ -61,7 +61,7 @@ void whole_peer_settles(void)
     whole_receive(how & 2 ? how >> 2 : w.sent_to[which % w.num_sent], out);
 }
 
-/* The peer answers one of our requests, as often as the input likes; or, with bit 8, anybody does, in clear. */
+/* The peer responds to a request of the endpoint, as often as the input says; with bit 8, an unprotected response. */
 void whole_peer_responds(void)
 {
     static const uint8_t codes[] = { NACRE_CONTENT,    NACRE_CONTENT,   NACRE_CHANGED,    NACRE_CONTINUE,
@@ -86,8 +86,9 @@ void whole_peer_responds(void)
     const int observe = kind & 1 ? fuzz_u8(w.in) : -1;
     m.options = whole_options(false, observe);
     m.payload = whole_payload();
-    if (m.payload.len > 320) m.payload.len = 320;                           /* longer than MAX_MESSAGE, too */
-    CHECK(nacre_context_set_replay(&w.peer, true, 0, NULL, 0) == NACRE_OK); /* it is asked as often as it answers */
+    if (m.payload.len > 320) m.payload.len = 320; /* may exceed MAX_MESSAGE */
+    CHECK(nacre_context_set_replay(&w.peer, true, 0, NULL, 0) ==
+          NACRE_OK); /* resets the window: one request may be answered several times */
     if (!(kind & 8) &&
         nacre_unprotect_request(&w.peer, fuzz_crypto(), &id, &plain, fuzz_buf(sent.len), &outer) == NACRE_OK) {
         const nacre_protect_options how = { .nonce = kind & 32 ? NACRE_NONCE_NEW : NACRE_NONCE_AUTO };

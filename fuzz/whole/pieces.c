@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pieces: messages and their parts, as the next bytes of the input say. */
+/* pieces: messages and their parts, built from the next bytes of the input. */
 #include "world.h"
 
 void whole_random(void *self, uint8_t *out, size_t len)
@@ -28,7 +28,8 @@ static void add_paths(nacre_options *o, uint8_t which)
     nacre_options_add(o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path, strlen(path)));
 }
 
-/* Options as the next bytes of the input say: bits choose, further bytes are values. Sometimes all of it is the input's. */
+/* Options from the next bytes of the input: bits select them, further bytes are values. Sometimes the input gives all
+ * option bytes. */
 nacre_bytes whole_options(bool of_request, int observe)
 {
     nacre_options o;
@@ -52,7 +53,7 @@ nacre_bytes whole_options(bool of_request, int observe)
     if (more & 2) nacre_options_add(&o, NACRE_OPT_ECHO, fuzz_take(in, fuzz_u8(in) & 31));
     if (more & 4) nacre_options_add_uint(&o, NACRE_OPT_NO_RESPONSE, fuzz_u8(in));
     if (which & 32) nacre_options_add(&o, NACRE_OPT_REQUEST_TAG, fuzz_take(in, fuzz_u8(in) & 7));
-    if (more & 8) nacre_options_add(&o, 2049, NACRE_STR("?")); /* critical, and nobody knows it */
+    if (more & 8) nacre_options_add(&o, 2049, NACRE_STR("?")); /* critical and unknown */
     return nacre_options_finish(&o, &out) == NACRE_OK ? out : NACRE_ABSENT;
 }
 

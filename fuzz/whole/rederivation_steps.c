@@ -12,7 +12,7 @@ static void other_hears(void)
     rederiving_hears(&w.rederiving, &us, w.sent[at], w.in, w.now);
 }
 
-/* Bit 1 of `how`: what it says is lost, and may come later. */
+/* Bit 1 of `how`: its datagrams are held back and may arrive later. */
 static void other_says(uint8_t how)
 {
     nacre_address us;

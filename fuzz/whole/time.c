@@ -44,7 +44,7 @@ void whole_pass_time(void)
     if (how == 0 && due != UINT64_MAX && due > w.now) whole_expire(due);
     else whole_expire(w.now + (uint64_t)how * how * 8);
     for (int i = 0; i < 8 && whole_deadline() <= w.now; i++)
-        whole_transmit(SIZE_MAX); /* events may lead to more to send */
+        whole_transmit(SIZE_MAX); /* events may cause transmissions */
     whole_transmit(SIZE_MAX);
     CHECK(whole_deadline() > w.now);
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* whole: an endpoint, bare, with a transfer or with transfer and site on it, whose application, network, store and clock are
- * the input: a program of steps. The honest peer has the other end of the context, so that what it sends, chosen by the input
- * too, is authenticated; other peers send anything. What must hold:
+/* whole: an endpoint, bare, with a transfer, or with a transfer and a site. The input is a program of steps for its
+ * application, network, store and clock. The honest peer has the other end of the context, so that its messages, chosen
+ * by the input too, are authenticated; other peers send anything. What must hold:
  *
- *   - each exchange of ours ends in one event, and nothing comes after it; so does each observer, and each upload;
- *   - no key and nonce are used twice (the provider is wrapped and remembers), those of B.2 included;
- *   - time that is due is done with: no deadline stands in the past;
- *   - when it is over, every place of every pool has come back. */
+ *   - each exchange of the endpoint ends in one event, and nothing comes after it; so does each observer, and each
+ *     upload;
+ *   - no key and nonce are used twice (the provider is wrapped and records them), those of B.2 included;
+ *   - after expire, no deadline is in the past;
+ *   - at the end, every pool entry is free. */
 #include "whole.h"
 #include "world.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* world: what the files of a whole run share: the state of one input, and the steps. */
+/* world: shared by the files of a whole run: the state of one input, and the steps. */
 #ifndef NACRE_FUZZ_WORLD_H
 #define NACRE_FUZZ_WORLD_H
 
@@ -37,7 +37,7 @@ typedef struct whole_world {
     nacre_transfer *transfer; /* or NULL */
     nacre_site *site;         /* or NULL */
     nacre_crypto crypto;      /* the wrapped one */
-    nacre_context ctx, peer;  /* ours, and the other end */
+    nacre_context ctx, peer;  /* ours, and the peer's */
     bool removed;             /* ours is wiped */
     nacre_table table;
     nacre_table_slot slots[4];
@@ -53,7 +53,7 @@ typedef struct whole_world {
     size_t num_block1; /* under way */
     uint8_t policy;    /* of the site's handlers, and of sources and sinks */
     bool rederives;
-    rederiving rederiving; /* with the other side of B.2, if `rederives` */
+    rederiving rederiving; /* with the peer of B.2, if `rederives` */
 } whole_world;
 
 extern whole_world w;
