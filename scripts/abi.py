@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Compares two files of abidw: abi.py BASELINE NEW CHANGELOG.
 
-Prints each public function, type and constant that is gone or has changed, and fails for those that the newest section of
-the changelog does not name. abidiff 2.2 misses a change of a struct that is reached through pointers only."""
+Prints each removed or changed public function, type and constant, and fails if the newest section of the changelog does not
+name it. abidiff 2.2 misses changes of structs that are reached through pointers only."""
 import re
 import sys
 import xml.etree.ElementTree as tree

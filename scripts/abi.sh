@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The ABI of libnacre.so, beside that of the last release in cmake/abi/ (Debian abigail-tools).
+# Compares the ABI of libnacre.so with that of the last release in cmake/abi/ (Debian abigail-tools).
 #
-#     scripts/abi.sh check [BUILD_DIR]    each public name that is gone or has changed stands in the newest section of
+#     scripts/abi.sh check [BUILD_DIR]    each removed or changed public name is listed in the newest section of
 #                                         CHANGELOG.md
-#     scripts/abi.sh update [BUILD_DIR]   at a release: the baseline is that of BUILD_DIR from now on
+#     scripts/abi.sh update [BUILD_DIR]   at a release: makes BUILD_DIR's ABI the baseline
 #
 # BUILD_DIR was built with gcc and debug information (CMAKE_BUILD_TYPE=RelWithDebInfo).
 set -euo pipefail

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# A Python with the aiocoap that nacre is checked against and measured beside: its path on stdout, below .venv of this
-# directory, which is made where it is not there and kept.
+# Prints the path of a Python with the aiocoap release that interop and benchmarks use; it is below .venv of this
+# directory, which is created if missing and kept.
 #
 #     scripts/aiocoap.sh
 #
-# Exit: 0 it is there; 77 PyPI is not reachable, or Python is older than 3.10; 1 installing failed otherwise.
+# Exit: 0 installed; 77 PyPI is not reachable, or Python is older than 3.10; 1 installing failed otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=$PWD/.venv
 requirements=tests/interop/requirements.txt
 
-# True when the venv holds exactly what is pinned, with all that OSCORE needs: otherwise aiocoap would send in clear.
+# True if the venv holds exactly the pinned version with all that OSCORE needs; without that, aiocoap sends unprotected.
 venv_is_good() {
     [ -x "$venv/bin/python" ] && "$venv/bin/python" - "$requirements" 2>/dev/null <<'PYTHON'
 import re, sys
@@ -30,7 +30,7 @@ make_venv() {
     if ! { python3 -m venv "$venv" && timeout 300 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
         --retries 1 --timeout 20 -r "$requirements"; } >"$log" 2>&1 || ! venv_is_good; then
         rm -rf "$venv"
-        # Only a registry out of reach is a reason to do without; anything else is a failure to be looked at.
+        # Only an unreachable registry is a reason to skip; any other error is a failure.
         if ! scripts/pypi-reachable.sh; then
             rm -f "$log"
             exit 77

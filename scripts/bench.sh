@@ -4,12 +4,12 @@
 #
 #     scripts/bench.sh [--quick | --rounds N] [BUILD_DIR [NAME…]]
 #
-#     --quick      few and short rounds: that everything works, not how fast; minutes less
+#     --quick      few, short rounds: tests that everything works, not how fast; saves minutes
 #     --rounds N   rounds for each comparison, 1 to 1000, in place of 101 (docs/performance.md says what a round is)
 #
 # `peers` also needs libcoap's server (Debian: libcoap3-bin) and a Python with aiocoap, which is put into .venv when
-# NACRE_AIOCOAP_PYTHON names none; what is not there is left out. Nothing here passes or fails by a time; the exit code tells
-# only whether the programs ran.
+# NACRE_AIOCOAP_PYTHON names none; missing ones are left out. No time makes this pass or fail; the exit code says only
+# whether the programs ran.
 set -euo pipefail
 usage() {
     echo "usage: scripts/bench.sh [--quick | --rounds N] [BUILD_DIR [NAME...]]" >&2

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# What the tests reach of src, include and tools, in per cent of lines and branches, by gcc and gcovr: a table of files in
-# build-coverage/coverage.txt, and the sums on the terminal. Tests that compile by themselves count nothing and are left out, as
-# is the one that replaces the allocator.
+# Coverage of src, include and tools by the tests, in per cent of lines and branches, by gcc and gcovr: a table of files
+# in build-coverage/coverage.txt, and the totals on the terminal. Tests that compile by themselves are left out, since
+# they count nothing, as is the one that replaces the allocator.
 #
-#     scripts/coverage.sh [LABEL]     all tests, or those with one label, say fast
+#     scripts/coverage.sh [LABEL]     all tests, or those with one label, e.g. fast
 #
 # A process that ends by a signal or _exit counts nothing; so the figures are a little low.
 set -euo pipefail

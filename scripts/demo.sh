@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# A protected exchange over loopback, seen from all sides: the client, the wire, both states over a restart, and a replay.
-# Everything that it says is checked; the exit code is not 0 when something is otherwise.
+# Shows a protected exchange over loopback: the client, the datagrams, both states over a restart, and a replay. Every
+# statement is checked; the exit code is not 0 if one is wrong.
 #
 #     scripts/demo.sh [BUILD_DIR]
 set -euo pipefail
@@ -32,7 +32,7 @@ die() {
 }
 indent() { sed 's/^/    /'; }
 
-# ready PID FILE PREFIX: waits until the program's first line is there, and gives what follows PREFIX in it.
+# ready PID FILE PREFIX: waits for the program's first line, and prints what follows PREFIX in it.
 ready() {
     local line
     for _ in $(seq 100); do
@@ -62,7 +62,7 @@ stop_both() {
     wait "$relay_pid" || die 'the relay did not end cleanly'
     pids=()
 }
-# get: a GET of /hello through the relay; the answer's payload goes to $room/answer.
+# get: a GET of /hello through the relay; writes the response's payload to $room/answer.
 get() {
     run "nacre get -v --context client coap://$front/hello"
     "$nacre" get -v --context "$room/client" "coap://$front/hello" >"$room/answer" 2>"$room/verbose" ||
@@ -70,7 +70,7 @@ get() {
     indent <"$room/verbose"
     printf '%s' "$bold" && indent <"$room/answer" && printf '%s\n' "$plain"
 }
-# state SIDE: what the directory says of numbers and replays, for people; number SIDE KEY: one value of it.
+# state SIDE: the directory's numbers and replay state as text; number SIDE KEY: one value of it.
 state() { "$nacre" show "$room/$1" | grep -E '^(next to send|received)' | sed "s/^/$1: /" | indent; }
 number() { "$nacre" show --json "$room/$1" | sed -n "s/^ *\"$2\": \([0-9]*\),\{0,1\}$/\1/p"; }
 hex_of() { od -An -v -tx1 | tr -d ' \n'; }
@@ -109,7 +109,7 @@ sent=$(number client next-to-send) seen=$(number server bitfield)
 start_both
 get
 say '5. The first request is recorded, and sent once more in a new message'
-# A new message ID, so that it is no retransmission, which would just get its answer again.
+# A new message ID: a retransmission would just get its response again.
 replayed=${first:0:4}$(printf '%04x' $((0x${first:4:4} ^ 0x5a5a)))${first:8}
 run "send $replayed"
 refusal=$("$relay" --send "$replayed" --to "$server") || die 'no answer to the replay'

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# OpenSSL's libcrypto, yajl and cmocka for another processor or another C library than this machine's: Debian's own packages,
-# unpacked, where Debian has the target; for musl, static libraries from Debian's source packages, without assembly and with
-# no algorithm that nacre does not use.
+# Provides OpenSSL's libcrypto, yajl and cmocka for another processor or C library: Debian's packages, unpacked, where
+# Debian has the target; for musl, static libraries from Debian's source packages, without assembly and only with the
+# algorithms that nacre uses.
 #
 #     scripts/foreign-libs.sh i386|arm64|s390x|musl
 #
-# Prints the path of a CMake toolchain file; what it made stays in build-foreign/ and is made once. Needs apt-get and the
-# compiler of the target: i686-linux-gnu-gcc, aarch64-linux-gnu-gcc, s390x-linux-gnu-gcc or musl-gcc; qemu-user-static runs
-# arm64 and s390x programs; musl needs dpkg-dev, cmake, perl and make as well. It needs no root, adds no architecture to the
-# system and changes nothing outside that directory. NACRE_DEBIAN_MIRROR names another mirror than deb.debian.org.
-# Exit: 0 done, 1 it failed (its log is shown), 2 something is missing or the target is not known.
+# Prints the path of a CMake toolchain file; the results stay in build-foreign/ and are made once. Needs apt-get and the
+# compiler of the target: i686-linux-gnu-gcc, aarch64-linux-gnu-gcc, s390x-linux-gnu-gcc or musl-gcc; qemu-user-static
+# runs arm64 and s390x programs; musl needs dpkg-dev, cmake, perl and make as well. It needs no root, adds no
+# architecture to the system and changes nothing outside that directory. NACRE_DEBIAN_MIRROR replaces deb.debian.org.
+# Exit: 0 done, 1 failed (the log is shown), 2 a tool is missing or the target is unknown.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fail() {
@@ -35,8 +35,8 @@ prefix=$root/$target log=$root/$target.log
 jobs=$(nproc 2>/dev/null || echo 2)
 made_by=$(cat "$0" - <<<"$("$compiler" --version | head -n 1)" | sha256sum)
 
-# fetch KIND OPTION... -- COMMAND PACKAGE...: from this machine's Debian release, with lists and archives of our own.
-# KIND is deb or deb-src; what comes lands in $prefix/fetched.
+# fetch KIND OPTION... -- COMMAND PACKAGE...: from this machine's Debian release, with separate lists and archives. KIND
+# is deb or deb-src; the files go to $prefix/fetched.
 fetch() {
     local kind=$1 codename options=() keyring=/usr/share/keyrings/debian-archive-keyring.gpg at=$prefix/fetched
     shift
@@ -54,8 +54,8 @@ fetch() {
     rm -rf "$at/lists"
 }
 
-# Debian's packages of the target, unpacked. Its programs find the target's C library, of the cross compiler, and these
-# libraries by the paths that are linked into them.
+# Debian's packages of the target, unpacked. Linked programs find the cross compiler's C library and these libraries by
+# the paths linked into them.
 make_from_packages() {
     fetch deb APT::Architecture="$target" APT::Architectures="$target" Dir::State::status=/dev/null \
         -- download libssl3 libssl-dev libyajl2 libyajl-dev libcmocka0 libcmocka-dev
@@ -141,7 +141,7 @@ make_all() {
 mkdir -p "$root"
 if [ "$(cat "$prefix/made-by" 2>/dev/null || true)" != "$made_by" ]; then
     echo "foreign-libs: making OpenSSL's libcrypto, yajl and cmocka for $target" >&2
-    # In a shell of its own: -e does not hold in a function that `if` asks.
+    # In a subshell: -e has no effect inside a function that `if` tests.
     set +e
     (
         set -e

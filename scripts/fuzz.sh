@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Runs every fuzz target for a while: scripts/fuzz.sh [SECONDS_IN_ALL], 300 without a number.
-# Two targets run at a time and each gets an equal share. Findings and what was learned stay in a directory of their own
-# outside the source tree; the last line counts targets, and the exit status is 1 when one of them failed.
+# Runs every fuzz target for a while: scripts/fuzz.sh [SECONDS_IN_ALL], 300 without a number. Two targets run at a time
+# and each gets an equal share. Findings and the grown corpus are kept in a directory outside the source tree; the last
+# line counts targets, and the exit status is 1 if one of them failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-300}
@@ -39,7 +39,7 @@ found=$(mktemp -d "${TMPDIR:-/tmp}/nacre-fuzz.XXXXXX")
 share=$((seconds / ((${#targets[@]} + 1) / 2)))
 [ "$share" -gt 0 ] || share=1
 
-# The longest inputs that make sense: a datagram; a file of some pages.
+# The longest useful inputs: a datagram; a file of some pages.
 max_len() {
     case $1 in
     json | credentials | directory) echo 4096 ;;
@@ -50,7 +50,7 @@ max_len() {
     esac
 }
 
-# Programs of steps are worth little when they are short: no slow growth for them.
+# Short programs of steps reach little: no slow growth of their length.
 growth() {
     case $1 in
     whole_*) echo -len_control=0 ;;
@@ -58,7 +58,7 @@ growth() {
     esac
 }
 
-# run TARGET: its verdict is in $found/TARGET.code, its words in $found/TARGET.log.
+# run TARGET: writes its exit code to $found/TARGET.code, its output to $found/TARGET.log.
 run() {
     local name=$1 code=0
     mkdir -p "$found/$name"
@@ -68,7 +68,7 @@ run() {
     echo "$code" >"$found/$name.code"
 }
 
-# Every second target in each of two lanes.
+# Two lanes, each with every second target.
 lane() {
     local i
     for ((i = $1; i < ${#targets[@]}; i += 2)); do run "${targets[i]}"; done

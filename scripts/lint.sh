@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# How the code must look, over every C file of the tree.
+# Checks the style of every C file of the tree.
 #
-#     scripts/lint.sh format [--fix]     clang-format: check, or put right
+#     scripts/lint.sh format [--fix]     clang-format: check, or fix
 #     scripts/lint.sh tidy [BUILD_DIR]   clang-tidy with the checks of .clang-tidy, all of them errors
 #     scripts/lint.sh words              identifiers and names of files, in all folders with C, have no word of
 #                                        scripts/private-words, whole or between underscores
@@ -16,7 +16,7 @@ sources() {
     find "${rooms[@]}" "$@" -name "$name" -type f -print0
 }
 
-# "FILE: NAME (WORD)" for each private word that is there. Comments and texts are not looked at.
+# Prints "FILE: NAME (WORD)" for each private word found. Comments and strings are skipped.
 find_words() {
     sources '*.[ch]' fuzz | sort -z | perl -0 -ne '
         BEGIN {

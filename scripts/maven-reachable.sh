@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Exit 0 when Maven Central can be asked for what interop with Californium needs from here: then that is possible, and has no
-# excuse.
+# Exit 0 if Maven Central has the files for interop with Californium and can be reached from here: then those tests may
+# not be skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 read -r _ path <tests/interop/californium/jars.sha256

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The plots of docs/performance.md, from what `make bench` left: BUILD_DIR/bench/{protect,lookup,served}.json to
-# docs/plots/*.svg.
+# Makes the plots of docs/performance.md from the results of `make bench`: BUILD_DIR/bench/{protect,lookup,served}.json
+# to docs/plots/*.svg.
 #
 #     scripts/plots.sh [BUILD_DIR [OUT_DIR]]
 #
-# Needs gnuplot (Debian: gnuplot-nox) and python3; without them, or without the results, it says so and exits 77.
+# Needs gnuplot (Debian: gnuplot-nox) and python3; without them, or without the results, it prints that and exits 77.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=${1:-build}
@@ -23,7 +23,7 @@ mkdir -p "$out"
 data=$(mktemp -d)
 trap 'rm -rf "$data"' EXIT
 
-# One file for each plot or panel: a line for each x, a column for each series; "?" where nothing was measured.
+# One file for each plot or panel: a line for each x, a column for each series; "?" where there is no measurement.
 python3 - "$build/bench" "$data" <<'PYTHON'
 import json, os, sys
 
@@ -82,7 +82,7 @@ write("served-runs", [
 ])
 PYTHON
 
-# plot NAME WIDTH HEIGHT: the rest of a gnuplot program on stdin. A white ground, so that dark pages can show it.
+# plot NAME WIDTH HEIGHT: the rest of a gnuplot program is read from stdin. The background is white, for dark pages.
 plot() {
     {
         cat <<GNUPLOT

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Exit 0 when pip can fetch what the interop suite needs from here: then the suite is possible, and has no excuse.
+# Exit 0 if pip can fetch the interop suite's packages from here: then the suite may not be skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 room=$(mktemp -d)

@@ -2,18 +2,18 @@
 # SPDX-License-Identifier: MIT
 # Makes docs/rfc8613.md from the marks in code and tests, comments such as `RFC 8613 8.2 step 6`:
 #
-#     scripts/rfc-marks.sh            writes it
-#     scripts/rfc-marks.sh check      fails when it is out of date, or when a section of docs/rfc8613-notes.txt has
-#                                     neither a mark in the code nor a note
+#     scripts/rfc-marks.sh            writes the file
+#     scripts/rfc-marks.sh check      fails if it is out of date, or if a section of docs/rfc8613-notes.txt has neither
+#                                     a mark in the code nor a note
 #
-# A mark names one or more sections ("RFC 8613 8.2 steps 4 to 6, 8.4 step 3"; "RFC 7252 4.2, RFC 8974 2.1"). It belongs to
-# the function, declaration or macro that it stands in or above; in a file's head, to the whole file.
+# A mark names one or more sections ("RFC 8613 8.2 steps 4 to 6, 8.4 step 3"; "RFC 7252 4.2, RFC 8974 2.1"). It applies
+# to the function, declaration or macro that contains or follows it; at the start of a file, to the whole file.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C
 out=docs/rfc8613.md
 
-# One line for each mark: RFC|section|met or tested|file: name
+# One line per mark: RFC|section|met or tested|file: name
 marks() {
     find include src tools examples tests fuzz -type f \( -name '*.[ch]' -o -name '*.sh' -o -name '*.py' \) | sort | xargs awk '
     function emit(place, i) {
@@ -21,7 +21,7 @@ marks() {
         num = 0
     }
     function add(r, s) { num++; rfc[num] = r; section[num] = s }
-    # The references behind "RFC NUMBER": sections, with steps, joined by commas, "and" and "to".
+    # The references that follow "RFC NUMBER": sections, with steps, joined by commas, "and" and "to".
     function parse(r, t, base, word, step, from, in_steps, range, any, i) {
         base = ""; in_steps = 0; range = 0; any = 0
         while (t != "") {
@@ -75,7 +75,7 @@ marks() {
             if (r == "8613" || r == "7252" || r == "8974" || r == "9175") parse(r, t)
         }
     }
-    # The name that a line at the left margin begins.
+    # The name declared at the left margin.
     function name_of(line, n) {
         n = line
         if (n ~ /^#define/) { sub(/^#define[ ]+/, "", n); sub(/[^A-Za-z0-9_].*/, "", n); return n }
@@ -97,7 +97,7 @@ marks() {
     {
         text = $0
         if (carry != "") { sub(/^[ ]*[*#]*[ ]*/, "", text); text = carry " " text; carry = "" }
-        # A mark that goes on in the next line.
+        # A mark that continues on the next line.
         if (text ~ /RFC$/ || text ~ /RFC [0-9]+,?$/ || text ~ /RFC [0-9]+ [^;:)]*(,|steps?|to|and)$/) {
             if ($0 ~ /^\/\*/) open_comment = 1
             carry = text
@@ -129,10 +129,10 @@ marks() {
     ' | sort -u
 }
 
-# The tables. Standard input: the marks; the list by hand is read first.
+# The tables. Standard input: the marks; the notes file is read first.
 document() {
     awk -F'|' '
-    # Sections in the order of the RFC: numbers by value, appendices behind.
+    # Sections in RFC order: numbers by value, then appendices.
     function key(s, n, parts, i, k, base, step) {
         step = 0; base = s
         if (match(s, / step /)) { step = substr(s, RSTART + 6); base = substr(s, 1, RSTART - 1) }

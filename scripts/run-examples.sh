@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Runs the compiled examples in DIR: server and client with each other over loopback, the two tiny ones with each other, and the
-# proxy until it is ended. NACRE is the tool, which makes their contexts.
+# Runs the compiled examples in DIR over loopback: server with client, tiny_server with tiny_client, and the proxy until
+# it is stopped. NACRE is the tool, which makes their contexts.
 #
 #     scripts/run-examples.sh DIR NACRE
 set -euo pipefail
@@ -21,7 +21,7 @@ fail() {
 loopback='[::1]'
 grep -qs '^00000000000000000000000000000001 ' /proc/net/if_inet6 || loopback=127.0.0.1
 
-# start PROGRAM ARGUMENT…: it listens now, or its port was taken.
+# start PROGRAM ARGUMENT…: returns when it listens; fails if its port is taken.
 start() {
     "$@" 2>"$room/err" &
     pid=$!
@@ -49,7 +49,7 @@ answers() {
 "$nacre" keygen phone lamp >/dev/null
 free_port "$dir/server" lamp
 answers "$dir/client" phone "coap://$loopback:$port/hello"
-# Several requests at once, from a loop of the program's. The one over libuv is there where libuv was.
+# Several requests at once, from the program's own loop. The libuv example exists only where libuv is installed.
 for client in poll_client libuv_client; do
     [ "$client" = poll_client ] || [ -x "$dir/$client" ] || continue
     answers "$dir/$client" phone "coap://$loopback:$port/hello" "coap://$loopback:$port/hello" "coap://$loopback:$port/hello"

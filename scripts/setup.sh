@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# What nacre needs on this machine: finds what is missing, names it, and on Debian and its children installs it.
+# Checks nacre's requirements on this machine, prints the missing ones, and installs them on Debian and its derivatives.
 #
 #     scripts/setup.sh [build|test|coverage|interop|ci]
 #
-# NACRE_NO_INSTALL=1 only lists what is missing. Exit: 0 all is there, 1 installing failed, 2 something is missing and is
-# not installed from here.
+# NACRE_NO_INSTALL=1 only lists what is missing. Exit: 0 all requirements are met, 1 installing failed, 2 a requirement
+# is missing and not installed.
 set -euo pipefail
 purpose=${1:-build}
 
-# Each need: whether it is met, its Debian package, and its name for other systems. It counts what is usable, not
-# where it came from: a compiler or a Python of your own is as good as a package.
+# Each requirement: its check, its Debian package, and its name for other systems. A usable compiler or Python counts
+# wherever it came from.
 has() {
     command -v "$1" >/dev/null
 }
@@ -38,8 +38,8 @@ clang_runtime_package() {
     echo "libclang-rt-${version:-14}-dev"
 }
 
-# A faster provider of cryptography, which nothing needs: installed with what is missing, where there is a package of it.
-# Only CI, which is to test it, misses it.
+# An optional, faster cryptography provider: installed with the missing requirements if a package exists. Only CI, which
+# tests it, requires it.
 ipsec_mb_or_not_for_here() {
     [ "$purpose" != ci ] && [ ${#packages[@]} -eq 0 ] && return
     [ "$(uname -m)" != x86_64 ] || ! apt-cache show libipsec-mb-dev >/dev/null 2>&1 ||
@@ -139,7 +139,7 @@ apt() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@"
 }
 echo "setup: installing with apt-get"
-# Looked at once more after the update: which packages there are may have become known only now.
+# Checked again after the update, which may have made a package known.
 if ! { apt update && look && apt install -y --no-install-recommends "${packages[@]}" >/dev/null; }; then
     echo "setup: apt-get could not install ${packages[*]}: see above" >&2
     exit 1

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# What a warm GET crosses in a server before its handler: calls, functions and files, from a build in which each function
-# reports its entry. What is inside of a hash (base/siphash.h) is not counted.
+# Counts the calls, functions and files of a warm GET in a server up to its handler, from a build in which each function
+# reports its entry. Calls inside a hash (base/siphash.h) are not counted.
 #
-#     scripts/trace.sh [-v] [NACRE]     -v: each call; NACRE: the tool that asks (build/nacre)
+#     scripts/trace.sh [-v] [NACRE]     -v: each call; NACRE: the client (build/nacre)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 verbose=

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""An OSCORE client made of aiocoap: does requests one after the other and prints each answer as a line of JSON.
+"""An OSCORE client made with aiocoap: sends requests one after the other and prints each response as a line of JSON.
 
     aiocoap_client.py CONTEXT_DIR coap://[::1]:PORT GET:/hello PUT:/store:payload ...
 
 A base of coap+tcp:// goes over TCP.
 
 A step is METHOD:PATH[:PAYLOAD]. A line is {"code": "2.05", "payload": HEX} or {"error": "..."}; exit 1 after an error.
-The process ends cleanly, so that aiocoap writes the true state back into the directory."""
+The process ends cleanly, so that aiocoap writes the final state back into the directory."""
 import asyncio
 import gc
 import json
@@ -36,7 +36,7 @@ async def run(directory, base, steps):
 def main():
     missing = defaults.oscore_missing_modules()
     if missing:
-        # Without them aiocoap would send in clear, and not say so.
+        # Without them aiocoap sends unprotected, without a warning.
         sys.exit("aiocoap_client: OSCORE needs modules that are not there: %s" % ", ".join(missing))
     directory, base, *steps = sys.argv[1:]
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""aiocoap's forward proxy, over UDP alone.
+"""aiocoap's forward proxy, over UDP only.
 
     aiocoap_proxy.py PORT
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""One request made by aiocoap through a forward proxy, protected end to end.
+"""One request by aiocoap through a forward proxy, protected end to end.
 
     aiocoap_proxy_client.py PROXY CONTEXT_DIR METHOD URI [PAYLOAD]
 
-The payload of the answer goes to stdout; exit 1 when it is no success."""
+Prints the payload of the response; exit 1 unless it is a success."""
 import asyncio
 import gc
 import sys

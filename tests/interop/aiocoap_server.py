@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""An OSCORE server made of aiocoap, with the resources that `nacre serve` has too: /hello, /store, /echo.
+"""An OSCORE server made with aiocoap, with the resources that `nacre serve` has too: /hello, /store, /echo.
 
     aiocoap_server.py CONTEXT_DIR PORT [tcp]
 
-Prints "listening coap://[::1]:PORT", or coap+tcp, when it is ready. SIGTERM ends it cleanly: the directory gets the true state."""
+Prints "listening coap://[::1]:PORT", or coap+tcp, when it is ready. SIGTERM ends it cleanly: the final state is written
+to the directory."""
 import asyncio
 import gc
 import signal

@@ -27,7 +27,7 @@ def body(size):
 
 
 def nacre_request(suite, pair, url, method, payload, *options):
-    """What comes back from the command line client, by way of files."""
+    """The response to the command line client, by way of files."""
     sent, got = suite.path("sent"), suite.path("got")
     command = [suite.nacre, method, url, "--context", pair.client, "--output", got, *options]
     if payload is not None:

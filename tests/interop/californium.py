@@ -25,7 +25,7 @@ DIRECT = ["an ID Context of 128 bytes"]  # refused, so in clear
 SOON_SECONDS = 2
 ROWS = 3  # so many notifications of each kind
 
-# What a check of that name cannot show, and why. It must still fail, or the row goes.
+# Checks that cannot pass, and why. A row whose check passes is an error.
 DEVIATIONS = {
     "nacre asks: an ID Context of 128 bytes": "it takes ID Contexts of up to 127 bytes",
     "nacre asks: number 2^32": "its numbers end at 2^31 - 1",
@@ -44,7 +44,7 @@ def judge(suite, name, good, why=""):
 
 
 class Relayed:
-    """A relay in front of a server, and what crossed it."""
+    """A relay in front of a server, and its log."""
 
     def __init__(self, suite, address):
         self.suite, self.log, self.messages = suite, suite.path("relay.log"), []
@@ -53,7 +53,7 @@ class Relayed:
         self.base = "coap://" + relayed
 
     def end(self, who, nonces=True, plain=0):
-        """`plain`: so many errors are expected without protection. With `nonces` no number may come twice under one ID."""
+        """`plain`: the number of unprotected errors expected. With `nonces` no number may occur twice under one ID."""
         self.suite.stop(self.relay)
         self.messages = wire.read_log(self.log)
         found = wire.complaints(self.messages, SECRETS)
@@ -64,7 +64,7 @@ class Relayed:
 
 
 class Sender:
-    """A socket of our own towards a server."""
+    """A separate socket to a server."""
 
     def __init__(self, address):
         host, port = address.rsplit(":", 1)
@@ -73,7 +73,7 @@ class Sender:
         self.socket.connect((host, int(port)))
 
     def exchange(self, datagram):
-        """What comes back for these bytes; None when nothing does."""
+        """The response to these bytes; None without one."""
         self.socket.send(datagram)
         try:
             return wire.decode(self.socket.recv(2048), False)
@@ -81,7 +81,7 @@ class Sender:
             return None
 
 
-# ---- nacre asks Californium
+# ---- nacre as the client of Californium
 
 
 def nacre(suite, pair, method, url, *options):
@@ -91,7 +91,7 @@ def nacre(suite, pair, method, url, *options):
 
 
 def nacre_body(suite, pair, method, url, payload, *options):
-    """The answer's body, by way of files; None when there is none."""
+    """The response's body, by way of files; None if absent."""
     sent, got = suite.path("sent"), suite.path("got")
     if payload is not None:
         with open(sent, "wb") as file:
@@ -180,7 +180,7 @@ def bodies(suite, pair, base):
 
 
 def nacre_observes(suite, watcher, writer, base, resource):
-    """Three states, of which the later ones come when another client makes them; then the end."""
+    """Three states, the later ones made by another client; then the end."""
     url, name = base + resource, "nacre observes %s" % resource
     nacre(suite, writer, "put", url, "--payload", "state 0")
     for end in ("--count", "the server"):
@@ -267,7 +267,7 @@ def nacre_asks(suite):
     suite.stop(server)
 
 
-# ---- Californium asks nacre
+# ---- Californium as the client of nacre
 
 
 def hello(suite, name, client, base, *words):
@@ -278,7 +278,7 @@ def hello(suite, name, client, base, *words):
 
 def client_methods(suite, client, base):
     def told(name, method, path, *words, code, payload=None):
-        """Asks, and expects that."""
+        """Sends a request, and expects this."""
         got = client.ask(method, base + path, *words)
         good = got[0] == code and OSCORE in got[1] and payload in (None, got[2])
         judge(suite, "Californium asks: " + name, good, got)
@@ -315,7 +315,7 @@ def client_kinds(suite, client, base):
 
 
 def client_bodies(suite, client, base, root):
-    """Californium knows no Echo, so its address is never validated (RFC 9175 2.4): long responses come in small blocks."""
+    """Californium has no Echo, so its address is never validated (RFC 9175 2.4): long responses come in small blocks."""
     client.ask("PUT", base + "/long", "size=1000")
     code, options, body = client.ask("GET", base + "/long")
     good = (code, body) == ("2.05", pattern(1000)) and OSCORE in options
@@ -333,7 +333,7 @@ def client_bodies(suite, client, base, root):
 
 
 def client_observes(suite, client, base, resource, write):
-    """States that another client makes; then the end, in order or by the server."""
+    """States made by another client; then the end, in order or by the server."""
     name, url = "Californium observes %s" % resource, base + resource
     for end in ("cancelled", "deleted"):
         write("put", "state 0")
@@ -386,7 +386,7 @@ def client_is_refused(suite, client, pairs, base):
 
 
 def killed(suite, client, pairs, command, server):
-    """RFC 8613 B.1.2: the window was lost. Californium does not answer Echo by itself, but its application can."""
+    """RFC 8613 B.1.2: the window was lost. Californium does not follow an Echo challenge by itself, but its application can."""
     suite.stop(server, signal.SIGKILL)
     server, address = suite.start(command, "listening ")
     client.use("main", pairs["main"], address)
@@ -450,7 +450,7 @@ SECRET, ASKER, ASKED = "000102030405060708090a0b0c0d0e0f", "c1", "5e"
 
 
 def nacre_renews(suite):
-    """Three times over: it forgets its context after each second request."""
+    """Three times: it forgets its context after each second request."""
     words = "secret=%s,sender=%s,recipient=%s,renew=yes" % (SECRET, ASKED, ASKER)
     server, address = start_server(suite, [words])
     relayed = Relayed(suite, address)

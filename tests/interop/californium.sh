@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# nacre against Eclipse Californium (Java): fetches what californium/jars.sha256 pins from Maven Central into the build directory,
-# where it stays, compiles the programs in californium/, and runs californium.py.
+# nacre against Eclipse Californium (Java): fetches the jars pinned in californium/jars.sha256 from Maven Central into
+# the build directory, compiles the programs in californium/, and runs californium.py.
 #
 #     tests/interop/californium.sh [BUILD_DIR]
 #
-# Where there is no JDK, or no way to Maven Central, it is skipped: it says so, and exits 0; with NACRE_REQUIRE_CALIFORNIUM=1, 1.
+# Without a JDK or access to Maven Central it prints that it is skipped and exits 0; with NACRE_REQUIRE_CALIFORNIUM=1,
+# 1.
 set -euo pipefail
 build=$(cd "${1:-build}" && pwd)
 cd "$(dirname "$0")/../.."
@@ -48,7 +49,7 @@ fetch_jars() {
 if ! jars_are_good; then
     echo "interop: putting Californium and what it needs into $cache/jars"
     if ! fetch_jars; then
-        # Only a repository out of reach is a reason to skip; anything else is a failure to be looked at.
+        # Only an unreachable repository is a reason to skip; any other error is a failure.
         scripts/maven-reachable.sh || skip "Maven Central is not reachable from here"
         fail "Californium cannot be fetched, though Maven Central is reachable"
     fi

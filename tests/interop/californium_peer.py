@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Californium's two programs as processes, and contexts that both implementations have."""
+"""Californium's two programs as processes, and contexts shared by both implementations."""
 import json
 import os
 import queue
@@ -19,7 +19,7 @@ ALGORITHMS = {  # name: (COSE's number, longest ID)
 
 
 def pattern(size):
-    """What Californium's programs make as a body of that size."""
+    """The body of that size in Californium's programs."""
     return bytes((i + i // 251) % 251 for i in range(size))
 
 
@@ -71,7 +71,7 @@ def start_server(suite, contexts):
 
 
 class Client:
-    """Takes commands, one at a time; notifications come when they come."""
+    """Takes commands, one at a time; notifications arrive at any time."""
 
     def __init__(self, suite):
         self.suite, self.answers, self.notifications = suite, queue.Queue(), queue.Queue()
@@ -99,11 +99,11 @@ class Client:
             self.say("use", name, base)
 
     def ask(self, method, url, *words):
-        """(code, {number: [value, …]}, payload); (why, {}, b"") when there is no answer."""
+        """(code, {number: [value, …]}, payload); (why, {}, b"") without a response."""
         return read(self.say("ask", method, url, *words))
 
     def notified(self, seconds=STEP_SECONDS):
-        """As ask; "nothing" when nothing comes."""
+        """As ask; "nothing" if none arrives."""
         try:
             return read(self.notifications.get(timeout=seconds))
         except queue.Empty:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""One context directory, nacre and aiocoap in turn: each opens it after the other, which ended cleanly or was killed.
+"""One context directory, used by nacre and aiocoap in turn: each opens it after the other ended cleanly or was killed.
 
     directories.py BUILD_DIR
 
-No network: messages go from one side's protect to the other side's unprotect. Each step is a process of its own, so that
+No network: messages go from one side's protect to the other side's unprotect. Each step is a separate process, so that
 a killed one is really dead: aiocoap's steps are this program again, with --step. What must hold over all of them: no
 number is used twice, nothing is accepted twice, and a fresh request is accepted once the window is known. run.sh starts
 this with the Python that has aiocoap. One line for each check, and "N passed, M failed, K skipped" at the end."""
@@ -21,7 +21,7 @@ STEP_SECONDS = 30
 PLAIN = "420100016162b161"  # GET /a, CON, MID 1, token 6162
 
 
-# ---- aiocoap's steps, in a process of their own
+# ---- aiocoap's steps, each in a separate process
 
 
 def partial_iv(datagram):
@@ -39,8 +39,8 @@ def partial_iv(datagram):
 
 
 def aiocoap_step(action, directory, times, end):
-    """Opens the directory and protects `times` requests, or unprotects what stands on standard input, or holds it until
-    standard input ends; prints a line for each thing done. `end` is clean or kill."""
+    """Opens the directory and protects `times` requests, or unprotects the lines of standard input, or holds it until
+    standard input ends; prints a line for each result. `end` is clean or kill."""
     import aiocoap
     from aiocoap import oscore
 
@@ -108,7 +108,7 @@ class Suite:
         return done.stdout.split("\n")[:-1]
 
     def serve(self, directory):
-        """nacre with the directory open, until it is ended; and its address."""
+        """nacre with the directory open, until it is stopped; and its address."""
         process = subprocess.Popen(
             [self.nacre, "serve", "--bind", "[::1]:0", "--context", directory],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -143,7 +143,7 @@ def protect(suite, who, directory, times, end="clean"):
 
 
 def senders(suite):
-    """The sending side: one after the other in one directory; no number twice, and after clean ends none left out."""
+    """The sending side: one after the other in one directory; no number is used twice, and none is skipped after a clean end."""
     for first, second in (("nacre", "aiocoap"), ("aiocoap", "nacre")):
         for end in ("clean", "kill"):
             client, _ = pair(suite)
@@ -158,7 +158,7 @@ def senders(suite):
 
 
 def receivers(suite):
-    """The receiving side: what one has accepted, the other refuses; what neither has, it accepts."""
+    """The receiving side: each refuses what the other has accepted, and accepts the rest."""
     for first, second in (("nacre", "aiocoap"), ("aiocoap", "nacre")):
         client, server = pair(suite)
         requests = protect(suite, "nacre", client, 12)[1]
@@ -190,7 +190,7 @@ def unprotect(suite, who, directory, requests, end):
 
 
 def killed_aiocoap(suite):
-    """aiocoap dies with the directory open: nacre goes on above, and does not trust the window."""
+    """aiocoap dies with the directory open: nacre continues with higher numbers and an unknown window."""
     client, server = pair(suite)
     requests = protect(suite, "nacre", client, 4)[1]
     accepted = unprotect(suite, "aiocoap", server, requests[:2], "kill")
@@ -201,7 +201,7 @@ def killed_aiocoap(suite):
 
 
 def killed_nacre(suite):
-    """nacre dies with the directory open: aiocoap goes on above, and does not trust the window."""
+    """nacre dies with the directory open: aiocoap continues with higher numbers and an unknown window."""
     client, server = pair(suite)
     process, address = suite.serve(server)
     try:
@@ -214,13 +214,13 @@ def killed_nacre(suite):
     after = unprotect(suite, "aiocoap", server, protect(suite, "nacre", client, 2)[1], "clean")
     suite.check("aiocoap after it accepts nothing without Echo", after == ["echo"] * 2, after)
     numbers = protect(suite, "aiocoap", server, 1)[0]
-    suite.check("aiocoap after it goes on above what was reserved", numbers[0] >= used["next-to-send"], (numbers, used))
+    suite.check("aiocoap continues above the reserved numbers", numbers[0] >= used["next-to-send"], (numbers, used))
     numbers += protect(suite, "nacre", server, 1)[0]
     suite.check("and nacre above that", numbers[1] == numbers[0] + 1, numbers)
 
 
 def layouts(suite):
-    """The legacy layout is not for today's aiocoap: it refuses it, and reads it once it is converted."""
+    """Present aiocoap refuses the legacy layout, and reads the directory after a conversion."""
     client, _ = pair(suite)
     numbers = protect(suite, "nacre", client, 3)[0]
     suite.run("convert", "--to", "seed", "--role", "client", client)
@@ -238,7 +238,7 @@ def layouts(suite):
 
 
 def members(suite):
-    """What nacre adds to the files is passed over by aiocoap, which keeps the settings as they are."""
+    """aiocoap ignores nacre's additional members, and leaves the settings unchanged."""
     client, _ = pair(suite)
     with open(os.path.join(client, "settings.json")) as file:
         settings = file.read()

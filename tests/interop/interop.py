@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""nacre and aiocoap, each as client and as server, over [::1] with a relay in between that writes down what crosses.
+"""nacre and aiocoap, each as client and as server, over [::1] with a relay in between that logs each datagram.
 
     interop.py BUILD_DIR
 
@@ -23,7 +23,7 @@ import wire
 HERE = os.path.dirname(os.path.abspath(__file__))
 START_SECONDS, STEP_SECONDS, STOP_SECONDS = 10, 30, 10
 
-# Words that no datagram may show: the paths, and the payloads that go either way.
+# Words that no datagram may contain: the paths, and the payloads in both directions.
 HELLO, STORE, NOWHERE = "/hello", "/store", "/nowhere"
 STORED, ECHOED = "a pearl, layer by layer", "mother-of-pearl"
 SECRETS = [b"hello", b"store", b"echo", b"nowhere", STORED.encode(), ECHOED.encode(), b"Hello World"]
@@ -55,7 +55,7 @@ class Suite:
         return os.path.join(self.work, "%02d-%s" % (self.count, name))
 
     def start(self, command, ready):
-        """Starts a process and waits for its line that begins with `ready`; gives the process and the line's rest."""
+        """Starts a process and waits for a line that begins with `ready`; gives the process and the rest of the line."""
         errors = self.path(os.path.basename(command[0]) + ".err")
         with open(errors, "wb") as stderr:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
@@ -97,7 +97,7 @@ class Suite:
 
 
 class Pair:
-    """A fresh pair of context directories, and all that was ever sent with it."""
+    """A fresh pair of context directories, and all messages sent with it."""
 
     def __init__(self, suite, *options):
         self.client, self.server, self.messages = suite.path("client"), suite.path("server"), []
@@ -114,7 +114,7 @@ def free_port():
 
 
 class Stand:
-    """A server, nacre's or aiocoap's, with the relay in front of it; `base` is where clients find it."""
+    """A server, nacre's or aiocoap's, with the relay in front of it; `base` is its address for clients."""
 
     def __init__(self, suite, kind, pair):
         self.suite, self.pair = suite, pair
@@ -130,7 +130,7 @@ class Stand:
         self.base = "coap://" + relayed
 
     def end(self, number=signal.SIGTERM):
-        """Ends both, and gives the messages that crossed; they are added to the pair's."""
+        """Ends both, and gives the messages in the log, which are added to the pair's."""
         code = self.suite.stop(self.server, number)
         self.suite.stop(self.relay)
         if number == signal.SIGTERM and code != 0:
@@ -180,7 +180,7 @@ STEPS = [
 
 
 def requests_in(messages):
-    """How many different requests crossed: retransmissions count once."""
+    """The number of different requests in the log: retransmissions count once."""
     return len({m.raw for m in messages if wire.is_request(m)})
 
 
@@ -205,7 +205,7 @@ def check_steps(suite, who, answers):
 
 
 def check_hello(suite, name, client, stand, requests):
-    """One GET /hello, which must take so many requests on the wire: 2 where the server asks for Echo first (B.1.2)."""
+    """One GET /hello, which must take this many requests on the wire: 2 if the server challenges with Echo first (B.1.2)."""
     before = requests_in(wire.read_log(stand.log))
     (answer,) = ASK[client](suite, stand.pair.client, stand.base, [("GET", HELLO)])
     sent = requests_in(wire.read_log(stand.log)) - before
@@ -214,7 +214,7 @@ def check_hello(suite, name, client, stand, requests):
 
 
 def exchange(suite, client, server):
-    """All that a client of one kind and a server of the other do, over restarts and a crash."""
+    """All exchanges of a client of one kind with a server of the other, over restarts and a crash."""
     who = "%s client, %s server" % (client, server)
     pair = Pair(suite)
     stand = Stand(suite, server, pair)
@@ -235,7 +235,7 @@ def exchange(suite, client, server):
 
 
 def swapped(suite, pair, client, server):
-    """Each goes on in the directory that the other one used before."""
+    """Each continues in the directory that the other one used before."""
     who = "sides swapped, %s client, %s server" % (client, server)
     stand = Stand(suite, server, pair)
     check_hello(suite, "%s: reads the other's directory and goes on" % who, client, stand, 1)
@@ -254,7 +254,7 @@ def algorithms(suite):
 
 
 def control(suite):
-    """A request in clear must be noticed, or the checks on the wire say nothing."""
+    """Test of the test: the checks on the wire detect an unprotected request."""
     stand = Stand(suite, "nacre", Pair(suite))
     subprocess.run(
         [suite.nacre, "get", stand.base + HELLO], stdin=subprocess.DEVNULL, capture_output=True, timeout=STEP_SECONDS
@@ -273,7 +273,7 @@ def attempt(suite, scenario, *args):
 
 
 def conduct(run):
-    """A suite as a program: `run` has it, its processes and files are gone at the end, and the exit code says how it went."""
+    """A suite as a program: calls `run`, ends its processes, removes its files, and exits with the result."""
     name = os.path.basename(sys.argv[0]).rsplit(".", 1)[0]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("%s: out of time" % name))
     suite = Suite(os.path.abspath(sys.argv[1]))

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Plain CoAP between nacre and libcoap's command-line tools (Debian's libcoap3-bin), each as client and as server, over UDP
-# and TCP: requests, large bodies in blocks, separate answers, Observe.
+# Plain CoAP between nacre and libcoap's command-line tools (Debian's libcoap3-bin), each as client and as server, over
+# UDP and TCP: requests, large bodies in blocks, separate answers, Observe.
 #
 #     tests/interop/libcoap.sh [BUILD_DIR]
 #
-# No OSCORE: Debian 12's libcoap 4.3.1 has none. Where the tools or python3 are missing it is skipped: it says so, and exits
-# 0; with CI or NACRE_REQUIRE_LIBCOAP set, 1.
+# No OSCORE: Debian 12's libcoap 4.3.1 has none. Without the tools or python3 it prints that it is skipped and exits 0;
+# with CI or NACRE_REQUIRE_LIBCOAP set, 1.
 set -u
 . "$(dirname "$0")/../support/lib/unknown_command.sh" || exit 1
 build=$(cd "${1:-build}" && pwd)
 nacre=$build/nacre plain=$build/tests/plain
 
-# find NAME: the tool, whatever its build speaks beside CoAP
+# find NAME: the tool, with any of the TLS suffixes of its builds
 find_tool() {
     local flavour
     for flavour in -openssl -notls -gnutls ''; do
@@ -44,7 +44,7 @@ check() {
     fi
 }
 
-# wait_for COMMAND...: until it holds, ten seconds at most
+# wait_for COMMAND...: until it succeeds, ten seconds at most
 wait_for() {
     local i
     for ((i = 0; i < 100; i++)); do
@@ -95,7 +95,7 @@ libcoap_puts() {
 
 head -c 100000 /dev/urandom >body
 
-# ---- nacre asks coap-server ----
+# ---- nacre as the client of coap-server ----
 
 free_port() {
     python3 -c '
@@ -148,7 +148,7 @@ else
     check "coap-server runs: $(tail -n 1 server.log)" false
 fi
 
-# ---- coap-client asks nacre ----
+# ---- coap-client as the client of nacre ----
 
 "$plain" serve 127.0.0.1:0 >listening &
 server=$!

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""nacre observes aiocoap: as the tool does it, and what of it crosses the wire. (aiocoap observes nacre in plugtest.py.)
+"""nacre observes aiocoap: with the tool; checks the datagrams too. (aiocoap observes nacre in plugtest.py.)
 
     observe.py BUILD_DIR
 

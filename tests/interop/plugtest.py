@@ -18,7 +18,7 @@ CLIENT_SECONDS = 120
 UNAWARE = 16
 NUMBERS = [n for n in range(18) if n != UNAWARE]
 
-# (client, server, test): what cannot pass, and why. It must still fail, or the row goes.
+# (client, server, test): tests that cannot pass, and why. A row whose test passes is an error.
 DEVIATIONS = {
     ("nacre", "aiocoap", 17): "aiocoap's server hands plain requests to the same resources",
     ("nacre", "aiocoap", 16): "aiocoap without OSCORE finds no resource before it looks at critical options: 4.04",
@@ -26,7 +26,7 @@ DEVIATIONS = {
 
 
 def fresh_contexts(suite):
-    """Directories a to d as nacre makes them, never used."""
+    """Directories a to d made by nacre, unused."""
     path = suite.path("fresh")
     server = [suite.nacre, "plugtest-server", "--bind", "[::1]:0", "--state", path]
     suite.stop(suite.start(server, "listening coap://")[0])
@@ -36,7 +36,7 @@ def fresh_contexts(suite):
 
 
 class Plugtest:
-    """One side of each kind has a state of its own, so that nobody shares a directory."""
+    """Each side of each kind has a separate state, so that no directory is shared."""
 
     def __init__(self, suite):
         self.suite = suite
@@ -56,7 +56,7 @@ class Plugtest:
         return suite.start(command, "listening coap://")
 
     def run(self, kind, address, numbers):
-        """{number: None, or why it failed}"""
+        """{number: None, or the reason of the failure}"""
         words = [str(n) for n in numbers]
         if kind == "nacre":
             command = [self.suite.nacre, "plugtest-client", "--state", self.state[kind], address, *words]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The client of the public OSCORE interop tests, made of aiocoap.
+"""The client of the public OSCORE interop tests, made with aiocoap.
 
     plugtest_client.py STATE_DIR coap://[::1]:PORT N ...
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The server of the public OSCORE interop tests, made of aiocoap.
+"""The server of the public OSCORE interop tests, made with aiocoap.
 
     plugtest_server.py STATE_DIR PORT [unaware]
 
-STATE_DIR holds context directories b and d. Prints "listening coap://[::1]:PORT" when it is ready; SIGTERM ends it cleanly."""
+STATE_DIR holds context directories b and d. Prints "listening coap://[::1]:PORT" when it is ready; SIGTERM ends it
+cleanly."""
 import asyncio
 import gc
 import signal
@@ -52,7 +53,7 @@ class Test(resource.Resource):
 
 
 class Observed(resource.Resource, aiocoap.interfaces.ObservableResource):
-    """ "one", later "two", and, if it terminates, later still an error that is the last of it."""
+    """ "one", then "two", and, if it terminates, a final error."""
 
     def __init__(self, terminates):
         super().__init__()

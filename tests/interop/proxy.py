@@ -38,7 +38,7 @@ def start_server(suite, kind, pair):
 
 
 def ask(suite, client, proxy, directory, uri, method="get", payload=None, form=None):
-    """(exit code, payload, what was said)"""
+    """(exit code, payload, error line)"""
     if client == "nacre":
         command = [suite.nacre, method, "--proxy", "coap://" + proxy, "--timeout", "15", uri]
         command += ["--context", directory] if directory else []
@@ -76,8 +76,8 @@ def through(suite, client, proxy_kind, server_kind):
 
 
 def joined(suite, client, proxy_kind, *options):
-    """Protected bodies that are cut on their way, by a proxy or by aiocoap's client: outer blocks of OSCORE (RFC 8613
-    4.1.3.4.2), put together by a nacre server, and by the client."""
+    """Protected bodies cut by a proxy or by aiocoap's client: outer blocks of OSCORE (RFC 8613
+    4.1.3.4.2), joined by nacre's server and client."""
     who = "%s client, %s" % (client, " ".join([proxy_kind, "proxy", *options]))
     pair = Pair(suite)
     server, address = start_server(suite, "nacre", pair)
@@ -88,7 +88,7 @@ def joined(suite, client, proxy_kind, *options):
         text = ("%d bytes, " % size * size)[:size]
         put = ask(suite, client, at, pair.client, uri, "put", text)
         suite.check("%s: PUT of %d bytes in outer blocks" % (who, size), put[0] == 0, put)
-        # what aiocoap's client protects by hand is not repeated with Echo, which the server asks for before it says much
+        # a request protected by hand with aiocoap is not repeated with Echo, so the server limits its responses
         if client == "nacre" or size <= 100:
             get = ask(suite, client, at, pair.client, uri)
             suite.check("%s: GET of %d bytes in outer blocks" % (who, size), get[:2] == (0, text.encode()), get)
@@ -105,11 +105,11 @@ def joined(suite, client, proxy_kind, *options):
 
 
 def errors(suite):
-    """What a proxy says by itself is an error that nobody vouches for: exit code 4."""
+    """An error response made by a proxy cannot be verified: exit code 4."""
     pair = Pair(suite)
     proxy, relay, at, _ = start_proxy(suite, "nacre")
     nobody = ask(suite, "nacre", at, pair.client, "coap://[::1]:%d%s" % (free_port(), HELLO))
-    suite.check("nacre proxy: nobody there, 5.04", nobody[0] == 4 and "5.04" in nobody[2], nobody)
+    suite.check("nacre proxy: no server, 5.04", nobody[0] == 4 and "5.04" in nobody[2], nobody)
     other = ask(suite, "nacre", at, pair.client, "http://[::1]:1/")
     suite.check("nacre proxy: another scheme, 5.05", other[0] == 4 and "5.05" in other[2], other)
     suite.stop(relay)

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# nacre against Californium, tshark, libcoap and aiocoap: puts aiocoap into .venv (kept between runs), and runs each suite that
-# stands beside this file.
+# nacre against Californium, tshark, libcoap and aiocoap: puts aiocoap into .venv (kept between runs), and runs each
+# suite in this directory.
 #
 #     tests/interop/run.sh [BUILD_DIR]
 #
-# Where PyPI is not reachable, or IPv6 is missing, what needs that is skipped: it says so, and that is no failure unless
-# NACRE_REQUIRE_INTEROP=1. The others have their own needs, and NACRE_REQUIRE_CALIFORNIUM, _TSHARK and _LIBCOAP.
+# Without PyPI or IPv6 the suites that need them are reported as skipped, which is a failure only with
+# NACRE_REQUIRE_INTEROP=1. The other suites have their own requirements, and NACRE_REQUIRE_CALIFORNIUM, _TSHARK and
+# _LIBCOAP.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=${1:-build}
@@ -30,7 +31,7 @@ tests/interop/californium.sh "$build" || code=1
 tests/interop/tshark.sh "$build" || code=1
 tests/interop/tshark_kinds.sh "$build" || code=1
 tests/interop/libcoap.sh "$build" || code=1
-# ::1 by name: IPv6 may be compiled in and switched off.
+# Looks for ::1 itself: IPv6 may be compiled in and switched off.
 grep -qs '^00000000000000000000000000000001 ' /proc/net/if_inet6 || skip "this machine has no IPv6 loopback address"
 made=0
 python=$(scripts/aiocoap.sh) || made=$?

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""nacre and aiocoap over TCP (RFC 8323), protected, each as client and as server; and what aiocoap's end of a connection makes
-of nacre's: its settings, a Ping, an Abort.
+"""nacre and aiocoap over TCP (RFC 8323), protected, each as client and as server; and how aiocoap's end of a connection
+handles nacre's signaling messages: CSM, Ping, Abort.
 
     tcp.py BUILD_DIR
 
@@ -27,7 +27,7 @@ def free_tcp_port():
 
 
 def start_nacre(suite, directory):
-    """nacre serve --tcp: two lines, the second one is ours."""
+    """nacre serve --tcp prints two lines; the second one has the address for TCP."""
     process, _ = suite.start(
         [suite.nacre, "serve", "--tcp", "--bind", "[::1]:0", "--context", directory], "listening coap://"
     )
@@ -63,7 +63,7 @@ def exchange(suite, client, server):
 
 
 class Connection:
-    """aiocoap's framing and nothing else, so that what nacre says can be looked at."""
+    """Only aiocoap's framing, so that nacre's messages can be checked."""
 
     def __init__(self, base):
         host, port = base[len("coap+tcp://[") :].split("]:")

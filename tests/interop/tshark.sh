@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# tshark decrypts nacre's traffic with what `nacre export --for wireshark` prints, and does not with another key.
+# tshark decrypts nacre's traffic with the output of `nacre export --for wireshark`, and not with another key.
 #
 #     tests/interop/tshark.sh [BUILD_DIR]
 #
-# Where tshark or python3 is missing it is skipped: it says so, and exits 0; with CI or NACRE_REQUIRE_TSHARK set, 1.
+# Without tshark or python3 it prints that it is skipped and exits 0; with CI or NACRE_REQUIRE_TSHARK set, 1.
 set -u
 . "$(dirname "$0")/../support/lib/unknown_command.sh" || exit 1
 build=$(cd "${1:-build}" && pwd)
@@ -48,7 +48,7 @@ for line in open(sys.argv[1]):
     out.write(struct.pack("<IIII", second, 0, len(ip + udp), len(ip + udp)) + ip + udp)
 PYTHON
 
-# decrypted CAPTURE DIR: what tshark says with the keys of DIR
+# decrypted CAPTURE DIR: tshark's output with the keys of DIR
 decrypted() {
     local arguments=() line
     while IFS= read -r line; do
@@ -57,7 +57,7 @@ decrypted() {
     tshark -r "$1" "${arguments[@]}" -V 2>tshark.err
 }
 
-# one CONTEXT_OPTIONS...: a request and its answer, with a fresh pair
+# one CONTEXT_OPTIONS...: a request and its response, with a fresh pair
 one() {
     rm -rf client server listening
     "$nacre" keygen "$@" client server >/dev/null || fail "keygen $*"
@@ -87,8 +87,8 @@ one() {
 one --alg AES-CCM-16-64-128
 one --alg AES-CCM-16-64-128 --id-context 37cbf3210017a2d3
 
-# A relay that writes what crosses a connection in the oldest capture format, each message as a segment of its own, for tshark
-# 4.0 shows the first one of a segment only; and ends with the connection.
+# A relay that writes the messages of a connection in the oldest capture format, one segment each, because tshark 4.0
+# shows only the first message of a segment; it ends with the connection.
 cat >relay.py <<'PYTHON'
 import select, socket, struct, sys
 to_host, to_port = sys.argv[1].rsplit(":", 1)

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# tshark reads one message of every kind that nacre sends (tests/support/kinds.c), in clear and decrypted, and finds none of
-# them malformed.
+# tshark reads one message of every kind that nacre sends (tests/support/kinds.c), in clear and decrypted, and finds
+# none of them malformed.
 #
 #     tests/interop/tshark_kinds.sh [BUILD_DIR]
 #
-# What tshark 4.0 does not know stands in a list with its reason (judge.py below). Where tshark or python3 is missing it is
-# skipped: it says so, and exits 0; with CI or NACRE_REQUIRE_TSHARK set, 1.
+# Messages that tshark 4.0 does not know are listed with the reason (judge.py below). Without tshark or python3 it
+# prints that it is skipped and exits 0; with CI or NACRE_REQUIRE_TSHARK set, 1.
 set -u
 . "$(dirname "$0")/../support/lib/unknown_command.sh" || exit 1
 build=$(cd "${1:-build}" && pwd)
@@ -27,8 +27,9 @@ fail() {
     failures=$((failures + 1))
 }
 
-# Over IPv4, in the oldest capture format; each frame of a connection as a segment of its own, for tshark 4.0 shows the first one
-# of a segment only. Each connection, which begins with a CSM, has a port of its own. Beside it the kind of each packet.
+# Over IPv4, in the oldest capture format; one segment per frame of a connection, because tshark 4.0 shows only the
+# first message of a segment. Each connection, which begins with a CSM, has its own port. The kind of each packet is
+# written beside it.
 cat >capture.py <<'PYTHON'
 import struct, sys
 out, names = open("kinds.pcap", "wb"), open("names", "w")
@@ -77,7 +78,7 @@ secret=11111111111111111111111111111111 keys=()
 for ids in '"0c","05"' '"05","0c"'; do
     keys+=(-o "uat:oscore_contexts:$ids,\"$secret\",\"\",\"1234\",\"AES-CCM-16-64-128 (CCM*)\"")
 done
-# One line for each packet: its kind, and what tshark says of it.
+# One line for each packet: its kind, and tshark's description.
 tshark -r kinds.pcap "${keys[@]}" -T fields -E separator=/t -E occurrence=a -E aggregator=';' -e _ws.col.Protocol \
     -e _ws.malformed -e _ws.expert.message >seen 2>tshark.err || fail "tshark: $(cat tshark.err)"
 [ "$(wc -l <names)" = "$(wc -l <seen)" ] || fail "tshark shows $(wc -l <seen) of $(wc -l <names) packets"
@@ -107,7 +108,7 @@ PYTHON
 python3 judge.py >bad || fail "the judge"
 [ ! -s bad ] || fail "tshark complains: $(head -n 5 bad)"
 
-# What is inside was read: each kind shows what makes it this kind, in clear and decrypted.
+# tshark reads the content: each kind shows the options that define it, in clear and decrypted.
 tshark -r kinds.pcap "${keys[@]}" -V >text 2>/dev/null
 shows() {
     local found

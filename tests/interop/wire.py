@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What crossed the wire: the relay's log, decoded far enough to judge it (RFC 7252 3, RFC 8613 6.1).
+"""The relay's log, decoded far enough to check it (RFC 7252 3, RFC 8613 6.1).
 
-Written apart from both implementations, so that neither vouches for itself."""
+Independent of both implementations, so that neither checks itself."""
 from collections import namedtuple
 
 OSCORE, URI_PATH, URI_QUERY = 9, 11, 15
@@ -20,7 +20,7 @@ def _extended(data, at, nibble):
 
 
 def decode(data, outgoing=True):
-    """A datagram as a Message; `options` is a list of (number, value). ValueError when it is no CoAP."""
+    """A datagram as a Message; `options` is a list of (number, value). ValueError if it is not CoAP."""
     if len(data) < 4 or data[0] >> 6 != 1 or data[0] & 15 > 8:
         raise ValueError("not a CoAP header: %s" % data.hex())
     token_end = 4 + (data[0] & 15)
@@ -42,7 +42,7 @@ def decode(data, outgoing=True):
 
 
 def read_log(path):
-    """All messages of a relay's log, in order. The last line may be half written: it is left out."""
+    """All messages of a relay's log, in order. The last line is skipped if it is incomplete."""
     with open(path) as log:
         lines = [line for line in log.read().splitlines(True) if line.endswith("\n")]
     return [decode(bytes.fromhex(line[2:]), line[0] == ">") for line in lines]
@@ -77,7 +77,7 @@ def partial_iv_and_kid(message):
 
 
 def complaints(messages, secrets):
-    """What is wrong with these messages as the traffic of protected exchanges; an empty list when all is well.
+    """The errors in these messages of protected exchanges; an empty list without any.
     `secrets` are byte strings that must not be readable anywhere."""
     found = []
     for message in messages:

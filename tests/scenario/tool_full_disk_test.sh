@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: slow
-# A disk that runs full while nacre serves: who is told, what clients get, and that all works again by itself when there is room.
-# On a small tmpfs in a mount namespace of our own where that is allowed; else on directories that cannot be written.
+# The disk fills up while nacre serves: what is logged, what clients get, and that the server recovers by itself once
+# there is space. On a small tmpfs in a separate mount namespace if permitted; otherwise on unwritable directories.
 case ${NACRE_FULL_DISK-} in
 '')
     for unshare in 'unshare -rm' 'unshare -m'; do
@@ -35,7 +35,7 @@ contexts() {
 }
 begins() { grep -c 'the store of [0-9]* contexts\? fails: ' server.err; }
 ends() { grep -c 'the stores of all contexts work again' server.err; }
-# comes COMMAND...: within ten seconds; stores are tried again every five
+# comes COMMAND...: succeeds within ten seconds; stores are retried every five
 comes() {
     for _ in $(seq 100); do
         "$@" >/dev/null 2>&1 && return
@@ -52,18 +52,18 @@ run 0 put "$url/store" --context own/one --payload first
 run 0 get "$url/hello" --context own/two
 answers 'Hello World!'
 
-# An observer, while there is room.
+# An observer, while there is space.
 "$nacre" observe "$url/store" --context own/six >observed 2>observe.err </dev/null &
 observer=$!
 servers=("$observer" "${servers[@]}")
 comes grep -q first observed
 
-# Full. What was accepted before goes on: requests are answered with their own nonces, and changes are carried out once.
+# Full. What was accepted before continues: requests are answered under their own nonces, and changes are made once.
 fill_disk
 for i in $(seq 20); do run 0 put "$url/store" --context own/one --payload "full $i"; done
 run 0 get "$url/store" --context own/one
 answers 'full 20'
-# A window that the disk still holds cannot be given up: in clear, and not executed.
+# A window that is still durable cannot be given up: the request is refused unprotected, and not handled.
 run 4 put "$url/store" --context own/three --payload 'not accepted'
 says err 'answered 5.03 Service Unavailable without protection'
 run 0 get "$url/store" --context own/one
@@ -71,13 +71,13 @@ answers 'full 20'
 comes has begins 1
 says server.err 'nacre serve: the store of '
 [ $NACRE_FULL_DISK = mode ] || says server.err 'No space left on device; make room on its file system'
-# Others, and again: one line in five seconds at most.
+# More refusals: one log line in five seconds at most.
 before=$SECONDS
 for name in three four five three four five; do run 4 get "$url/hello" --context "own/$name"; done
 [ "$(begins)" -le $((2 + (SECONDS - before) / 5)) ] || fail "too many lines: $(cat server.err)"
 [ "$(ends)" = 0 ] || fail "an end too early: $(cat server.err)"
 
-# Room again: it ends by itself, without a request, and the observer sees the present state.
+# Space again: the failure ends by itself, without a request, and the observer gets the present state.
 make_room
 comes has ends 1
 comes grep -q 'full 20' observed
@@ -89,8 +89,8 @@ kill -INT "$observer"
 wait "$observer" || fail "observe: $(cat observe.err)"
 servers=("$pid")
 
-# After a crash the window is unknown: without a number no challenge can be protected. With one all goes on, at numbers not used
-# before.
+# After a crash the window is unknown: without a number no challenge can be protected. With one, requests work again, at
+# numbers not used before.
 crash
 start serve server --bind '[::1]:0' --context disk/one --context disk/two
 fill_disk
@@ -102,7 +102,7 @@ run 0 get "$url/hello" --context own/one
 comes has ends 1
 stop TERM
 
-# The client's own disk: one line that names the file, nothing is sent, and the next request works.
+# The client's disk is full: one line that names the file, nothing is sent, and the next request works.
 "$nacre" keygen disk/mine own/theirs >/dev/null || fail "keygen"
 start serve server --bind '[::1]:0' --context own/theirs
 run 0 get "$url/hello" --context disk/mine
@@ -113,5 +113,5 @@ make_room
 run 0 get "$url/hello" --context disk/mine
 answers 'Hello World!'
 stop TERM
-[ ! -s server.err ] || fail "a store that works is not told of: $(cat server.err)"
+[ ! -s server.err ] || fail "the recovered store is not reported: $(cat server.err)"
 finish

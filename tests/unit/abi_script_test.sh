@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# scripts/abi.py: a public name that is gone or has changed fails unless the changelog's newest section names it; what is
-# private, and what is new, does not count.
+# scripts/abi.py: a removed or changed public name fails unless the changelog's newest section names it; private and new
+# names pass.
 # Usage: abi_script_test.sh BUILD_DIR SOURCE_DIR
 set -euo pipefail
 source_dir=${2:?usage: abi_script_test.sh BUILD_DIR SOURCE_DIR}
@@ -10,7 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-# abi FILE SIZE MEMBER_TYPE VALUE FUNCTION PRIVATE_SIZE: as abidw writes it.
+# abi FILE SIZE MEMBER_TYPE VALUE FUNCTION PRIVATE_SIZE: writes a file as abidw does.
 abi() {
     cat >"$1" <<XML
 <abi-corpus><abi-instr>

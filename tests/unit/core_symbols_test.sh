@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Labels: slow compiles
-# The core is freestanding: its sources, compiled as for a microcontroller and linked into one object, need nothing but
-# four memory functions and the compiler's own helpers, hold no data, and define no name outside nacre_.
+# The core is freestanding: its sources, compiled as for a microcontroller and linked into one object, need only four
+# memory functions and the compiler's helpers, have no data, and define only names with nacre_.
 # Usage: core_symbols_test.sh BUILD_DIR SOURCE_DIR; CC, NM, SIZE and LD choose the tools.
 set -euo pipefail
 
@@ -11,8 +11,8 @@ source_dir=${2:?usage: core_symbols_test.sh BUILD_DIR SOURCE_DIR}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# What a freestanding compiler may call (GCC manual, "Standards": memcpy, memmove, memset and memcmp), and its arithmetic on
-# types wider than a machine word.
+# The functions that a freestanding compiler may call (GCC manual, "Standards": memcpy, memmove, memset and memcmp), and
+# its arithmetic on types wider than a machine word.
 allowed='memcpy memmove memset memcmp
   __udivdi3 __umoddi3 __divdi3 __moddi3 __udivmoddi4 __ashldi3 __lshrdi3 __ashrdi3 __muldi3 __cmpdi2 __ucmpdi2
   __aeabi_uldivmod __aeabi_ldivmod __aeabi_uidiv __aeabi_idiv __aeabi_uidivmod __aeabi_idivmod __aeabi_llsl

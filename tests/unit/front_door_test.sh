@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Labels: slow compiles
-# The front door: what is optional is not asked for, what is missing is said in one line, and the pkg-config files ask for no
-# package that only the library's own build needs.
+# Building and linking: optional packages are not required, missing ones are reported in one line, and the pkg-config
+# files require no package that only the library's own build needs.
 # Usage: front_door_test.sh BUILD_DIR SOURCE_DIR
 set -euo pipefail
 build=${1:?usage: front_door_test.sh BUILD_DIR SOURCE_DIR} source_dir=${2:?usage: front_door_test.sh BUILD_DIR SOURCE_DIR}
@@ -14,7 +14,7 @@ fail() {
 }
 ok() { echo "ok - $*"; }
 
-# pkg_config_wants_no_private_package: neither libcrypto nor yajl is known here.
+# pkg_config_wants_no_private_package: neither libcrypto nor yajl is installed for this check.
 mkdir "$work/pc" "$work/empty"
 cp "$build/nacre.pc" "$build/nacre-core.pc" "$work/pc/"
 for module in nacre nacre-core; do
@@ -26,7 +26,7 @@ done
 [[ $(PKG_CONFIG_LIBDIR=$work/pc pkg-config --libs nacre) != *'-lcrypto'* ]] || fail '-lcrypto for the shared library'
 ok 'pkg-config asks for no private package'
 
-# what_is_optional_is_not_asked_for: with Intel's library hidden, and Python and cmocka too, nothing is missing for a build.
+# what_is_optional_is_not_asked_for: without Intel's library, Python and cmocka, nothing is missing for a build.
 mkdir "$work/bin"
 cat >"$work/bin/cc" <<'SH'
 #!/bin/sh
@@ -48,7 +48,7 @@ setup build
 [ "$code" -eq 0 ] && [ -z "$said" ] || fail "optional things are asked for: $code $said"
 ok 'what is optional is not asked for'
 
-# what_is_missing_is_said_in_one_line, and then IPsec-MB comes along.
+# what_is_missing_is_said_in_one_line, and then IPsec-MB is installed too.
 LACKS=yajl setup build
 said_lines=$(wc -l <<<"$said")
 [ "$code" -eq 2 ] && [ "$said_lines" -eq 1 ] && [[ $said = *libyajl-dev* ]] || fail "yajl is missing: $code $said"

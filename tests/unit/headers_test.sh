@@ -15,7 +15,7 @@ fail() {
     echo "not ok - $*" >&2
     exit 1
 }
-# The compilers of a list that are there.
+# The compilers of a list that are installed.
 present() {
     local name
     for name in "$@"; do
@@ -23,7 +23,7 @@ present() {
     done | sort -u
 }
 
-# headers_compile COMPILER LANGUAGE STANDARD FLAG…: each header alone, twice, so that its guard is seen too.
+# headers_compile COMPILER LANGUAGE STANDARD FLAG…: each header alone, included twice to test its guard.
 headers_compile() {
     local compiler=$1 language=$2 standard=$3 header name
     shift 3
@@ -36,7 +36,8 @@ headers_compile() {
     echo "ok - every public header is strict $standard for $compiler"
 }
 
-# handles_differ COMPILER LANGUAGE STANDARD: a handle of one kind is refused where another is expected; its own is taken.
+# handles_differ COMPILER LANGUAGE STANDARD: a handle of one kind is refused where another is expected, and accepted
+# where its own is.
 handles_differ() {
     local compiler=$1 language=$2 standard=$3 handle function
     refused() {
@@ -59,7 +60,7 @@ handles_differ() {
     echo "ok - $compiler tells handles of different kinds apart in $standard"
 }
 
-# What every user writes, in both languages: each macro in an expression, as an argument and at file scope.
+# Typical user code in both languages: each macro in an expression, as an argument and at file scope.
 cat >"$work/macros.inc" <<'C'
 #include <nacre/nacre.h>
 static const uint8_t array[3] = { 1, 2, 3 };
@@ -117,14 +118,15 @@ C
 cp "$work/macros.inc" "$work/macros.c"
 cp "$work/macros.inc" "$work/macros.cpp"
 
-# macros_work COMPILER STANDARD SOURCE FLAG…: the program above compiles without a word, links with libnacre and holds.
+# macros_work COMPILER STANDARD SOURCE FLAG…: the program above compiles without warnings, links with libnacre and
+# succeeds.
 macros_work() {
     local compiler=$1 standard=$2 source=$3
     shift 3
     "$compiler" "-std=$standard" "${strict[@]}" "$@" -c -o "$work/macros.o" "$source" ||
         fail "a public macro is not strict $standard for $compiler"
     echo "ok - every public macro is strict $standard for $compiler"
-    # A library with sanitizers links with what it was made with only.
+    # A library built with sanitizers links only with its own compiler.
     if nm -D "$build/libnacre.so" 2>/dev/null | grep -qE '__(asan|tsan|ubsan)_'; then return; fi
     "$compiler" -o "$work/macros" "$work/macros.o" "$build/libnacre.so" "-Wl,-rpath,$build" || fail "$compiler does not link it"
     "$work/macros" || fail "a public macro of $compiler, $standard, has another value"
@@ -135,7 +137,7 @@ for compiler in $(present "${CC:-}" gcc clang); do
     handles_differ "$compiler" c c11
     macros_work "$compiler" c11 "$work/macros.c"
 done
-# The other way round: the check sees a header that is not strict.
+# Test of the test: a header that is not strict is refused.
 if echo 'static const int x = ({ 1; });' | "${CC:-cc}" -x c -std=c11 "${strict[@]}" -fsyntax-only - 2>/dev/null; then
     fail 'a statement expression passes as strict C11'
 fi

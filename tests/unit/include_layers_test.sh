@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# include_layers: scripts/layers.py accepts the tree, and refuses an include that runs up, a circle of more than two files, and
-# a file or a folder without a row. Arguments: build directory, source directory.
+# include_layers: scripts/layers.py accepts the tree, and refuses an include of a higher layer, a cycle of more than two
+# files, and a file or directory without a row. Arguments: build directory, source directory.
 set -euo pipefail
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT

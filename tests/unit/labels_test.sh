@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# labels: each test is fast or slow, and says where it comes from; the words that may be labels are those of CONVENTIONS.md.
+# labels: each test is labelled fast or slow, and with its folder; the permitted labels are those of CONVENTIONS.md.
 # Arguments: build directory, source directory.
 set -euo pipefail
 build=$1 source_dir=$2
@@ -8,7 +8,7 @@ fail() {
     echo "not ok - $*" >&2
     exit 1
 }
-# count OPTION...: how many tests these leave
+# count OPTION...: the number of tests that match
 count() {
     ctest --test-dir "$build" -N "$@" | sed -n 's/^Total Tests: //p'
 }

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Labels: slow compiles
-# A core compiled with NACRE_NO_PROXY_URI refuses a request with a Proxy-Uri option, whole and with nothing written, so that
-# no path goes out in clear; a request without one is protected.
+# A core compiled with NACRE_NO_PROXY_URI refuses a request with a Proxy-Uri option and writes nothing, so that no path
+# is sent in clear; a request without one is protected.
 # Usage: no_proxy_uri_test.sh BUILD_DIR SOURCE_DIR
 set -euo pipefail
 source_dir=${2:?usage: no_proxy_uri_test.sh BUILD_DIR SOURCE_DIR}

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Labels: slow compiles
-# Where Linux is not announced, all sources compile without a word: with plain sockets and without times of birth, with
-# Intel's IPsec-MB (where it is installed) and without.
+# Without Linux's predefined macros all sources compile without warnings: with plain sockets and without birth times,
+# with Intel's IPsec-MB (if installed) and without.
 # Usage: portable_test.sh BUILD_DIR SOURCE_DIR
 set -euo pipefail
 source_dir=${2:?usage: portable_test.sh BUILD_DIR SOURCE_DIR}

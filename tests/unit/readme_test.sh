@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# readme: the programs that the README shows are the ones in examples/, which every build compiles.
+# readme: the programs in README.md are those in examples/, which every build compiles.
 set -euo pipefail
 source_dir=$2
 readme=$(<"$source_dir/README.md")

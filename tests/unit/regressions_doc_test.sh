@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# regressions_doc_test: each test that docs/regressions.md names exists, and has the words that stand after it. That the check can
-# fail is shown with one row more. Arguments: build directory, source directory.
+# regressions_doc_test: each test named in docs/regressions.md exists and contains the names that follow it. One added
+# row shows that the check can fail. Arguments: build directory, source directory.
 set -euo pipefail
 source_dir=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# check DOCUMENT: a line for each name that is not there
+# check DOCUMENT: prints a line for each missing name
 check() {
     local part file names missing=0 num=0
     while IFS= read -r part; do

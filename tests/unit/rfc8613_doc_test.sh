@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: slow
-# docs/rfc8613.md says what the marks in the code say, and each section that asks for something has a mark or a note. That
-# the check can fail is shown on a copy of the tree, with one change at a time.
+# docs/rfc8613.md matches the marks in the code, and each section with a requirement has a mark or a note. A copy of the
+# tree with one change at a time shows that the check can fail.
 set -euo pipefail
 source_dir=$2
 copy=$(mktemp -d)

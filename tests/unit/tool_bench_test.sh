@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: slow
-# tool_bench_test: nacre bench: its table and its JSON, and what it refuses. How fast anything is, is not asked. Arguments: build
+# tool_bench_test: nacre bench: its table and its JSON, and what it refuses. Speed is not tested. Arguments: build
 # directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
-# refused TEXT OPTION…: exit code 2 and one line that has TEXT in it.
+# refused TEXT OPTION…: exit code 2 and one line that contains TEXT.
 refused() {
     local text=$1
     shift

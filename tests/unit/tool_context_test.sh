@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: cross slow
-# tool_context_test: keygen, show, protect and unprotect, as people and scripts call them. Arguments: build directory,
-# source directory.
+# tool_context_test: keygen, show, protect and unprotect on the command line. Arguments: build directory, source
+# directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
-# ---- The whole, and every level's help
+# ---- The tool itself, and the help of every level
 run 2
 run 0 --help
 says out 'nacre SUBCOMMAND'
@@ -132,7 +132,7 @@ says err 'no OSCORE option'
 "$nacre" unprotect --context server <piped >back || fail 'unprotect from standard input'
 [ "$(cat back)" = $plain ] || fail "unprotected to $(cat back)"
 
-# what is no request, no message, no hex
+# input that is no request, no message, no hex
 next=$(grep -o '"next-to-send": [0-9]*' client/sequence.json)
 run 2 protect --context client 604500016162 # 2.05
 run 2 protect --context client 40000001     # empty
@@ -163,7 +163,7 @@ says err 'used up'
 run 0 show client
 says out 'none is left'
 
-# what cannot be written is said
+# a failed write is reported
 run 0 keygen full1 full2
 if [ -e /dev/full ]; then
     for arguments in 'show full1' '--help' '--version' "protect --context full1 $plain" 'keygen --help' 'show --json full1'; do

@@ -50,7 +50,7 @@ says out '"bitfield": 1'
 run 0 check old
 says out 'old: ok'
 
-# ---- A request over the network, each side with an older directory
+# ---- A request over the network, each side with a directory of the legacy layout
 rm -rf a b
 mkdir a b
 for d in a b; do
@@ -133,7 +133,7 @@ assert not second["ok"] and len(second["errors"]) == 1, second' || fail 'check -
 run 5 check --role server c1
 says out 'no role can be given'
 
-# ---- Unknown members: what was meant is said where it can be guessed
+# ---- Unknown members: the intended one is suggested
 rm -rf typo
 mkdir typo
 printf '{"secret_hex": "0102030405060708090a0b0c0d0e0f10", "sender-id_hex": "", "recipient-id_hex": "01"%s}' \
@@ -150,7 +150,7 @@ sed -i 's/salthex/salt_hex/; s/Window/window/; s/id_context/id-context/; s/hashf
 run 0 check typo
 lacks out 'means nothing'
 
-# ---- A state that is lost, copied or put back
+# ---- A state that is missing, copied or put back
 rm -rf c s
 run 0 keygen c s
 says c/settings.json '"sequence-required": true'

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# tool_ends_test: what a peer does wrong, over TCP and UDP, reaches the error line, and the exit code names the peer: 1 for an answer
-# of no use, 3 for none, 4 for one that cannot be trusted; never 2 (usage) or 5 (this machine). Arguments: build directory,
-# source directory.
+# tool_ends_test: a peer's error, over TCP and UDP, is in the error line, and the exit code points to the peer: 1 for an
+# unusable response, 3 for none, 4 for an unverified one; never 2 (usage) or 5 (this machine). Arguments: build
+# directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
-# peer.py tcp HEX HOW: sends HEX to whoever connects, then HOW: keep, close or reset.
-# peer.py udp CODE HEX...: answers the first request with CODE and the first HEX (options, payload), and so on, the last for ever;
-# CODE "rst" rejects.
+# peer.py tcp HEX HOW: sends HEX on each connection, then HOW: keep, close or reset.
+# peer.py udp CODE HEX...: answers the first request with CODE and the first HEX (options, payload), and so on,
+# repeating the last; CODE "rst" rejects.
 cat >peer.py <<'PYTHON'
 import socket, struct, sys
 def tcp(data, how):
@@ -53,7 +53,7 @@ peer() {
     port=$(cat port)
 }
 
-# ---- no CSM: the longest wait, so it begins first
+# ---- no CSM: the longest wait, so it starts first
 peer tcp '' keep
 timeout 60 "$nacre" get "coap+tcp://127.0.0.1:$port/x" >silent.out 2>silent.err </dev/null &
 asker=$!

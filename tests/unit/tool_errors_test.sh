@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# tool_errors_test: error lines say what is wrong, where, and what to do; what failed leaves nothing behind. Arguments: build
-# directory, source directory.
+# tool_errors_test: error lines say what is wrong, where, and what to do; a failed command leaves no files. Arguments:
+# build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
 # ---- a mistyped subcommand or option: the nearest is suggested
@@ -39,7 +39,7 @@ lacks err 'did you mean'
 run 2 get -x
 says err 'unknown option -x'
 
-# ---- a bad URI: which part
+# ---- a bad URI: the wrong part is named
 while IFS='|' read -r uri part; do
     run 2 get "$uri"
     says err "$part"
@@ -57,7 +57,7 @@ coap://h/a b|the path has a character
 coap://h/a?b c|the query has a character
 .
 
-# ---- a failed pack leaves nothing behind, and moves none of several
+# ---- a failed pack leaves no file, and moves none of several directories
 "$nacre" keygen c s >/dev/null || fail keygen
 run 5 pack fleet nowhere
 [ ! -e fleet ] || fail 'a pack is left behind'
@@ -75,7 +75,7 @@ echo '{}' >wrong.conf
 run 5 import wrong.conf imported
 [ ! -e imported ] || fail 'import left something behind'
 
-# ---- the number after the last one is no next number
+# ---- there is no number after the last one
 "$nacre" keygen last other >/dev/null || fail keygen
 cp last/sequence.json before.json
 run 2 adopt --next-to-send 1099511627776 last
@@ -85,7 +85,7 @@ run 0 adopt --next-to-send 1099511627775 last
 run 0 protect --context last 4001000100
 run 4 protect --context last 4001000100
 
-# ---- what a file says steers no terminal: CSI as a C1 character, and a change of direction
+# ---- text from a file cannot control the terminal: CSI as a C1 character, and a change of direction
 "$nacre" keygen steered other_side >/dev/null || fail keygen
 printf '{"moved-to": "/\\u009b31mred\\u202epack", "identity": "%032d", "next-to-send": 5, "completed": true}' 0 >steered/moved.json
 run 5 check steered
@@ -97,7 +97,7 @@ printf '{"\\u009b31m\\u202ename": 1}' >steered/settings.json
 run 5 check steered
 says out '"??31m???name" means nothing'
 
-# ---- one of a thing is no plural
+# ---- a count of one is singular
 for subcommand in protect unprotect; do
     timeout 30 "$nacre" $subcommand --context other 40 >out 2>err </dev/null && fail "$subcommand took one byte"
     says err 'is not a CoAP message (1 byte)'
@@ -122,7 +122,7 @@ run 2 put "$url/store" --payload x --content-format jsn
 says err 'nor a name such as'
 run 2 get "$url/store" --accept 65536
 
-# ---- observe of what does not change says so, and is no failure
+# ---- observe of a resource that is not observable says so, and is no failure
 timeout 30 "$nacre" observe "$url/hello" --context client >out 2>err </dev/null || fail "observe: $(cat err)"
 says err 'not observable'
 says out 'Hello World!'

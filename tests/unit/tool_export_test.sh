@@ -47,7 +47,7 @@ sed '/"path"/d; /sequence-required/d' out >shown
 run 0 show --json --reveal again
 sed '/"path"/d; /sequence-required/d' out | diff shown - || fail 'aiocoap: another context'
 
-# the algorithms and windows that the others have
+# the algorithms and windows that the other programs support
 run 0 keygen --alg A128GCM g1 g2
 run 2 export g1 --reveal --for wireshark
 says err 'A128GCM with sha256; Wireshark decrypts AES-CCM-16-64-128 with sha256 only'
@@ -70,7 +70,7 @@ sed -i 's/"window": 64/"window": 63/' g1/settings.json
 run 0 export g1 --reveal --for libcoap
 says out 'replay_window,integer,63'
 
-# a used context would use its numbers again elsewhere
+# exporting a used context is refused: its numbers would be used again
 run 0 protect --context d 420100016162b161
 for form in libcoap aiocoap; do
     run 2 export d --reveal --for $form
@@ -100,7 +100,7 @@ run 2 import --next-to-send -1 conf e3
 run 2 import --next-to-send 1099511627777 conf e3
 run 2 import --next-to-send 1099511627776 conf e3 # the last one is 2^40-1
 run 5 import nowhere e3
-# B2: DOS line ends, a long line, no line end at the last
+# B2: DOS line ends, a long line, a missing final line end
 printf '# a comment\r\n\r\n#%060000d\r\n master_secret , ascii , "Correct Horse" \r\nsender_id,ascii,client\r\nrecipient_id,ascii,"server"\r\n%s' \
     0 'aead_alg,text,"AES-CCM-16-64-128"
 hkdf_alg,text,direct+HKDF-SHA-512
@@ -116,7 +116,7 @@ says out '"sender-id_hex": "636c69656e74"'
 says out '"kdf-hashfun": "sha512"'
 says out '"window": 16'
 
-# each differs from conf, which is taken, by one line: the line to add or to put in the place of the like, and the error
+# each differs from conf, which is accepted, in one line: the line to add or replace, and the error
 refused() { # LINE TEXT
     local keyword=${1%%,*}
     { grep -v "^$keyword," conf; printf '%s\n' "$1"; } >bad.conf
@@ -156,7 +156,7 @@ refused 'Correct Horse,ascii,master_secret' '"..." is no keyword'
 refused 'master' 'KEYWORD,ENCODING,VALUE is expected'
 refused 'aead_alg,integer' 'KEYWORD,ENCODING,VALUE is expected'
 grep -q 'bad.conf: line 8' err || fail "no line: $(cat err)"
-# B3: words, numbers, hex and keywords longer than any that is expected
+# B3: words, numbers, hex and keywords longer than expected
 longer() { # TEXT TIMES
     printf "$1%.0s" $(seq "$2")
 }
@@ -182,7 +182,7 @@ done
 { cat conf; echo 'recipient_id,hex,"05"'; } >bad.conf
 run 5 import bad.conf bad
 says err 'line 9: "recipient_id" is there twice: a context directory has one peer'
-# RFC 8613 3.3: directories for each recipient, all with one sender, would use the same nonces
+# RFC 8613 3.3: directories for several recipients with one sender would use the same nonces
 says err 'give each peer a master_secret or an id_context of its own'
 lacks err 'make a file for each'
 { cat conf; printf 'ssn_freq,integer,1\0\n'; } >bad.conf
@@ -195,7 +195,7 @@ sed 's/0f10"/0f1x"/' conf >bad.conf
 run 5 import bad.conf bad
 if grep -q 0f1x err; then fail "a secret in an error: $(cat err)"; fi
 
-# an empty ID Context means none in such a file, and what libcoap cannot say is not written
+# an empty ID Context means none in such a file, and what libcoap cannot express is not written
 for empty in '""' ''; do
     { grep -v '^id_context,' conf; printf 'id_context,hex,%s\n' "$empty"; } >empty.conf
     rm -rf none
@@ -211,7 +211,7 @@ run 2 export empty --reveal --for libcoap
 says err 'the ID Context is present and empty; libcoap takes that for none'
 run 0 export empty --reveal --for aiocoap
 
-# DOS line ends are read and a byte order mark is refused, here and in our own files
+# DOS line ends are read and a byte order mark is refused, in both formats
 mkdir dos_dir
 sed 's/$/\r/' conf >dos.conf
 sed 's/$/\r/' d/settings.json >dos_dir/settings.json
@@ -230,7 +230,7 @@ says err 'dos.conf: line 1: starts with a byte order mark; save it as UTF-8 with
 run 5 show dos_dir
 says err 'starts with a byte order mark; save it as UTF-8 without one'
 
-# both ways: what comes in goes out
+# round trip: an imported configuration is exported unchanged
 run 0 export e --reveal --for libcoap
 says err 'and not e any more' # RFC 8613 3.3: or two would count the same numbers
 diff out conf || fail 'import and export differ'

@@ -32,7 +32,7 @@ cmp -s root/piped mib || fail 'a file from stdin'
 [ -z "$(find root -name '.nacre-*')" ] || fail 'temporary files are left'
 [ -z "$(find . -maxdepth 1 -name 'got.*')" ] || fail 'temporary output is left'
 
-# an output is replaced when all is there, and only then
+# an output file is replaced only after the whole body has arrived
 printf 'before' >kept
 run 1 get "$url/none" --context client -o kept
 says err '4.04'
@@ -40,13 +40,13 @@ says err '4.04'
 run 0 get "$url/file" --context client -o kept
 [ "$(cat kept)" = old ] || fail 'the output was not replaced'
 
-# a link stays one, and what the shell has opened is written to. Not the system's own /dev/stdout: what replaces it by a file,
-# as root, does so for everybody.
+# a symbolic link stays one, and a descriptor opened by the shell is written to. The test uses its own link: a faulty
+# nacre that runs as root would replace the system's /dev/stdout.
 printf 'before' >behind
 ln -s behind link
 ln -s /proc/self/fd/1 stdout
 run 0 get "$url/file" --context client -o link
-[ -L link ] && [ "$(cat behind)" = old ] || fail 'a link was replaced, not the file behind it'
+[ -L link ] && [ "$(cat behind)" = old ] || fail 'a link was replaced, not its target'
 run 0 get "$url/file" --context client -o stdout
 answers 'old'
 printf 'before ' >named
@@ -56,7 +56,7 @@ timeout 30 "$nacre" get "$url/file" --context client -o stdout >>named 2>err || 
 [ -L stdout ] || fail 'the name of stdout is no link any more'
 run 5 get "$url/file" --context client -o none/kept
 says err none/kept
-# who is ended on the way leaves what was there, and nothing else
+# an interrupted command leaves the old file and nothing else
 kill -STOP "$pid"
 for signal in INT TERM HUP; do
     env --default-signal="$signal" "$nacre" get "$url/larger" --context client -o kept >out 2>err </dev/null &
@@ -88,7 +88,7 @@ wait $getting || fail "a file that changed: $(cat err)"
 cmp -s whole newer || fail 'a file of two contents'
 rm root/changing
 
-# ---- PUT and DELETE: what may be made, and what may not
+# ---- PUT and DELETE: permitted and refused targets
 run 0 put "$url/sub/new" --payload first --context client
 [ "$(cat root/sub/new)" = first ] || fail 'a new file'
 chmod 640 root/sub/new
@@ -134,7 +134,7 @@ run 0 delete "$url/sub/new" --context client # RFC 7252 5.8.4
     fail "left: $(find root)"
 stop TERM
 
-# ---- a_path_is_measured_in_bytes_of_its_segments: 255 each, as many as a message has; not percent-encoded
+# ---- a_path_is_measured_in_bytes_of_its_segments: 255 each, as many as fit in a message; not percent-encoded
 long=$(printf '\xe6\x96\x87%.0s' $(seq 85)) # 255 bytes
 root2=$long/$long/$long
 encoded=$(printf '%s' "$root2" | od -An -v -tx1 | tr -d ' \n' | sed 's/../%&/g; s/%2f/\//g')
@@ -157,7 +157,7 @@ for row in "serve one --writable" "serve one --writable --tcp"; do
 done
 rm -r "root/$long"
 
-# ---- Without --writable it is as if nothing could be written
+# ---- Without --writable, PUT and DELETE are refused with 4.05
 start serve two --bind '[::1]:0' --context server --root root
 for arguments in "put $url/file --payload x" "put $url/file --payload-file mib" "put $url/new --payload x" \
     "delete $url/file"; do

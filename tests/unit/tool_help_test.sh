@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: slow
-# tool_help_test: for every subcommand, the manual page and --help name the same options, and the program takes each of them.
-# Arguments: build directory, source directory.
+# tool_help_test: for every subcommand, the manual page and --help name the same options, and the program accepts each
+# of them. Arguments: build directory, source directory.
 source=$(cd "$2" && pwd)
 . "$2/tests/support/lib/tool.sh" || exit 1
 
@@ -21,7 +21,7 @@ names=$("$nacre" --help | sed -n 's/^  nacre \([a-z-]*\) .*/\1/p')
 [ "$(wc -l <<<"$names")" -gt 15 ] || fail "the subcommands are not found: $names"
 for name in $names; do
     help_options "$name" >in_help
-    # a usage line that does not stand for its options names each, but for those with a short form
+    # a usage line without "OPTION..." names each option, except those with a short form
     usage=$("$nacre" "$name" --help | sed '/^$/q')
     [[ $usage == *OPTION* ]] || while read -r option; do
         [[ $usage == *"$option"* ]] || "$nacre" "$name" --help | grep -qE "^  -[a-z], $option" ||
@@ -41,7 +41,7 @@ for name in $names; do
     done <in_help
 done
 
-# An option of the program that no help names.
+# An option of the program that is missing in the help.
 for name in $names; do help_options "$name"; done | sort -u >in_help
 grep -hoE '\{ "[a-z-]+", (no|required|optional)_argument' "$source"/tools/nacre/*.c | sed 's/{ "/--/; s/".*//' |
     grep -v -e '^--help$' | sort -u >taken

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: slow
-# tool_observe_away_test: nacre observe outlives a restart of its server, and says once that it waits and once that the server is
-# back. Arguments: build directory, source directory.
+# tool_observe_away_test: nacre observe outlives a restart of its server, and reports once that it waits and once that
+# the server is back. Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
 "$nacre" keygen client server >out 2>&1 || fail "no contexts: $(cat out)"
 mkdir www
 echo first >www/note
 
-# one port for both: that which is free for datagrams
+# one port for both: free for UDP
 start serve first --bind '[::1]:0' --root www --context server
 address=${url#coap://}
 kill "$pid"

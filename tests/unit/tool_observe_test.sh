@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: slow
-# tool_observe_test: nacre observe, with the observable resources of nacre plugtest-server, which change every two seconds: each
-# way that it ends. Arguments: build directory, source directory.
+# tool_observe_test: nacre observe, with the observable resources of nacre plugtest-server, which change every two
+# seconds: each way it ends. Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
 start plugtest-server server --bind '[::1]:0' --state state
 "$nacre" plugtest-client --state state "${url#coap://}" 0 >out || fail "no contexts: $(cat out)"
 
-# expect NAME EXIT_CODE TEXT: what the run in NAME.out and NAME.err came to
+# expect NAME EXIT_CODE TEXT: the result of the run in NAME.out and NAME.err
 expect() {
     printf "$3" >expected
     [ "$(cat "$1.code")" = "$2" ] || fail "$1 ended with $(cat "$1.code"), not $2: $(cat "$1.err")"
@@ -23,7 +23,7 @@ observe() { # NAME ARGUMENT...
 
 observe end observe --context state/a "$url/oscore/observe1"
 expect end 1 'one\ntwo\n'
-grep -q '5.00' end.err || fail "the error is not told: $(cat end.err)"
+grep -q '5.00' end.err || fail "the error is not reported: $(cat end.err)"
 observe count observe --context state/a --count 2 "$url/oscore/observe2"
 expect count 0 'one\ntwo\n'
 observe one observe --context state/a --count 1 "$url/oscore/observe2"
@@ -51,7 +51,7 @@ echo $? >int.code
 expect int 0 'one\n'
 grep -q '"unknown"' state/a/sequence.json && fail "the state was not written back: $(cat state/a/sequence.json)"
 
-# No reader any more: exit 5, soon.
+# The reader is gone: exit 5, soon.
 timeout 30 "$nacre" observe --context state/a "$url/oscore/observe2" 2>pipe.err </dev/null | true
 code=${PIPESTATUS[0]}
 [ "$code" = 5 ] || fail "a closed stdout: exit $code: $(cat pipe.err)"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: slow
-# tool_plugtest_test: nacre plugtest-server and plugtest-client against each other: every test, state kept and lost, and what
-# people get wrong. Arguments: build directory, source directory.
+# tool_plugtest_test: nacre plugtest-server and plugtest-client against each other: every test, with state kept and
+# lost, and usage errors. Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
 # client EXIT_CODE LAST_LINE ARGUMENT...
@@ -25,7 +25,7 @@ client 1 '1 passed, 1 failed, 0 skipped' --state client "${url#coap://}" 0 16
 [ -s first.err ] && fail "the server found fault with a test: $(cat first.err)"
 stop TERM
 
-# Contexts that were kept, and then a window that was lost: Echo is asked for, and all goes on.
+# Contexts are kept, then a window is lost: Echo is requested, and the tests continue.
 start plugtest-server second --bind '[::1]:0' --state server
 client 0 '1 passed, 0 failed, 0 skipped' --state client "${url#coap://}" 1
 crash
@@ -59,7 +59,7 @@ timeout 10 "$nacre" plugtest-client --state /nowhere/at/all '[::1]' 0 >out 2>err
 timeout 10 "$nacre" plugtest-server --help | grep -q -- --unaware || fail "no help"
 timeout 10 "$nacre" plugtest-client --help | grep -q '^  17  ' || fail "no help"
 
-# They are a program of their own: beside the tool or in libexec, and nothing that help speaks of.
+# They are a separate program, beside the tool or in libexec, that no help mentions.
 "$nacre" --help | grep -q plugtest && fail "--help lists the interop tests"
 "$nacre" frobnicate 2>&1 | grep -q plugtest && fail "the list of subcommands has the interop tests"
 mkdir -p installed/bin installed/libexec/nacre

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: cross linux slow native
-# tool_request_test: nacre get, put, post, delete, fetch and serve over loopback, as people and scripts call them: every
-# exit code for its reason. Arguments: build directory, source directory.
+# tool_request_test: nacre get, put, post, delete, fetch and serve over loopback: every exit code with its cause.
+# Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
 "$nacre" keygen --client-id 00 --server-id 01 client server >/dev/null || fail keygen
@@ -52,7 +52,7 @@ grep -qF 'PUT /store -> 2.01 Created' one.err || fail "serve -v: $(cat one.err)"
 grep -qF 'PUT /store -> 2.04 Changed' one.err || fail "serve -v: $(cat one.err)"
 says one.err "recipient-id '00' sender-id '01': GET /hello -> 2.05 Content"
 
-# contexts below the root are not there, neither by name nor in a list
+# contexts below the root are not served, neither by name nor in a list
 for path in keys keys/ keys/secret.json keys/settings.json sub/keys/secret.json; do
     timeout 30 "$nacre" get "$url/$path" --context client >out 2>err && fail "served $path: $(cat out)"
     says err '4.04'
@@ -76,7 +76,7 @@ grep -qE '^> [0-9]+ bytes to \[::1\]:[0-9]+  [0-9a-f]+$' err || fail "get -v sho
 grep -qE '^< [0-9]+ bytes from \[::1\]:[0-9]+  [0-9a-f]+$' err || fail "get -v shows no datagram: $(cat err)"
 lacks err 48656c6c6f # "Hello" is nowhere in clear
 
-# Files, read-only, and not a step outside
+# Files are read-only, and nothing outside the root is served
 run 0 get "$url/a.txt" --context client
 printf 'a file\n' | cmp -s - out || fail "a.txt: $(cat out)"
 run 0 get "$url/b.json" --accept 50 --context client
@@ -116,7 +116,7 @@ says err 'OSCORE'
 cmp -s client/sequence.json before.json || fail 'a refused request used a sequence number'
 
 
-# ---- 1: the peer answered with an error
+# ---- 1: an error response of the peer
 run 1 get "$url/echo" --context client
 says err 'nacre get: 4.05 Method Not Allowed: only POST and FETCH'
 run 1 post "$url/a.txt" --context client
@@ -146,7 +146,7 @@ for arguments in "" "--context" "--context server --credentials x" "--context se
     run 2 serve $arguments
 done
 
-# ---- 3: no answer
+# ---- 3: no response
 address=${url#coap://}
 stop TERM
 run 3 get "$url/hello" --context client
@@ -154,7 +154,7 @@ says err "$address"
 run 3 get "$url/hello"
 "$nacre" show server | grep -q . || fail 'the server left its directory unreadable'
 
-# a restart goes on where both were
+# after a restart both sides continue
 start serve two --bind '127.0.0.1:0' --context server
 run 0 get "$url/hello" --context client
 answers 'Hello World!'
@@ -214,14 +214,14 @@ says err 'not authenticated'
 says err '4.00 Bad Request'
 says err 'it says: Decryption failed'
 stop TERM
-# nothing of all that took a directory away: each still opens
+# no failure above removed or damaged a directory: each still opens
 start serve three --bind 127.0.0.1:0 --context server2 --context server
 run 0 get "$url/hello" --context client
 run 0 get "$url/hello" --context client2
 stop TERM
 
-# ---- A peer that says odd things, without protection
-# answers every request with one code and one rest (options, payload), given in hex
+# ---- A peer with odd unprotected responses
+# answers every request with one code and the given rest (options, payload) in hex
 cat >odd.py <<'PYTHON'
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# tool_serve_demo_test: with --root, files have all names to themselves; the demo resources are there without it, or by --demo.
-# Arguments: build directory, source directory.
+# tool_serve_demo_test: with --root, demo resources hide no file; they exist without --root, or with --demo. Arguments:
+# build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
 "$nacre" keygen client server >/dev/null || fail keygen
@@ -37,7 +37,7 @@ says err '4.04'
 [ "$(cat root/.well-known/core)" = x ] || fail 'a file of a hidden directory was written'
 stop TERM
 
-# demo_resources_that_are_asked_for_hide_files_of_their_names: and say nothing of the file
+# demo_resources_that_are_asked_for_hide_files_of_their_names: and reveal nothing of the file
 printf 'a file' >root/store
 start serve both --bind '[::1]:0' --context server --root root --writable --demo
 run 0 get "$url/hello" --context client

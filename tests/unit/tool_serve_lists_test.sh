@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: slow
-# tool_serve_lists_test: lists of long directories: whole, at a cost that grows with their length, and others are served meanwhile.
-# Arguments: build directory, source directory.
+# tool_serve_lists_test: lists of long directories are complete, cost time linear in their length, and do not block
+# other requests. Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
 "$nacre" keygen --id-context 01 client server >/dev/null || fail keygen
@@ -14,7 +14,7 @@ names() { seq -f "a-name-that-is-as-long-as-names-of-log-files-often-are-%06.0f"
 printf 'small' >root/file
 start serve server --bind '[::1]:0' --context server --context server2 --root root
 
-# list NAME: its list to NAME.list, and the milliseconds that it took to `took`
+# list NAME: writes its list to NAME.list, and its duration in milliseconds to `took`
 list() {
     local begin=${EPOCHREALTIME/./}
     timeout 120 "$nacre" get "$url/$1" --accept 0 --context client -o "$1.list" 2>err || fail "the list of $1: $(cat err)"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# tool_serve_post_test: POST to a directory below --root makes a file; what is read-only stays as it is; what is no file and no
-# directory is neither served nor replaced. Arguments: build directory, source directory.
+# tool_serve_post_test: POST to a directory below --root makes a file; read-only files are unchanged; special files are
+# neither served nor replaced. Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
 "$nacre" keygen client server >/dev/null || fail keygen
@@ -11,7 +11,7 @@ printf 'old' >root/file
 printf 'old' >root/fixed/file
 start serve server --bind '[::1]:0' --context server --root root --writable
 
-# made PATH: the path that the client was told, as `at`; the file in root as `file`
+# made PATH: the location returned to the client, as `at`; the file in root as `file`
 made() {
     at=$(sed -n 's/^nacre post: created //p' err)
     [[ $at =~ ^$1[0-9a-f]{16}(\.[a-z]+)?$ ]] || fail "made at '$at', not below $1: $(cat err)"
@@ -94,7 +94,7 @@ run 0 put "$url/file" --payload new --context client
 run 0 delete "$url/fixed/file" --context client
 rmdir root/fixed || fail 'temporary files are left'
 
-# what_is_no_file_and_no_directory_is_neither_served_nor_replaced, and nothing waits for it
+# what_is_no_file_and_no_directory_is_neither_served_nor_replaced, and no request blocks on it
 mkfifo root/sub/pipe
 ln -s ../file root/sub/inside
 ln -s "$work/large" root/sub/outside

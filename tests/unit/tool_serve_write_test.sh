@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: slow
-# tool_serve_write_test: what PUT and DELETE below --root say when the system refuses them, what they leave, and which files are
-# private. Read-only and full file systems in a mount namespace of our own, where that is allowed. Arguments: build directory,
+# tool_serve_write_test: what PUT and DELETE below --root respond and leave if the system refuses them, and which files
+# are private. Read-only and full file systems in a separate mount namespace, if permitted. Arguments: build directory,
 # source directory.
 case ${NACRE_MOUNTS-} in
 '')
@@ -101,7 +101,7 @@ if [ $NACRE_MOUNTS = own ] && mount -t tmpfs -o size=64k none root/small && prin
     says err '5.00'
     says err 'no space left'
     lacks err root
-    # … at the block that does not fit, and the rest is not sent for it
+    # … at the block that does not fit; the remaining blocks are not sent
     for subcommand in 'post small' 'put small/file'; do
         "$nacre" "${subcommand% *}" "$url/${subcommand#* }" --payload-file large -v --context client >out 2>err && fail 'written'
         says err '5.00 Internal Server Error: no space left'

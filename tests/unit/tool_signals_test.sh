@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: slow
-# tool_signals_test: a signal that ends what holds contexts ends it in order: the state is written back. Arguments: build
-# directory, source directory.
+# tool_signals_test: a signal that ends a program with open contexts ends it in order: the state is written back.
+# Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
 "$nacre" keygen --client-id 0a --server-id 01 client server >/dev/null || fail keygen
@@ -22,7 +22,7 @@ waits() { # FILE: until it has something
     fail "$1 stays empty"
 }
 
-# serve COMMAND...: such a server, without a controlling terminal where COMMAND has setsid
+# serve COMMAND...: starts a server, without a controlling terminal if COMMAND has setsid
 serve() {
     : >serve.out
     : >serve.err
@@ -35,7 +35,8 @@ serve() {
     says server/sequence.json '"unknown"' # in use
 }
 
-# in_terminal COMMAND...: with a controlling terminal of its own. Its process ID comes to pid.txt, its exit code to code.txt.
+# in_terminal COMMAND...: with its own controlling terminal. Writes its process ID to pid.txt and its exit code to
+# code.txt.
 in_terminal() {
     rm -f pid.txt code.txt t.out t.err
     printf '%s\n' "$@" >command.txt
@@ -44,7 +45,7 @@ in_terminal() {
     waits pid.txt
 }
 
-# ---- a server: SIGHUP without a terminal reloads nothing and says so; what ends it, ends it in order
+# ---- a server: SIGHUP without a terminal reloads nothing and says so; ending signals end it in order
 for signal in TERM QUIT INT; do
     # shellcheck disable=SC2086
     serve setsid $fresh
@@ -56,7 +57,7 @@ for signal in TERM QUIT INT; do
     saved server
 done
 
-# ... and so does an observation
+# ... and an observation likewise
 start plugtest-server changing --bind '[::1]:0' --state state
 "$nacre" plugtest-client --state state "${url#coap://}" 0 >out || fail "no contexts: $(cat out)"
 # shellcheck disable=SC2086
@@ -106,7 +107,7 @@ if command -v script >/dev/null; then
     stop TERM
 fi
 
-# ---- a request in flight: its file is not left behind, the state is written, and the shell sees the signal
+# ---- a request in flight: no temporary file is left, the state is written, and the shell sees the signal
 serve setsid
 kill -STOP "$pid"
 for signal in INT TERM QUIT HUP; do
@@ -123,7 +124,7 @@ for signal in INT TERM QUIT HUP; do
     code=$?
     [ $code = $((128 + $(kill -l $signal))) ] || fail "get ended by $signal with $code: $(cat get.err)"
     says get.err 'stopped before the answer'
-    # the one number that was used, and not the chunk that was reserved
+    # one number was used, not the whole reserved chunk
     old=$(sed 's/.*"next-to-send": \([0-9]*\).*/\1/' <<<"$before")
     says client/sequence.json "\"next-to-send\": $((old + 1)),"
     if ls answer* >/dev/null 2>&1; then fail "left behind: $(ls answer*)"; fi
@@ -132,7 +133,7 @@ kill -CONT "$pid"
 stop TERM
 saved server
 
-# ---- a file that may not grow is an error, not a death (SIGXFSZ)
+# ---- a file size limit is an error, and does not kill the process (SIGXFSZ)
 (ulimit -f 0 && exec "$nacre" get "$url/hello" --context client --timeout 1 >out 2>err </dev/null)
 code=$?
 [ $code = 5 ] || fail "ulimit -f 0 ended with $code: $(cat err)"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: slow
-# tool_snapshot_test: snapshots of a context directory that are put back, as check, protect and adopt tell them. Arguments:
-# build directory, source directory.
+# tool_snapshot_test: snapshots of a context directory that are put back are reported by check, protect and adopt.
+# Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
 plain=420100016162b161
@@ -11,7 +11,7 @@ run 0 protect --context d $plain
 run 0 check d
 grep -q '^d: ok$' out || exit 77 # this file system lets copies go unnoticed, and check says which
 
-# ---- hard links: put back in place of the directory, or file by file into it; nothing is spent
+# ---- hard links: put back in place of the directory, or file by file into it; no number is spent
 refused() { # DIR
     cp -a "$1" before
     run 5 check "$1"
@@ -34,7 +34,7 @@ for writes in 1 2 20; do
     says out 'd: ok'
 done
 
-# ---- how far adopt goes
+# ---- the numbers that adopt skips
 "$nacre" keygen a b >/dev/null || fail keygen
 run 0 protect --context a $plain
 cp -a a copy

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: slow
-# tool_state_test: a state that is another program's by now, and symbolic links in a context directory, as the command line
-# tells them. Arguments: build directory, source directory.
+# tool_state_test: a state that another program has taken over, and symbolic links in a context directory. Arguments:
+# build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
 plain=420100016162b161
@@ -12,7 +12,7 @@ directories() { # fresh ones: c1 s1 c2 s2
     "$nacre" keygen --client-id 0b --server-id 02 c2 s2 >/dev/null || fail keygen
 }
 
-# ends CODE: the last server ends by a signal
+# ends CODE: stops the last server by a signal
 ends() {
     kill -INT "$pid"
     wait "$pid"
@@ -21,7 +21,7 @@ ends() {
     unset 'servers[-1]'
 }
 
-# ---- a lost lock: that context is stopped, the other goes on, and the end says it
+# ---- a lost lock: that context is stopped, the other continues, and the exit reports it
 for lost in none lock state both; do
     directories
     start serve serve --bind '[::1]:0' --context s1 --context s2
@@ -48,7 +48,7 @@ for lost in none lock state both; do
     [ ! -e s1/.sequence-* ] || fail 'a temporary file is left'
 done
 
-# ---- lost before the first request: it is not answered under protection, and the others are
+# ---- lost before the first request: it gets no protected response, and the others do
 directories
 start serve serve --bind '[::1]:0' --context s1 --context s2
 rm s1/lock
@@ -59,7 +59,7 @@ ends 5
 says serve.err 's1/lock: was removed'
 says s1/sequence.json '"next-to-send": 0'
 
-# ---- a client: its answer is printed, and the end says that the state was taken
+# ---- a client: the response is printed, and the exit reports that the state was taken over
 directories
 mkdir root
 echo text >root/a.txt
@@ -99,7 +99,7 @@ done
 run 5 check c1
 says out 'c1/sequence.json: is a symbolic link'
 
-# ---- secret and settings as links into a directory of their own, read-only, as a mounted secret has them
+# ---- secret and settings as links into another, read-only directory, as a mounted secret has them
 directories
 mkdir -p c1/..2026_11
 mv c1/secret.json c1/settings.json c1/..2026_11/
@@ -128,13 +128,13 @@ run 0 pack p2 c1
 [ -L c1/secret.json ] || fail 'pack replaced a link'
 chmod 700 c1/..2026_11
 
-# ---- nothing is made behind a link
+# ---- no file is made through a link
 ln -s nowhere link
 run 5 keygen link other
 run 5 keygen other link
 run 5 import conf link
 run 5 unpack p2 0 link
-[ ! -e nowhere ] && [ ! -e other ] && [ -L link ] || fail 'something was made behind a link'
+[ ! -e nowhere ] && [ ! -e other ] && [ -L link ] || fail 'a file was made through a link'
 run 0 import conf imported
 
 finish

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# tool_stopped_test: when another program has taken over the state of a server's context, clients hear 5.03, and the server's log
-# says why; not 4.01 "Replay detected", which sends people to the client's side. Arguments: build directory, source directory.
+# tool_stopped_test: after another program has taken over the state of a server's context, clients get 5.03 and the
+# server's log says why; not 4.01 "Replay detected", which would point to the client. Arguments: build directory, source
+# directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
 "$nacre" keygen --client-id 0a --server-id 01 client server >/dev/null || fail keygen
@@ -13,7 +14,7 @@ for _ in $(seq 100); do
 done
 tcp=$(sed -n 's/^listening \(coap+tcp:.*\)/\1/p' one.out)
 
-# what a program does that knows neither lock
+# acts like a program that knows neither lock
 sed 's/"next-to-send": [0-9]*/"next-to-send": 77/' server/sequence.json >new
 mv new server/sequence.json
 rm -f server/lock

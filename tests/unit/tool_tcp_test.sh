@@ -3,7 +3,7 @@
 # tool_tcp_test: nacre serve --tcp, and requests to coap+tcp URIs. Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
-# prints EXIT_CODE TEXT ARGUMENT...: what it prints has TEXT
+# prints EXIT_CODE TEXT ARGUMENT...: the output contains TEXT
 prints() {
     local wanted=$1 text=$2 code
     shift 2
@@ -32,7 +32,7 @@ prints 1 '4.04' get --context client "$tcp/nowhere"
 prints 0 ' over TCP' get -v --context client "$tcp/hello"
 if timeout 30 "$nacre" get -v --context client "$udp/hello" 2>&1 | grep -qF 'over TCP'; then fail "UDP is called TCP"; fi
 prints 5 'TCP' serve --tcp --bind "${tcp#coap+tcp://}" --context client
-# bodies in blocks, and a query so long that blocks of 1024 would be more than a connection takes
+# block-wise bodies, and a query so long that messages with blocks of 1024 would exceed the connection's limit
 head -c 5000 /dev/zero | tr '\0' x >body
 long=$(printf '%0200d' 0)
 prints 0 '' put --context client --payload-file body "$tcp/store?$long"

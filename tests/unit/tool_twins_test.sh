@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: slow
-# tool_twins_test: contexts with one Sender Key or one Recipient Key (RFC 8613 3.3) are refused where the command line brings them
-# together, and both are named. Arguments: build directory, source directory.
+# tool_twins_test: contexts with one Sender Key or one Recipient Key (RFC 8613 3.3) are refused if one command uses
+# both, and both are named. Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
 names() { # FILE NAME OTHER KEY: a line names both, and the key
@@ -14,7 +14,7 @@ names() { # FILE NAME OTHER KEY: a line names both, and the key
 cp -r server copy
 cp -r client client_copy
 
-# One sender, two recipients, from one libcoap file: two counters under one key. And one recipient of two senders.
+# One sender and two recipients from one libcoap file: two counters under one key. Also one recipient of two senders.
 for i in 1 2; do
     printf 'master_secret,hex,"0102030405060708"\nsender_id,ascii,"s"\nrecipient_id,ascii,"%s"\n' $i >group.conf
     run 0 import group.conf group$i
@@ -22,7 +22,7 @@ done
 printf 'master_secret,hex,"0102030405060708"\nsender_id,ascii,"t"\nrecipient_id,ascii,"1"\n' >group.conf
 run 0 import group.conf group3
 
-# ---- check: each is told with its twin; a pair, and one directory by two paths, share nothing
+# ---- check: each is reported with its twin; a pair, and one directory by two paths, share no key
 run 0 check server client server2 client2
 ln -s server link
 run 0 check server ./server link server/
@@ -50,7 +50,7 @@ assert client["ok"] and not client["errors"], client
 for one, other in (server, "copy"), (copy, "server"):
     assert not one["ok"] and len(one["errors"]) == 1 and other in one["errors"][0], one' || fail 'check --json'
 
-# The legacy layout: in which role a directory will be used is not known without --role.
+# The legacy layout: without --role the role of a directory is unknown.
 mkdir older
 echo '{"secret_hex": "00112233445566778899aabbccddeeff"}' >older/secret.json
 echo '{"client-sender-id_hex": "63", "server-sender-id_hex": "73"}' >older/settings.json
@@ -60,7 +60,7 @@ grep -q 'older as the client: has the same Sender Key as older_copy as the clien
 run 5 check --role server older older_copy
 names out 'older: has' older_copy 'Sender Key'
 
-# ---- serve: whatever is mixed. Nothing listens then
+# ---- serve: in any combination; the server does not start
 run 5 serve --bind '127.0.0.1:0' --context server --context copy
 names err server copy 'Sender Key'
 run 5 serve --bind '127.0.0.1:0' --context group1 --context group3
@@ -71,7 +71,7 @@ names err 'copy (:one)' 'server (:two)' 'Sender Key'
 start serve both --bind '127.0.0.1:0' --context server --context server2
 run 0 get "$url/hello" --context client
 
-# ---- credentials: two directories of one key, for two servers: the run that opens one of them does not count either
+# ---- credentials: two directories with one key, for two servers, are refused whichever server the request is for
 echo "{\"$url/*\": {\"oscore\": {\"basedir\": \"client\"}}, \"coap://127.0.0.1:9/*\": {\"oscore\": {\"basedir\": \"client2\"}}}" >good.json
 run 0 get "$url/hello" --credentials good.json
 sed 's/client2/client_copy/' good.json >bad.json
@@ -81,7 +81,7 @@ run 5 get coap://127.0.0.1:9/hello --credentials bad.json
 names err 'client (' client_copy 'Sender Key'
 stop TERM
 
-# ---- packs: beside a directory, a copy of their own, and inside
+# ---- packs: with a directory, with a copy, and inside one pack
 "$nacre" keygen --client-id 05 --server-id 01 client5 server5 >/dev/null || fail keygen
 "$nacre" keygen --client-id 06 --server-id 01 client6 server6 >/dev/null || fail keygen
 cp -r server5 before
@@ -108,6 +108,6 @@ run 5 check unpacked other/one.pack
 names out unpacked 'other/one.pack, context 0' 'Sender Key'
 run 0 check unpacked fleet.pack
 
-# No advice is to make another directory of the same secret.
+# No message advises making another directory from the same secret.
 for advice in 'make a file for each' 'copy it'; do lacks err "$advice"; done
 finish

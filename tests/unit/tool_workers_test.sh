@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: slow
-# tool_workers_test: nacre serve --workers, asked by several clients at once: values, files and uploads come out whole, and it
-# ends in order. Arguments: build directory, source directory.
+# tool_workers_test: nacre serve --workers, serving several clients at once: values, files and uploads arrive whole, and
+# it ends in order. Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
 for bad in 0 65 -1 x 2x ''; do
@@ -19,7 +19,7 @@ done
 start serve server --workers 3 --bind '127.0.0.1:0' --root root --demo --writable \
     --context server1 --context server2 --context server3 --context server4
 
-# One client: every request comes from a socket of its own, so from another address, to any of the threads.
+# One client: each request comes from a new socket, so from another address, and may reach any thread.
 client() {
     local i=$1 round
     for round in 1 2 3 4; do

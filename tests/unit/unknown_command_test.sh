@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# unknown_command_test: a test in shell that calls a check which is not defined fails. Arguments: build directory, source
-# directory.
+# unknown_command_test: a shell test that calls an undefined check fails. Arguments: build directory, source directory.
 set -euo pipefail
 build=$1 source_dir=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# ends_with CODE LINE: a test that has LINE in it
+# ends_with CODE LINE: a test that contains LINE
 ends_with() {
     local code=0
     # shellcheck disable=SC2016 # for the script

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A client for the interop tests. It reads commands from standard input and answers each with one line:
+// A client for the interop tests. It reads commands from standard input and replies to each with one line:
 //
 //     context NAME CONTEXT         makes a context, for later use
 //     use NAME URI                 requests to this host and port are protected with it from now on
@@ -107,8 +107,8 @@ public final class Client {
     }
 
     /**
-     * The first state comes as an answer, the others by the endpoint's listener: CoapClient would compare them by the inner
-     * Observe, which is empty in OSCORE (RFC 8613 4.1.3.5.2).
+     * The first state arrives as a response, the others through the endpoint's listener: CoapClient would compare them by the
+     * inner Observe, which is empty in OSCORE (RFC 8613 4.1.3.5.2).
      */
     private String observe(String uri) {
         observation = Request.newGet();

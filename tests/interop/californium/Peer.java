@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the server and the client share: an endpoint with OSCORE, contexts made from words, bytes as hex.
+// Shared by the server and the client: an endpoint with OSCORE, contexts made from words, bytes as hex.
 
 import com.upokecenter.cbor.CBORObject;
 import java.net.InetAddress;
@@ -17,7 +17,7 @@ import org.eclipse.californium.oscore.OSCoreCoapStackFactory;
 import org.eclipse.californium.oscore.OSCoreCtx;
 
 final class Peer {
-    /** The largest body that goes in blocks. */
+    /** The largest block-wise body. */
     static final int MAX_BODY = 1 << 20;
 
     private Peer() {
@@ -87,7 +87,7 @@ final class Peer {
         return text.toString();
     }
 
-    /** "NUMBER:HEX,…" of all that a message has. */
+    /** "NUMBER:HEX,…" of all options of a message. */
     static String options(OptionSet set) {
         StringBuilder text = new StringBuilder();
         for (Option option : set.asSortedList()) {
@@ -96,7 +96,7 @@ final class Peer {
         return text.toString();
     }
 
-    /** A body that tells one place from another. */
+    /** A body in which every block differs. */
     static byte[] pattern(int size) {
         byte[] made = new byte[size];
         for (int i = 0; i < size; i++) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A server for the interop tests: small resources for whoever holds one of the contexts that are given as arguments.
+// A server for the interop tests: small resources for clients with one of the contexts given as arguments.
 //
 //     java Server CONTEXT...
 //
-// It prints "listening 127.0.0.1:PORT" when it is ready, and goes on until it is ended.
+// It prints "listening 127.0.0.1:PORT" when it is ready, and runs until it is stopped.
 
 import java.util.Timer;
 import java.util.TimerTask;
@@ -43,7 +43,7 @@ public final class Server {
         }
     }
 
-    /** Bytes that can be put, got, deleted and observed; no OSCoreResource, which refuses to make its own notifications. */
+    /** Bytes that support PUT, GET, DELETE and Observe; not an OSCoreResource, which refuses to make its own notifications. */
     private static final class Store extends CoapResource {
         private byte[] value;
 
@@ -86,7 +86,7 @@ public final class Server {
         }
     }
 
-    /** What comes goes back, with its Content-Format. */
+    /** Returns the payload, with its Content-Format. */
     private static final class Echo extends OSCoreResource {
         Echo() {
             super("echo", true);
@@ -112,7 +112,7 @@ public final class Server {
         }
     }
 
-    /** Counts what was asked of it: a replayed request must not count. */
+    /** Counts its requests: a replayed request must not count. */
     private static final class Count extends OSCoreResource {
         private final AtomicInteger count = new AtomicInteger();
 
@@ -132,7 +132,7 @@ public final class Server {
         }
     }
 
-    /** Answers apart from the acknowledgement. */
+    /** Sends separate responses. */
     private static final class Later extends OSCoreResource {
         private final Timer timer = new Timer(true);
 
@@ -152,7 +152,7 @@ public final class Server {
         }
     }
 
-    /** /code?is=N: that response code, without a payload; /body?size=N: that many bytes; /asked: what options came. */
+    /** /code?is=N: that response code, without a payload; /body?size=N: that many bytes; /asked: the options received. */
     private static final class Code extends OSCoreResource {
         Code() {
             super("code", true);
