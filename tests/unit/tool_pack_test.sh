@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: cross linux slow
-# tool_pack_test: nacre pack: directories into one file, a server that uses it, and what is said about both. Arguments: build
-# directory, source directory.
+# tool_pack_test: nacre pack: directories into one file, a server that uses it, and what show and check report about
+# both. Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 
 for i in 1 2 3; do
@@ -35,9 +35,9 @@ says err 'moved into the pack fleet.pack'
 run 5 pack other.pack server1
 says err 'was moved into another pack'
 run 2 serve --bind 127.0.0.1:0
-says err 'without one no client could ask'
+says err 'without one no client could be served'
 
-# ---- check of a directory that was moved says where to; beside its pack it is no twin
+# ---- check of a moved directory names its pack; beside its pack it is not reported as a twin
 run 5 check server1
 [ "$(wc -l <out)" = 1 ] || fail "check of a moved one: $(cat out)"
 says out 'moved into the pack fleet.pack'
@@ -94,7 +94,7 @@ chmod 644 fleet.pack
 "$nacre" check fleet.pack | grep -q 'fleet.pack: holds secrets, and has mode 644.*(warning)' || fail 'check: mode'
 chmod 600 fleet.pack
 
-# out of the pack again, and the client goes on with it
+# out of the pack again, and the client continues with it
 run 2 unpack fleet.pack 1
 says err 'found 2 arguments'
 run 2 unpack fleet.pack 1x out1
@@ -116,7 +116,7 @@ run 5 pack fleet.pack out1
 says err 'has, or had'
 "$nacre" protect --context client2 4001000100 | xargs "$nacre" unprotect --context out1 >out || fail 'what was unpacked'
 
-# a copy: only where the file system tells one file from another
+# a copy is detected: only if the file system distinguishes files
 cp fleet.pack copy.pack
 if "$nacre" check copy.pack >out 2>err; then
     echo "tool_pack_test: copies cannot be told here"

@@ -14,17 +14,16 @@ enum { DEFAULT_SECONDS = 10, MAX_SECONDS = 3600 };
 
 static int help(void)
 {
-    printf(
-        "Usage: nacre bench [--provider NAME] [--seconds N] [--json]\n"
-        "Measure protecting and unprotecting, with AES-CCM-16-64-128, on this machine: one message at a time by the\n"
-        "length of its payload, and bursts of messages of different contexts. Each pair is nanoseconds for one\n"
-        "message, and how many times that is of what the bare cipher takes for the same bytes. The second number\n"
-        "says more: machines drift, and their ratios stay.\n\n"
-        "  --provider NAME  the cryptography to use: openssl or ipsec_mb (default: the one that nacre --version "
-        "names)\n"
-        "  --seconds N      take about so long (1 to 3600; default: 10)\n"
-        "  --json           everything that was measured, as JSON: medians, quartiles, and the bare cipher's too\n"
-        "  --help           this text\n");
+    printf("Usage: nacre bench [--provider NAME] [--seconds N] [--json]\n"
+           "Measure protecting and unprotecting, with AES-CCM-16-64-128, on this machine: one message at a time by\n"
+           "the length of its payload, and bursts of messages of different contexts. Each pair is nanoseconds per\n"
+           "message, and the ratio to the bare cipher over the same bytes. The ratio is the more reliable number:\n"
+           "a machine's speed drifts.\n\n"
+           "  --provider NAME  the cryptography to use: openssl or ipsec_mb (default: the one that nacre --version "
+           "names)\n"
+           "  --seconds N      run for about N seconds (1 to 3600; default: 10)\n"
+           "  --json           all results as JSON: medians and quartiles, of the bare cipher too\n"
+           "  --help           this text\n");
     return tool_flush("bench");
 }
 

@@ -40,19 +40,13 @@ struct check {
 static int help(void)
 {
     printf("Usage: nacre check [--json] [--role ROLE] DIR|PACK...\n"
-           "Look for what is wrong with context directories and packs: files that cannot be read or understood, keys "
-           "that mean\n"
-           "nothing, secrets that others can read or that are short, a window that is not known, files that a crash "
-           "left,\n"
-           "a state that is missing, was copied or put back. All that are given are compared with each other: two that "
-           "have\n"
-           "the same Sender Key or Recipient Key, such as a directory and a copy of it, must not both be used. Nothing "
-           "is\n"
-           "changed. A copy of a directory that was never used, alone, and an image of a whole file system cannot be "
-           "told\n"
-           "from the original.\n\n"
+           "Report errors in context directories and packs: unreadable or invalid files, unknown members, secrets\n"
+           "that are short or that others can read, an unknown window, files left by a crash, a state that is\n"
+           "missing, was copied or put back. All arguments are compared: two with the same Sender Key or Recipient\n"
+           "Key, such as a directory and its copy, must not both be used. Nothing is changed. Alone, a copy of a\n"
+           "directory that was never used, and an image of a whole file system, look like the original.\n\n"
            "  --json        as JSON: one object for each directory\n"
-           "  --role ROLE   client or server: which side a directory of the legacy layout is to be (default: either)\n"
+           "  --role ROLE   client or server: the side of a directory in the legacy layout (default: either)\n"
            "  --help        this text\n\n"
            "Exit codes: 0 no errors, though maybe warnings; 5 errors.\n");
     return tool_flush("check");

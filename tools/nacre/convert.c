@@ -11,9 +11,8 @@ static int help(void)
 {
     printf("Usage: nacre convert DIR --to newest|seed --role client|server\n"
            "Rewrite a context directory in the other layout, with its state. The newest layout has sender-id and\n"
-           "recipient-id, and holds one side; seed, the legacy one, has client-sender-id and server-sender-id. From an "
-           "older\n"
-           "directory the state of the role's side is taken, and that of the other side is left behind.\n\n"
+           "recipient-id, and holds one side; seed, the legacy one, has client-sender-id and server-sender-id.\n"
+           "From a legacy directory only the state of the role's side is converted.\n\n"
            "  --to LAYOUT   newest, or seed (needs a known replay window, and SHA-256)\n"
            "  --role ROLE   which side this directory is\n"
            "  --help        this text\n");

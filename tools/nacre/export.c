@@ -21,18 +21,17 @@ struct export
 static int help(void)
 {
     printf("Usage: nacre export DIR --for wireshark|libcoap|aiocoap --reveal [--used] [--role ROLE]\n"
-           "Print a context in the form that another program reads. The output holds the keys: keep it as you keep "
+           "Print a context in the format of another program. The output contains the keys: keep it as secret as\n"
            "DIR.\n\n"
            "  --for wireshark   lines for oscore_contexts in a Wireshark profile, one for each side's requests;\n"
            "                    AES-CCM-16-64-128 with SHA-256 only\n"
            "  --for libcoap     a configuration file, for coap-client -E and coap-server -E\n"
-           "  --for aiocoap     a settings.json that holds everything\n"
-           "  --reveal          needed: it prints keys\n"
-           "                    (both: DIR must not be used any more, or two would count the same numbers)\n"
-           "  --used            libcoap and aiocoap: also when the context was used. The other program must then go on "
-           "from\n"
-           "                    the number that is told on standard error\n"
-           "  --role ROLE       client or server: which side a directory of the legacy layout is to be\n"
+           "  --for aiocoap     a complete settings.json\n"
+           "  --reveal          required, because keys are printed\n"
+           "                    (libcoap and aiocoap: do not use DIR any more, or both would use the same numbers)\n"
+           "  --used            libcoap and aiocoap: export a used context too. The other program must then start\n"
+           "                    from the number printed on standard error\n"
+           "  --role ROLE       client or server: the side of a directory in the legacy layout\n"
            "  --help            this text\n");
     return tool_flush("export");
 }

@@ -64,8 +64,8 @@ static int help(void)
     printf(
         "Usage: nacre import [--next-to-send N] FILE DIR\n"
         "Make the context directory DIR from libcoap's OSCORE configuration FILE.\n\n"
-        "  --next-to-send N   the first sequence number that was not used with these keys. Without this they must be\n"
-        "                     new: the directory begins with number 0, and a number used twice breaks the encryption\n"
+        "  --next-to-send N   the first sequence number that was not used with these keys. The default is 0, for new\n"
+        "                     keys only: a number used twice breaks the encryption\n"
         "  --help             this text\n");
     return tool_flush("import");
 }

@@ -12,12 +12,12 @@ static int help(void)
     printf("Usage: nacre keygen [OPTION ...] CLIENT_DIR SERVER_DIR\n"
            "Make a fresh pair of context directories, one for each side, with a new random secret. Give one to the "
            "client\n"
-           "and one to the server; never copy a directory once it was used.\n\n"
-           "  --alg NAME         the AEAD algorithm, AES-CCM-16-64-128 without this; one of\n");
+           "and one to the server; never copy a directory after its first use.\n\n"
+           "  --alg NAME         the AEAD algorithm (default: AES-CCM-16-64-128); one of\n");
     const nacre_aead *aead;
     for (size_t i = 0; (aead = nacre_aead_at(i)) != NULL; i++) printf("                       %s\n", aead->name);
     printf("  --id-context HEX   an ID Context, up to 255 bytes\n"
-           "  --client-id HEX    the client's Sender ID, random without this; \"\" is the empty one\n"
+           "  --client-id HEX    the client's Sender ID (default: random); \"\" is the empty one\n"
            "  --server-id HEX    the server's\n"
            "  --help             this text\n");
     return tool_flush("keygen");

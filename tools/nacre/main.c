@@ -13,20 +13,20 @@ static const struct {
     const char *arguments, *purpose; /* NULL: internal, not in the help; these come last */
 } subcommands[] = {
     { "keygen", tool_keygen, "CLIENT_DIR SERVER_DIR", "make a fresh pair of context directories" },
-    { "show", tool_show, "DIR", "show what a context directory holds" },
-    { "check", tool_check, "DIR...", "look for what is wrong with context directories" },
+    { "show", tool_show, "DIR", "show the content of a context directory" },
+    { "check", tool_check, "DIR...", "check context directories for errors" },
     { "convert", tool_convert, "DIR --to LAYOUT", "rewrite a context directory in another layout" },
     { "adopt", tool_adopt, "DIR", "use a context directory that was moved or put back" },
-    { "export", tool_export, "DIR --for PROGRAM", "print a context as another program reads it" },
+    { "export", tool_export, "DIR --for PROGRAM", "print a context in the format of another program" },
     { "import", tool_import, "FILE DIR", "make a context directory from libcoap's configuration" },
     { "pack", tool_pack, "FILE DIR...", "move contexts into one file" },
     { "unpack", tool_unpack, "PACK PLACE DIR", "move a context out of such a file" },
-    { "get", tool_request, "URI", "ask for a resource" },
+    { "get", tool_request, "URI", "get a resource" },
     { "put", tool_request, "URI", "store a payload under a resource" },
-    { "post", tool_request, "URI", "hand a payload to a resource" },
+    { "post", tool_request, "URI", "send a payload to a resource" },
     { "delete", tool_request, "URI", "remove a resource" },
-    { "fetch", tool_request, "URI", "ask for a part of a resource" },
-    { "observe", tool_request, "URI", "ask for a resource, and for each change of it" },
+    { "fetch", tool_request, "URI", "get a part of a resource" },
+    { "observe", tool_request, "URI", "get a resource, and each change of it" },
     { "serve", tool_serve, "", "serve files and demo resources" },
     { "protect", tool_protect, "--context DIR [HEX]", "protect the bytes of one request" },
     { "unprotect", tool_unprotect, "--context DIR [HEX]", "verify and decrypt the bytes of one request" },
@@ -44,7 +44,7 @@ static int help(void)
         printf("  nacre %-15s %-23s %s\n", subcommands[i].name, subcommands[i].arguments, subcommands[i].purpose);
     printf("\n  nacre SUBCOMMAND --help   options of a subcommand\n"
            "  nacre --version           version and cryptography library\n\n"
-           "Exit codes: 0 done, 1 the peer answered with an error, 2 usage, 3 no answer, 4 security failure, 5 local\n"
+           "Exit codes: 0 done, 1 error response of the peer, 2 usage, 3 no response, 4 security failure, 5 local\n"
            "failure (file, lock, port, permission, bad context directory).\n");
     return tool_flush("help");
 }

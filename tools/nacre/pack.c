@@ -19,14 +19,13 @@ static int help(void)
 {
     printf(
         "Usage: nacre pack FILE DIR... [--role ROLE]\n"
-        "Move the contexts of directories into FILE, which is made when it is not there, and may be used with\n"
-        "'nacre serve --pack FILE'. Their state goes along. The directories are of no use afterwards, and can be\n"
-        "removed. When one cannot be moved, none is. When it was interrupted, the same command goes on.\n\n"
-        "Never keep a copy of FILE, and never put an old one back: sequence numbers would be used twice. 'nacre show'\n"
-        "shows what is in it, 'nacre unpack' takes a context out again, and 'nacre adopt' lets a moved one be used. "
-        "It\n"
-        "does not get smaller.\n\n"
-        "  --role ROLE   client or server: which side directories of the legacy layout are to be\n"
+        "Move the contexts of directories, with their state, into FILE for 'nacre serve --pack FILE'; FILE is\n"
+        "created if it does not exist. The directories cannot be used afterwards, and can be removed. If one\n"
+        "cannot be moved, none is. After an interruption, run the same command again.\n\n"
+        "Never keep a copy of FILE, and never put an old one back: sequence numbers would be used twice.\n"
+        "'nacre show' lists its contexts, 'nacre unpack' moves a context out again, and 'nacre adopt' permits the use\n"
+        "of a moved pack. FILE does not shrink.\n\n"
+        "  --role ROLE   client or server: the side of directories in the legacy layout\n"
         "  --help        this text\n");
     return tool_flush("pack");
 }

@@ -14,7 +14,7 @@ static int help(void)
         "message as one line of lower-case hex. Every run spends a sequence number of DIR, durably, before it prints;\n"
         "to send a message again, send the same bytes.\n\n"
         "  --context DIR   the context directory to protect with\n"
-        "  --role ROLE     client or server: which side a directory of the legacy layout is to be\n"
+        "  --role ROLE     client or server: the side of a directory in the legacy layout\n"
         "  --help          this text\n");
     return tool_flush("protect");
 }

@@ -42,23 +42,22 @@ static const struct {
 
 static int print_observe_help(void)
 {
-    printf(
-        "Usage: nacre observe URI [--context DIR | --credentials FILE] [--role ROLE] [OPTIONS]\n"
-        "\n"
-        "Prints a resource's payload, and again each time that it has changed, with a newline behind each.\n"
-        "Ends in order on SIGINT, SIGTERM, and SIGHUP from its terminal. A server that goes away meanwhile is waited\n"
-        "for: stderr says so, and when it is back.\n"
-        "\n"
-        "  --count N             end after N lines\n"
-        "  --duration S          end after S seconds\n"
-        "  --context DIR, --credentials FILE, --role ROLE, --accept F, -b, --block-size N, --proxy URI,\n"
-        "  --proxy-uri, --non, -v, --verbose: as for 'nacre get'\n"
-        "  --timeout S           wait S seconds for the first line at most (default: CoAP's timers)\n"
-        "  -h, --help            this text\n"
-        "\n"
-        "Exit codes: 0 ended by --count, --duration, a signal, or a server that does not let itself be\n"
-        "observed (one line, then); 1 the server ended it with an error, 2 usage, 3 no answer, 4 security\n"
-        "failure, 5 local failure.\n");
+    printf("Usage: nacre observe URI [--context DIR | --credentials FILE] [--role ROLE] [OPTIONS]\n"
+           "\n"
+           "Prints a resource's payload, and again after each change, with a newline after each.\n"
+           "Ends in order on SIGINT, SIGTERM, and SIGHUP from its terminal. If the server becomes unreachable, it\n"
+           "keeps trying; stderr reports this, and when the server is back.\n"
+           "\n"
+           "  --count N             end after N lines\n"
+           "  --duration S          end after S seconds\n"
+           "  --context DIR, --credentials FILE, --role ROLE, --accept F, -b, --block-size N, --proxy URI,\n"
+           "  --proxy-uri, --non, -v, --verbose: as for 'nacre get'\n"
+           "  --timeout S           wait at most S seconds for the first line (default: CoAP's timers)\n"
+           "  -h, --help            this text\n"
+           "\n"
+           "Exit codes: 0 ended by --count, --duration, a signal, or because the resource is not observable (one\n"
+           "line, then); 1 the server ended it with an error, 2 usage, 3 no response, 4 security failure, 5 local\n"
+           "failure.\n");
     return TOOL_OK;
 }
 
@@ -67,29 +66,29 @@ static int print_help(const char *command)
     if (strcmp(command, "observe") == 0) return print_observe_help();
     printf("Usage: nacre %s URI [--context DIR | --credentials FILE] [--role ROLE] [OPTIONS]\n"
            "\n"
-           "Sends one CoAP request and writes the payload of its answer to stdout. Without a context\n"
+           "Sends one CoAP request and writes the payload of its response to stdout. Without a context\n"
            "and without credentials the request is plain.\n"
            "\n"
            "  URI                   coap://HOST[:PORT]/PATH[?QUERY], or coap+tcp://...\n"
            "  --context DIR         protect the request with the context in DIR\n"
-           "  --credentials FILE    protect it with the context that FILE names for the URI; where it\n"
+           "  --credentials FILE    protect it with the context that FILE names for the URI; if it\n"
            "                        names none, nothing is sent\n"
-           "  --role ROLE           client or server: which side a directory of the legacy layout is to be\n"
+           "  --role ROLE           client or server: the side of a directory in the legacy layout\n"
            "  --payload TEXT        the request's payload; @FILE reads a file, @- stdin\n"
            "  --payload-file FILE   the same as --payload @FILE\n"
-           "  -o, --output FILE     write the answer's payload to FILE, which is replaced when all is there\n"
+           "  -o, --output FILE     write the response's payload to FILE, which is replaced once complete\n"
            "  -b, --block-size N    the largest block of a body, 16 to 1024 bytes (default: 1024)\n"
            "  --content-format F    the payload's format: a number, a media type, or text, json, cbor, ...\n"
-           "  --accept F            ask for that format\n"
+           "  --accept F            request that format\n"
            "  --proxy URI           send the request to this forward proxy, coap://HOST[:PORT]; URI may then\n"
            "                        have any scheme that the proxy speaks\n"
-           "  --proxy-uri           tell the proxy by Proxy-Uri, not by Proxy-Scheme and Uri-Host\n"
+           "  --proxy-uri           use Proxy-Uri instead of Proxy-Scheme and Uri-Host\n"
            "  --non                 send a non-confirmable message: no retransmission\n"
-           "  --timeout S           wait S seconds for the answer at most (default: CoAP's timers)\n"
+           "  --timeout S           wait at most S seconds for the response (default: CoAP's timers)\n"
            "  -v, --verbose         show messages and datagrams on stderr\n"
            "  -h, --help            this text\n"
            "\n"
-           "Exit codes: 0 an answer of class 2.xx, 1 another answer, 2 usage, 3 no answer,\n"
+           "Exit codes: 0 a response of class 2.xx, 1 another response, 2 usage, 3 no response,\n"
            "4 security failure, 5 local failure.\n",
            command);
     return TOOL_OK;

@@ -32,22 +32,22 @@ static int print_help(void)
            "                   [--pack FILE] [--role ROLE] [--root DIR [--writable] [--demo]]\n"
            "                   [--workers N] [-v]\n"
            "\n"
-           "Serves protected resources until it is interrupted: the files of --root, or else the demo\n"
+           "Serves protected resources until interrupted: the files of --root, or else the demo\n"
            "resources /hello, /time, /echo and /store.\n"
            "Prints 'listening coap://ADDRESS' on stdout when it is ready.\n"
            "\n"
-           "  --bind ADDRESS        HOST, HOST:PORT or [IPV6]:PORT; port 0 takes a free one\n"
+           "  --bind ADDRESS        HOST, HOST:PORT or [IPV6]:PORT; port 0 picks a free one\n"
            "                        (default: port 5683 on every address)\n"
            "  --tcp                 serve over TCP too, at the same address (coap+tcp)\n"
            "  --context DIR         accept requests from the peer of this context;\n"
            "                        may be given several times\n"
            "  --credentials FILE    the same, for every context that FILE names\n"
            "  --pack FILE           the same, for every context in a pack (nacre pack)\n"
-           "  --role ROLE           client or server: which side directories of the legacy layout are to be\n"
+           "  --role ROLE           client or server: the side of directories in the legacy layout\n"
            "  --root DIR            serve the files in DIR: no symbolic links, no names that start\n"
            "                        with a dot, no directory that holds a security context\n"
-           "  --demo                serve the demo resources beside --root too; they hide files of those names\n"
-           "  --writable            take PUT, POST and DELETE below --root\n"
+           "  --demo                serve the demo resources with --root too; they hide files of those names\n"
+           "  --writable            accept PUT, POST and DELETE below --root\n"
            "  --workers N           serve UDP with N threads (1 to 64; default: 1)\n"
            "  -v, --verbose         show requests on stderr\n"
            "  -h, --help            this text\n");
@@ -128,8 +128,8 @@ static int parse(args *a, int argc, char **argv)
         return tool_usage("serve", "--context and --credentials: give one of them");
     if (a->writable && a->root == NULL) return tool_usage("serve", "--writable needs --root DIR");
     if (a->credentials == NULL && a->num_contexts == 0 && a->pack == NULL)
-        return tool_usage("serve",
-                          "give --context DIR, --credentials FILE or --pack FILE: without one no client could ask");
+        return tool_usage(
+            "serve", "give --context DIR, --credentials FILE or --pack FILE: without one no client could be served");
     return TOOL_OK;
 }
 

@@ -22,14 +22,14 @@ struct view {
 
 static int help(void)
 {
-    printf(
-        "Usage: nacre show [--json] [--reveal] [--role ROLE] DIR|PACK\n"
-        "Show what a context directory holds: its parameters, the next sequence number and the replay window, as they\n"
-        "are stored. A program that has the directory open has written numbers ahead, and the window as unknown.\n\n"
-        "  --json     as JSON, with the names of the files\n"
-        "  --reveal   master secret and master salt, too\n"
-        "  --role     client or server: which side a directory of the legacy layout is to be\n"
-        "  --help     this text\n");
+    printf("Usage: nacre show [--json] [--reveal] [--role ROLE] DIR|PACK\n"
+           "Show the content of a context directory: its parameters, the next sequence number and the replay\n"
+           "window, as stored. While a program has the directory open, the stored number is ahead and the window\n"
+           "is unknown.\n\n"
+           "  --json     as JSON, with the names of the files\n"
+           "  --reveal   include master secret and master salt\n"
+           "  --role     client or server: the side of a directory in the legacy layout\n"
+           "  --help     this text\n");
     return tool_flush("show");
 }
 

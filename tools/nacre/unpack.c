@@ -11,12 +11,11 @@
 
 static int help(void)
 {
-    printf(
-        "Usage: nacre unpack PACK PLACE DIR\n"
-        "Move a context out of a pack, with its state, into a new context directory DIR. PLACE is the number that\n"
-        "'nacre show PACK' tells. The pack has it no more, and does not take it back; another pack does. DIR can be\n"
-        "carried to where it is used. When it was interrupted, the same command finishes it.\n\n"
-        "  --help        this text\n");
+    printf("Usage: nacre unpack PACK PLACE DIR\n"
+           "Move a context out of a pack, with its state, into a new context directory DIR. PLACE is its number in\n"
+           "'nacre show PACK'. The same pack does not take it back; another pack does. DIR can be moved to the\n"
+           "machine that uses it. After an interruption, run the same command again.\n\n"
+           "  --help        this text\n");
     return tool_flush("unpack");
 }
 
@@ -49,7 +48,7 @@ int tool_unpack(int argc, char **argv)
                           argc - optind == 1 ? "" : "s");
     const char *number = argv[optind + 1];
     if (nacre__decimal_to_uint(&index, number, strlen(number)) != NACRE__DECIMAL_OK)
-        return tool_usage("unpack", "%s: a place is a number, as 'nacre show PACK' tells it", number);
+        return tool_usage("unpack", "%s: a place is a number, as listed by 'nacre show PACK'", number);
     const nacre_err err = nacre_openssl_open(&crypto);
     if (err != NACRE_OK) return tool_fail("unpack", err, "%s", nacre_err_text(err));
     const int code = unpack(argv[optind], index, argv[optind + 2], &crypto);

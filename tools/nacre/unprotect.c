@@ -14,7 +14,7 @@ static int help(void)
            "print the plain message as one line of lower-case hex. The replay window of DIR moves, durably, before it\n"
            "prints: the same message is refused the second time.\n\n"
            "  --context DIR   the context directory of the side that receives\n"
-           "  --role ROLE     client or server: which side a directory of the legacy layout is to be\n"
+           "  --role ROLE     client or server: the side of a directory in the legacy layout\n"
            "  --help          this text\n");
     return tool_flush("unprotect");
 }
