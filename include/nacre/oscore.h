@@ -197,11 +197,9 @@ typedef struct nacre_protection {
     nacre_buf used;
 } nacre_protection;
 
-/* nacre_protect_begin is the first step, for a request or a response. Results and use of sequence numbers as in
- * nacre_protect_request and nacre_protect_response. On NACRE_OK, `out` is where the message will be. */
-NACRE_MUST_USE nacre_err nacre_protect_begin(nacre_context *ctx, const nacre_crypto *crypto, nacre_protection *p,
-                                             nacre_request_id *id, nacre_bytes *out, nacre_buf buf,
-                                             const nacre_message *plain, const nacre_protect_options *options);
+/* nacre_protect_begin is the first step for one item. Results and use of sequence numbers are those of nacre_protect_many; on
+ * NACRE_OK, `out` is where the message will be. */
+NACRE_MUST_USE nacre_err nacre_protect_begin(const nacre_crypto *crypto, nacre_protection *p, nacre_protect_item *item);
 
 /* nacre_protect_finish is the second step, for up to NACRE_BURST messages. `ok` says for each whether it succeeded; when the
  * provider fails, the buffer is wiped. */

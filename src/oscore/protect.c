@@ -258,6 +258,13 @@ nacre_err nacre_protect_echo(nacre_context *ctx, const nacre_crypto *crypto, nac
 }
 
 enum { AHEAD = 4 };
+static nacre_err begin_item(const nacre_crypto *crypto, protection *p, const nacre_protect_item *item)
+{
+    task t = { item->context, crypto, item->id, item->buf, item->plain, item->options, false, false, false };
+    const nacre_err err = choose(&t);
+    return err == NACRE_OK ? begin(p, &t) : err;
+}
+
 static void protect_burst(const nacre_crypto *crypto, nacre_protect_item *items, size_t num)
 {
     protection work[NACRE_BURST];
@@ -270,9 +277,7 @@ static void protect_burst(const nacre_crypto *crypto, nacre_protect_item *items,
             NACRE__PREFETCH((const uint8_t *)items[i + AHEAD].context + 64);
             NACRE__PREFETCH(items[i + AHEAD].buf.ptr);
         }
-        task t = { item->context, crypto, item->id, item->buf, item->plain, item->options, false, false, false };
-        item->err = choose(&t);
-        if (item->err == NACRE_OK) item->err = begin(&work[i], &t);
+        item->err = begin_item(crypto, &work[i], item);
         if (item->err != NACRE_OK) continue;
         jobs[num_jobs++] = &work[i].job;
         nacre__fetch_key(work[i].job.key);
@@ -288,16 +293,12 @@ void nacre_protect_many(const nacre_crypto *crypto, nacre_protect_item *items, s
         protect_burst(crypto, items + at, num - at < NACRE_BURST ? num - at : NACRE_BURST);
 }
 
-nacre_err nacre_protect_begin(nacre_context *ctx, const nacre_crypto *crypto, nacre_protection *p, nacre_request_id *id,
-                              nacre_bytes *out, nacre_buf buf, const nacre_message *plain,
-                              const nacre_protect_options *options)
+nacre_err nacre_protect_begin(const nacre_crypto *crypto, nacre_protection *p, nacre_protect_item *item)
 {
-    task t = { .ctx = ctx, .crypto = crypto, .id = id, .buf = buf, .plain = plain, .how = options };
-    nacre_err err = choose(&t);
-    if (err == NACRE_OK) err = begin(p, &t);
-    if (err != NACRE_OK) return err;
-    if (p->is_request) *id = p->new_id;
-    *out = message_of(p);
+    item->err = begin_item(crypto, p, item);
+    if (item->err != NACRE_OK) return item->err;
+    if (p->is_request) *item->id = p->new_id;
+    item->out = message_of(p);
     return NACRE_OK;
 }
 

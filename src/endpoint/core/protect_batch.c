@@ -19,12 +19,13 @@ nacre_err nacre__protect_batch_add(nacre__protect_batch *batch, nacre_context *c
 {
     if (batch->num == NACRE_BURST) nacre__protect_batch_flush(batch);
     nacre__protect_job *job = &batch->jobs[batch->num];
+    nacre_protect_item item = { .context = context, .id = id, .buf = buf, .plain = response };
     nacre__context_lock(batch->core, context);
     /* RFC 8613 8.3, 8.3.1: with the request's nonce if the identity still has the right to it, which is once */
-    const nacre_err err =
-        nacre_protect_begin(context, &batch->core->config.crypto, &job->protection, id, out, buf, response, NULL);
+    const nacre_err err = nacre_protect_begin(&batch->core->config.crypto, &job->protection, &item);
     nacre__context_unlock(batch->core, context);
     if (err != NACRE_OK) return err;
+    *out = item.out;
     prefetch_key(&job->protection);
     job->len = len;
     job->context = context;
