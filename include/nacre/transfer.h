@@ -70,8 +70,8 @@ typedef struct nacre_transfer_config {
                                  peer wants that, and where a protected one would not fit the endpoint's max_message */
     /* Body cache: requests that are being assembled, and responses whose later blocks have not been fetched yet. */
     uint16_t num_bodies;      /* at one time; 0 means 8 */
-    uint16_t bodies_per_peer; /* … of one security context, and of all plain peers together; 0 means a quarter of
-                                 num_bodies, at least 2 */
+    uint16_t bodies_per_peer; /* … of one security context, or one plain address; 0 means a quarter of num_bodies, at
+                                 least 2. Plain ones together fill at most half of num_bodies, or 2 */
     size_t max_body; /* bytes of a body that is held whole; 0 means 8192. Takes num_bodies times as much memory */
     /* a body without a new block for this long is dropped; 0 means 93000 (MAX_TRANSMIT_WAIT, RFC 7252 4.8.2) */
     uint32_t body_timeout_ms;
@@ -220,9 +220,11 @@ typedef struct nacre_upload {
  * callback each body is assembled, up to max_body.
  *
  * Bodies are told apart by peer, security context, method, all options that belong to the cache key, and Request-Tag (RFC
- * 7959 2.5, RFC 9175 3.4). The response to a block out of order is 4.08, to a body too large 4.13 with Size1. When the cache
- * is full, a new body replaces the longest-idle one of its own peer, or of a peer that has at least two more bodies; all plain
- * peers count as one, and are replaced by protected ones. Otherwise the response is 5.03. */
+ * 7959 2.5, RFC 9175 3.4). The response to a block out of order is 4.08, to a body too large 4.13 with Size1. A peer at its
+ * share replaces its own longest-idle body. When the cache is full, a protected body replaces the longest-idle plain one, then one of
+ * a peer that has at least two more, then, for a peer without any, one that is idle: an upload of which only the first block has
+ * come, any without a block for 3 seconds, a response to GET or FETCH. Plain bodies replace only plain ones. Otherwise the response
+ * is 4.13, and Size1 is the size of one block (RFC 7959 2.9.3: nothing can be stored now). */
 typedef void (*nacre_on_upload)(void *user, const nacre_event *event, nacre_upload *upload);
 void nacre_transfer_on_upload(nacre_transfer *transfer, nacre_on_upload on_upload, void *user);
 

@@ -60,7 +60,9 @@ static nacre__body *begin(nacre_transfer *t, const nacre__server_request *reques
     nacre__body *body = nacre__body_new(t, key, NACRE__BODY_UPLOAD);
     if (body == NULL) {
         drop(&upload);
-        (void)refuse(t, request, NACRE_UNAVAILABLE, "too many large bodies at once");
+        /* RFC 7959 2.9.3: no resources to store blocks now; a body of one block needs none */
+        nacre__respond_code(t, request, NACRE_TOO_LARGE, "too many large bodies at once",
+                            nacre__block_size(t->max_szx));
         return NULL;
     }
     body->limit = limit;
@@ -138,6 +140,7 @@ bool nacre__block1_server_take(nacre_transfer *t, nacre__server_request *request
     }
     if (!put(body, piece)) return refuse_piece(t, request, body);
     body->len += piece.len;
+    body->has_progress = request->block1.num > 0;
     body->touched = t->now;
     return request->block1.more ? go_on(t, request) : deliver(t, request, event, body);
 }

@@ -174,6 +174,7 @@ static nacre__body *keep(nacre_transfer *t, const part *p)
     }
     body->options_len = out.len;
     body->code = p->plain->code;
+    body->is_safe = nacre_code_is_safe(p->request->event.message.code);
     body->payload_hash = nacre__server_request_payload_hash(t, p->request);
     body->len = payload.len;
     if (payload.ptr != body->bytes) memcpy(body->bytes, payload.ptr, payload.len);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* body_cache: the bounded pool of bodies being assembled or kept, and its eviction rule.
  *
- * A party is a security context; all unprotected senders count as one party because addresses cost an attacker nothing.
+ * A party is a security context, or the source address of plain requests. Plain bodies fill at most half of the pool, because
+ * addresses cost an attacker nothing.
  *
  *     party at bodies_per_peer    its new body evicts its own body idle longest
- *     pool full                   the new body evicts one of an unprotected sender, or of a party that holds at least two
- *                                 more than its own; failing these, its own body idle longest
+ *     pool full, or plain ones    the new body evicts, in this order: a plain one; one of a party that holds at least two more
+ *     at their half               than its own; if its own holds none, one that is idle; its own. Among equals, the one idle
+ *                                 longest. A plain one evicts only plain ones
  *
- * So no party loses a body to one that holds as many, and a party with none gets one if another holds two. */
+ * So no party loses a body in progress to one that holds as many, and a peer that vanished keeps none from a newcomer. */
 #include "transfer_internal.h"
 #include "base/siphash.h"
 
@@ -71,48 +73,85 @@ void nacre__body_release(nacre_transfer *t, nacre__body *body)
     if (done != NULL) done(user);
 }
 
-static size_t held_by(const nacre_transfer *t, const nacre_context *context)
+static bool same_party(const nacre__body_key *a, const nacre__body_key *b)
+{
+    return a->context == b->context && (a->context != NULL || nacre_address_equal(&a->peer, &b->peer));
+}
+
+/* The bodies of one party; those that it waits for, or all. */
+static size_t held_by(const nacre_transfer *t, const nacre__body_key *party, bool all)
 {
     size_t num = 0;
-    for (size_t i = 0; i < t->config.num_bodies; i++)
-        num += t->bodies[i].kind != NACRE__BODY_FREE && t->bodies[i].key.context == context;
+    for (size_t i = 0; i < t->config.num_bodies; i++) {
+        const nacre__body *body = &t->bodies[i];
+        if (body->kind == NACRE__BODY_FREE || (!all && body->kind == NACRE__BODY_DELIVERED)) continue;
+        num += same_party(&body->key, party);
+    }
     return num;
 }
 
-static bool may_take(const nacre_transfer *t, const nacre__body *body, const nacre_context *newcomer, size_t held)
+/* Whether an upload has not gone beyond its first block, a block has not come for a while, or the application can make the
+ * response again. */
+static bool is_idle(const nacre_transfer *t, const nacre__body *body)
 {
-    if (body->kind == NACRE__BODY_FREE || body->kind == NACRE__BODY_DELIVERED) return false;
-    if (body->key.context == newcomer) return true;
-    if (held >= t->config.bodies_per_peer) return false;
-    return body->key.context == NULL || held_by(t, body->key.context) >= held + 2;
+    if (t->now - body->touched >= NACRE__BODY_IDLE_MS) return true;
+    return body->kind == NACRE__BODY_UPLOAD ? !body->has_progress : body->is_safe;
 }
 
-/* Eviction order: bodies of unprotected senders, of other contexts, of the newcomer; among equals the one idle longest. */
-static int rank(const nacre__body *body, const nacre_context *newcomer)
+/* A new body, and what its party holds. */
+typedef struct newcomer {
+    const nacre__body_key *key;
+    size_t num, num_waiting; /* all bodies of its party; without the delivered ones */
+} newcomer;
+
+static bool may_evict(const nacre_transfer *t, const newcomer *n, const nacre__body *body)
 {
-    if (body->key.context == newcomer) return 0;
+    if (body->kind == NACRE__BODY_FREE || body->kind == NACRE__BODY_DELIVERED) return false;
+    if (same_party(&body->key, n->key)) return true;
+    if (n->num >= t->config.bodies_per_peer) return false;
+    if (body->key.context == NULL && n->key->context != NULL) return true;
+    if (body->key.context != NULL && n->key->context == NULL) return false;
+    return (n->num_waiting == 0 && is_idle(t, body)) || held_by(t, &body->key, true) >= n->num + 2;
+}
+
+/* The highest is evicted first; among equals the one idle longest. */
+static int rank(const nacre__body *body, const newcomer *n)
+{
+    if (same_party(&body->key, n->key)) return 0;
     return body->key.context == NULL ? 2 : 1;
 }
 
-static nacre__body *victim(nacre_transfer *t, const nacre_context *newcomer, size_t held)
+static nacre__body *victim(nacre_transfer *t, const newcomer *n)
 {
     nacre__body *best = NULL;
     for (size_t i = 0; i < t->config.num_bodies; i++) {
         nacre__body *body = &t->bodies[i];
-        if (!may_take(t, body, newcomer, held)) continue;
-        const int r = rank(body, newcomer), least = best == NULL ? -1 : rank(best, newcomer);
-        if (r > least || (r == least && body->touched < best->touched)) best = body;
+        const int r = rank(body, n), least = best == NULL ? -1 : rank(best, n);
+        const bool is_better = r > least || (r == least && body->touched < best->touched);
+        if (is_better && may_evict(t, n, body)) best = body;
     }
     return best;
 }
 
+/* NULL: none that this party may take. */
+static nacre__body *free_one(nacre_transfer *t, const newcomer *n)
+{
+    nacre__body *body = NULL;
+    size_t num_plain = 0;
+    for (size_t i = 0; i < t->config.num_bodies; i++) {
+        if (t->bodies[i].kind == NACRE__BODY_FREE) body = body == NULL ? &t->bodies[i] : body;
+        else num_plain += t->bodies[i].key.context == NULL;
+    }
+    const size_t half = t->config.num_bodies < 4 ? 2 : t->config.num_bodies / 2U; /* a request body and its response */
+    const bool is_over = n->num >= t->config.bodies_per_peer || (n->key->context == NULL && num_plain >= half);
+    return is_over ? NULL : body;
+}
+
 nacre__body *nacre__body_new(nacre_transfer *t, const nacre__body_key *key, nacre__body_kind kind)
 {
-    const size_t held = held_by(t, key->context);
-    nacre__body *body = NULL;
-    for (size_t i = 0; held < t->config.bodies_per_peer && body == NULL && i < t->config.num_bodies; i++)
-        if (t->bodies[i].kind == NACRE__BODY_FREE) body = &t->bodies[i];
-    if (body == NULL) body = victim(t, key->context, held);
+    const newcomer n = { key, held_by(t, key, true), held_by(t, key, false) };
+    nacre__body *body = free_one(t, &n);
+    if (body == NULL) body = victim(t, &n);
     if (body == NULL) return NULL;
     nacre__body_release(t, body);
     body->kind = kind;

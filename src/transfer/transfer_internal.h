@@ -25,7 +25,12 @@
 
 #define NACRE__NO_BODY UINT32_MAX
 
-enum { NACRE__ETAG_LEN = 8, NACRE__TAG_LEN = 8, NACRE__MIN_BLOCK = 16 };
+enum {
+    NACRE__ETAG_LEN = 8,
+    NACRE__TAG_LEN = 8,
+    NACRE__MIN_BLOCK = 16,
+    NACRE__BODY_IDLE_MS = 3000, /* RFC 7252 4.8: ACK_TIMEOUT * ACK_RANDOM_FACTOR, the time for one retransmission */
+};
 
 typedef enum nacre__client_transfer_state {
     NACRE__TRANSFER_FREE = 0,
@@ -116,11 +121,13 @@ typedef struct nacre__body {
     void (*done)(void *user);
     const nacre_upload_error *error; /* response to send if the sink fails; NULL: default */
     uint64_t total;                  /* announced by Size1; 0: unknown */
+    bool has_progress;               /* a later block has come */
     /* RESPONSE: */
     uint8_t code;
     uint8_t *options;
     size_t options_len;
     uint64_t payload_hash; /* of the request's payload (FETCH) */
+    bool is_safe;          /* the application is asked again when it is evicted */
 } nacre__body;
 
 struct nacre_transfer {

@@ -85,6 +85,8 @@ static void respond(fixture *f, const nacre_event *event, const said *s)
     SAID(.code = NACRE_PUT, .path = "x", .tag = (tag_), .block1 = BLOCK(num, more, szx),                               \
          .payload = pattern((size_t)(num) << ((szx) + 4), (more) ? (size_t)16 << (szx) : 7))
 
+#define GET(block_) SAID(.code = NACRE_GET, .path = "x", .block2 = (block_))
+
 static void expect_block1(const fixture *f, int64_t block)
 {
     assert_int_equal(option_of(&f->got, NACRE_OPT_BLOCK1) + 1, block);
@@ -284,33 +286,117 @@ static void entries_are_shared(void **state)
     assert_true(goes_on(&f, 1, "b"));
     assert_true(goes_on(&f, 2, "b"));
     end(&f);
-
-    begin_with(&f, &config);
-    for (int i = 0; i < 4; i++) assert_int_equal(starts(&f, i, "a"), NACRE_CONTINUE);
-    assert_int_equal(starts(&f, 4, "a"), NACRE_UNAVAILABLE); /* each client has one */
-    assert_int_equal(starts(&f, -1, "a"), NACRE_UNAVAILABLE);
-    for (int i = 0; i < 4; i++) assert_true(goes_on(&f, i, "a"));
-    f.now += 93000;
-    party_expire(&f.server, f.now);
-    assert_int_equal(starts(&f, 4, "a"), NACRE_CONTINUE);
-    end(&f);
 }
 
-/* Addresses are cheap to forge: all plain senders share one quota, and are evicted first. */
-static void plain_senders_share_one_quota(void **state)
+static bool goes_further(fixture *f, int client, unsigned block)
+{
+    return settled(f, client, &UP(block, 1, 0, "a")) == NACRE_CONTINUE;
+}
+
+/* RFC 7959 2.9.3 */
+static void expect_no_entry(fixture *f, int client)
+{
+    assert_int_equal(starts(f, client, "a"), NACRE_TOO_LARGE);
+    assert_int_equal(option_of(&f->got, NACRE_OPT_SIZE1), NACRE_MAX_BLOCK);
+}
+
+static void vanished_uploaders_give_way_to_a_verified_newcomer(void **state)
 {
     (void)state;
     fixture f;
     begin_with(&f, &(nacre_transfer_config){ .num_bodies = 4, .bodies_per_peer = 2 });
+    for (int i = 0; i < 5; i++) assert_int_equal(starts(&f, i, "a"), NACRE_CONTINUE);
+    assert_false(goes_further(&f, 0, 1)); /* only its first block had come: 4 has the entry */
+    for (int i = 1; i < 5; i++) assert_true(goes_further(&f, i, 1));
+    end(&f);
+}
+
+static void uploads_in_progress_are_not_evicted_until_they_are_idle(void **state)
+{
+    (void)state;
+    fixture f;
+    begin_with(&f, &(nacre_transfer_config){ .num_bodies = 4, .bodies_per_peer = 2 });
+    for (int i = 0; i < 4; i++) assert_int_equal(starts(&f, i, "a"), NACRE_CONTINUE);
+    for (int i = 0; i < 4; i++) assert_true(goes_further(&f, i, 1));
+    expect_no_entry(&f, 4);
+    f.now += 2990;
+    expect_no_entry(&f, 4);
+    for (int i = 1; i < 4; i++) assert_true(goes_further(&f, i, 2));
+    f.now += 20; /* 0 is idle for 3 seconds */
+    expect_no_entry(&f, -1);
+    assert_int_equal(starts(&f, 4, "a"), NACRE_CONTINUE);
+    assert_true(goes_further(&f, 4, 1));
+    expect_no_entry(&f, 5);
+    assert_false(goes_further(&f, 0, 2));
+    for (int i = 1; i < 4; i++) assert_true(goes_further(&f, i, 3));
+    end(&f);
+}
+
+/* Responses kept for later blocks are in the same pool. */
+static void vanished_downloaders_give_way_to_a_verified_upload(void **state)
+{
+    (void)state;
+    fixture f;
+    begin_with(&f, &(nacre_transfer_config){ .num_bodies = 4, .bodies_per_peer = 2 });
+    for (int i = 0; i < 4; i++) {
+        const nacre_event event = reaches(&f, i, &GET(NO_BLOCK));
+        respond(&f, &event, &SAID(.code = NACRE_CONTENT, .payload = pattern(0, 2000)));
+    }
+    f.now++;
+    assert_int_equal(starts(&f, 4, "a"), NACRE_CONTINUE);
+    assert_true(goes_further(&f, 4, 1));
+    expect_no_entry(&f, -1);
+    end(&f);
+}
+
+static void from(fixture *f, const char *address)
+{
+    f->client.address = address_named(address);
+}
+
+/* Addresses cost nothing: plain bodies fill at most half, give way to protected ones, and never take from them. */
+static void plain_uploads_fill_half_and_give_way(void **state)
+{
+    (void)state;
+    fixture f;
+    static const char *const addresses[] = { "client", "p1", "p2", "p3", "p4" };
+    begin_with(&f, &(nacre_transfer_config){ .num_bodies = 6, .bodies_per_peer = 2 });
+    for (size_t i = 0; i < 4; i++) {
+        from(&f, addresses[i]);
+        assert_int_equal(starts(&f, -1, "a"), NACRE_CONTINUE);
+    }
+    from(&f, addresses[0]);
+    assert_false(goes_further(&f, -1, 1)); /* it gave way to the fourth, of the plain half */
+    for (size_t i = 1; i < 4; i++) {
+        from(&f, addresses[i]);
+        assert_true(goes_further(&f, -1, 1));
+    }
+    from(&f, addresses[4]);
+    expect_no_entry(&f, -1);
+    from(&f, "client");
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(starts(&f, i, "a"), NACRE_CONTINUE);
+        assert_true(goes_further(&f, i, 1));
+    }
+    expect_no_entry(&f, -1);
+    f.now += 5000;
+    expect_no_entry(&f, -1); /* protected ones are idle, and stay */
+    for (int i = 0; i < 6; i++) assert_true(goes_further(&f, i, 2));
+    end(&f);
+}
+
+static void one_plain_address_evicts_only_its_own_at_its_share(void **state)
+{
+    (void)state;
+    fixture f;
+    begin_with(&f, &(nacre_transfer_config){ .num_bodies = 8, .bodies_per_peer = 2 });
+    from(&f, "p1");
     assert_int_equal(starts(&f, -1, "a"), NACRE_CONTINUE);
-    assert_int_equal(starts(&f, -1, "b"), NACRE_CONTINUE);
-    f.client.address = address_named("another");
-    assert_int_equal(starts(&f, -1, "a"), NACRE_CONTINUE);
-    f.client.address = address_named("client");
-    assert_false(goes_on(&f, -1, "a")); /* evicted by another plain one */
-    for (int i = 0; i < 3; i++) assert_int_equal(starts(&f, i, "a"), NACRE_CONTINUE);
-    assert_int_equal(starts(&f, 3, "a"), NACRE_CONTINUE);
-    for (int i = 0; i < 4; i++) assert_true(goes_on(&f, i, "a"));
+    from(&f, "client");
+    for (int i = 0; i < 9; i++)
+        assert_int_equal(starts(&f, -1, i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : "c"), NACRE_CONTINUE);
+    from(&f, "p1");
+    assert_true(goes_on(&f, -1, "a"));
     end(&f);
 }
 
@@ -441,10 +527,8 @@ static void failing_sink_says_why_at_the_block_that_failed(void **state)
 
 /* ---- Block2 ------------------------------------------------------------------------------------------------------ */
 
-#define GET(block_) SAID(.code = NACRE_GET, .path = "x", .block2 = (block_))
-
-/* A response is cached and split: the application gets one request. */
-static void responses_are_split(void **state)
+/* Kept, and cut: the application is asked once. */
+static void responses_are_cut(void **state)
 {
     (void)state;
     for (int client = -1; client < 1; client++) {
@@ -718,8 +802,12 @@ int main(void)
         cmocka_unit_test(smaller_blocks_are_requested),
         cmocka_unit_test(unfinished_bodies_expire),
         cmocka_unit_test(entries_are_shared),
-        cmocka_unit_test(plain_senders_share_one_quota),
-        cmocka_unit_test(removing_a_context_frees_its_bodies),
+        cmocka_unit_test(vanished_uploaders_give_way_to_a_verified_newcomer),
+        cmocka_unit_test(uploads_in_progress_are_not_evicted_until_they_are_idle),
+        cmocka_unit_test(vanished_downloaders_give_way_to_a_verified_upload),
+        cmocka_unit_test(plain_uploads_fill_half_and_give_way),
+        cmocka_unit_test(one_plain_address_evicts_only_its_own_at_its_share),
+        cmocka_unit_test(context_that_goes),
         cmocka_unit_test(bodies_arrive_in_pieces),
         cmocka_unit_test(failing_sink_says_why_at_the_block_that_failed),
         cmocka_unit_test(responses_are_split),
