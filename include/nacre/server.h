@@ -28,6 +28,23 @@ NACRE_MUST_USE nacre_err nacre_server_open(nacre_server **server, const char *bi
  * spread a port's datagrams over sockets) */
 NACRE_MUST_USE nacre_err nacre_server_open_workers(nacre_server **server, const char *bind, unsigned num_workers,
                                                    nacre_detail *why);
+/* Limits of a server; the number at the end of a comment is the default. What is per worker is there once for each thread. */
+typedef struct nacre_server_config {
+    size_t size;          /* set by nacre_server_config_default, see CONVENTIONS.md, "Configurations" */
+    unsigned num_workers; /* 1 to 64, as nacre_server_open_workers; 1 */
+    /* per worker: uploads being assembled, and responses kept for their later blocks (nacre_transfer_config); 16 */
+    uint16_t num_bodies;
+    uint16_t bodies_per_peer; /* … of one context or plain address; a quarter of num_bodies, at least 2 */
+    size_t max_body;          /* bytes of a body that is held whole: 4.13 with Size1 above; 1048576 */
+} nacre_server_config;
+
+/* nacre_server_config_default: those. Numbers and sizes of 0 are refused then. */
+nacre_server_config nacre_server_config_default(void);
+/* nacre_server_open_with: nacre_server_open_workers with these limits; NULL: the defaults.
+ * Also NACRE_ERR_BAD_ARGUMENT (a limit of 0; one that no memory could hold). */
+NACRE_MUST_USE nacre_err nacre_server_open_with(nacre_server **server, const char *bind,
+                                                const nacre_server_config *config, nacre_detail *why);
+
 /* nacre_server_listen_tcp also serves coap+tcp (RFC 8323), at `bind` as above, up to 64 connections at a time.
  * NACRE_OK; NACRE_ERR_ADDRESS; NACRE_ERR_BAD_ARGUMENT when it is called again; NACRE_ERR_NO_MEMORY. */
 NACRE_MUST_USE nacre_err nacre_server_listen_tcp(nacre_server *server, const char *bind, nacre_detail *why);

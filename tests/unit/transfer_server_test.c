@@ -311,7 +311,7 @@ static void vanished_uploaders_give_way_to_a_verified_newcomer(void **state)
     end(&f);
 }
 
-static void uploads_in_progress_are_not_evicted_until_they_are_idle(void **state)
+static void bodies_in_progress_are_not_evicted_until_they_are_idle(void **state)
 {
     (void)state;
     fixture f;
@@ -355,7 +355,7 @@ static void from(fixture *f, const char *address)
 }
 
 /* Addresses cost nothing: plain bodies fill at most half, give way to protected ones, and never take from them. */
-static void plain_uploads_fill_half_and_give_way(void **state)
+static void plain_bodies_fill_half_and_give_way(void **state)
 {
     (void)state;
     fixture f;
@@ -385,7 +385,7 @@ static void plain_uploads_fill_half_and_give_way(void **state)
     end(&f);
 }
 
-static void one_plain_address_evicts_only_its_own_at_its_share(void **state)
+static void plain_address_at_its_share_leaves_other_addresses_theirs(void **state)
 {
     (void)state;
     fixture f;
@@ -803,10 +803,10 @@ int main(void)
         cmocka_unit_test(unfinished_bodies_expire),
         cmocka_unit_test(entries_are_shared),
         cmocka_unit_test(vanished_uploaders_give_way_to_a_verified_newcomer),
-        cmocka_unit_test(uploads_in_progress_are_not_evicted_until_they_are_idle),
+        cmocka_unit_test(bodies_in_progress_are_not_evicted_until_they_are_idle),
         cmocka_unit_test(vanished_downloaders_give_way_to_a_verified_upload),
-        cmocka_unit_test(plain_uploads_fill_half_and_give_way),
-        cmocka_unit_test(one_plain_address_evicts_only_its_own_at_its_share),
+        cmocka_unit_test(plain_bodies_fill_half_and_give_way),
+        cmocka_unit_test(plain_address_at_its_share_leaves_other_addresses_theirs),
         cmocka_unit_test(context_that_goes),
         cmocka_unit_test(bodies_arrive_in_pieces),
         cmocka_unit_test(failing_sink_says_why_at_the_block_that_failed),

@@ -20,7 +20,7 @@ typedef struct args {
     size_t num_contexts;
     const char *pack;
     nacre_role role;
-    unsigned workers;
+    nacre_server_config limits; /* 0: the default */
     bool help, verbose, tcp, writable, demo;
 } args;
 
@@ -30,7 +30,7 @@ static int print_help(void)
 {
     printf("Usage: nacre serve [--bind ADDRESS] [--tcp] (--context DIR ... | --credentials FILE)\n"
            "                   [--pack FILE] [--role ROLE] [--root DIR [--writable] [--demo]]\n"
-           "                   [--workers N] [-v]\n"
+           "                   [--workers N] [--max-bodies N] [--max-body BYTES] [-v]\n"
            "\n"
            "Serves protected resources until interrupted: the files of --root, or else the demo\n"
            "resources /hello, /time, /echo and /store.\n"
@@ -49,6 +49,9 @@ static int print_help(void)
            "  --demo                serve the demo resources with --root too; they hide files of those names\n"
            "  --writable            accept PUT, POST and DELETE below --root\n"
            "  --workers N           serve UDP with N threads (1 to 64; default: 1)\n"
+           "  --max-bodies N       bodies in blocks at a time, for each worker (default: 16); one client has\n"
+           "                        a quarter, plain clients together half\n"
+           "  --max-body BYTES      the largest body taken in blocks (default: 1048576, files of any size)\n"
            "  -v, --verbose         show requests on stderr\n"
            "  -h, --help            this text\n");
     return TOOL_OK;
@@ -61,6 +64,8 @@ enum {
     OPT_CONTEXT,
     OPT_CREDENTIALS,
     OPT_DEMO,
+    OPT_MAX_BODY,
+    OPT_MAX_BODIES,
     OPT_ROOT,
     OPT_TCP,
     OPT_WRITABLE,
@@ -73,6 +78,8 @@ static const struct option long_options[] = { { "bind", required_argument, NULL,
                                               { "role", required_argument, NULL, OPT_ROLE },
                                               { "credentials", required_argument, NULL, OPT_CREDENTIALS },
                                               { "demo", no_argument, NULL, OPT_DEMO },
+                                              { "max-body", required_argument, NULL, OPT_MAX_BODY },
+                                              { "max-bodies", required_argument, NULL, OPT_MAX_BODIES },
                                               { "root", required_argument, NULL, OPT_ROOT },
                                               { "tcp", no_argument, NULL, OPT_TCP },
                                               { "writable", no_argument, NULL, OPT_WRITABLE },
@@ -81,15 +88,32 @@ static const struct option long_options[] = { { "bind", required_argument, NULL,
                                               { "help", no_argument, NULL, 'h' },
                                               { NULL, 0, NULL, 0 } };
 
-static int take_workers(unsigned *workers, const char *text)
+static int take_number(unsigned long *number, const char *option, unsigned long least, unsigned long most)
 {
     char *end;
     errno = 0;
-    const long value = strtol(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value < 1 || value > 64)
-        return tool_usage("serve", "--workers %s: give a number from 1 to 64", text);
-    *workers = (unsigned)value;
+    const unsigned long value = strtoul(optarg, &end, 10);
+    if (errno != 0 || *optarg < '0' || *optarg > '9' || *end != '\0' || value < least || value > most)
+        return tool_usage("serve", "%s %s: give a number from %lu to %lu", option, optarg, least, most);
+    *number = value;
     return TOOL_OK;
+}
+
+static int take_limit(nacre_server_config *limits, int option)
+{
+    unsigned long number = 0;
+    int result = TOOL_OK;
+    if (option == OPT_WORKERS) {
+        result = take_number(&number, "--workers", 1, 64);
+        limits->num_workers = (unsigned)number;
+    } else if (option == OPT_MAX_BODIES) {
+        result = take_number(&number, "--max-bodies", 1, 1024);
+        limits->num_bodies = (uint16_t)number;
+    } else {
+        result = take_number(&number, "--max-body", 1024, 1073741824);
+        limits->max_body = number;
+    }
+    return result;
 }
 
 static int take_option(args *a, int option, const char *given)
@@ -104,7 +128,9 @@ static int take_option(args *a, int option, const char *given)
     case OPT_ROOT: a->root = optarg; break;
     case OPT_TCP: a->tcp = true; break;
     case OPT_WRITABLE: a->writable = true; break;
-    case OPT_WORKERS: return take_workers(&a->workers, optarg);
+    case OPT_WORKERS:
+    case OPT_MAX_BODIES:
+    case OPT_MAX_BODY: return take_limit(&a->limits, option);
     case 'h': a->help = true; break;
     case 'v': a->verbose = true; break;
     case ':': return tool_usage("serve", "%s needs a value", given);
@@ -316,7 +342,7 @@ static int open_and_serve(const args *a, serve_root *root)
     nacre_detail why = { { 0 } };
     nacre_server *server;
     store_lines lines = { .subcommand = "serve" };
-    nacre_err err = nacre_server_open_workers(&server, a->bind, a->workers, &why);
+    nacre_err err = nacre_server_open_with(&server, a->bind, &a->limits, &why);
     if (err != NACRE_OK) return tool_fail("serve", err, "%s", why.text);
     nacre_server_on_store(server, store_lines_tell, &lines);
     running = server;
@@ -350,6 +376,7 @@ static int run(const args *a)
 {
     serve_root root = { .fd = -1,
                         .is_writable = a->writable,
+                        .max_body = a->limits.max_body,
                         .has_demo = a->demo || a->root == NULL,
                         .credentials = a->credentials,
                         .pack = a->pack };
@@ -363,7 +390,7 @@ static int run(const args *a)
 
 int tool_serve(int argc, char **argv)
 {
-    args a = { .workers = 1, .contexts = calloc((size_t)argc, sizeof(char *)) };
+    args a = { .contexts = calloc((size_t)argc, sizeof(char *)) };
     if (a.contexts == NULL) return tool_fail("serve", NACRE_ERR_NO_MEMORY, "out of memory");
     int result = parse(&a, argc, argv);
     if (result == TOOL_OK) result = a.help ? print_help() : run(&a);

@@ -37,6 +37,7 @@ typedef struct serve_root {
     serve_watches *watches; /* NULL: changes are not observed */
     int fd;                 /* of the directory; -1 serves nothing */
     bool is_writable;
+    uint64_t max_body;              /* of an uploaded file; 0: no limit */
     const char *credentials, *pack; /* files in use, which are not served; NULL: none */
     bool has_demo;                  /* the demo resources are served too, and hide files of their names */
     nacre_crypto crypto;            /* for entity tags */

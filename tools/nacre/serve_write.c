@@ -218,6 +218,7 @@ void serve_files_upload(void *user, const nacre_request *request, nacre_upload *
     upload->sink = (nacre_sink){ write_piece, in };
     upload->error = &in->error;
     upload->done = give_up;
+    upload->max_body = root->max_body;
 }
 
 /* Durable before the response: first the file, then its name. */

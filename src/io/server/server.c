@@ -29,7 +29,8 @@ static nacre_err add_worker(nacre_server *server, const char *bind, nacre_detail
     nacre_udp *udp;
     nacre_err err = open_udp(server, &udp, bind, why);
     if (err != NACRE_OK) return err;
-    err = nacre__worker_open(&server->workers[server->num_workers], udp, &server->table, server->locks, why);
+    err = nacre__worker_open(&server->workers[server->num_workers], udp, &server->table, server->locks, &server->config,
+                             why);
     if (err != NACRE_OK) return err;
     nacre__loop_share_health(server->workers[server->num_workers++].loop, &server->health);
     return NACRE_OK;
@@ -61,8 +62,9 @@ static nacre_err make_health(nacre_server *server)
     return NACRE_OK;
 }
 
-static nacre_err set_up(nacre_server *server, const char *bind, unsigned num_workers, nacre_detail *why)
+static nacre_err set_up(nacre_server *server, const char *bind, nacre_detail *why)
 {
+    const unsigned num_workers = server->config.num_workers;
     if (num_workers < 1 || num_workers > MAX_WORKERS)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%u workers: 1 to %d of them", num_workers, (int)MAX_WORKERS);
     server->slots = calloc(FIRST_SLOTS, sizeof *server->slots);
@@ -81,11 +83,16 @@ static nacre_err set_up(nacre_server *server, const char *bind, unsigned num_wor
     return err;
 }
 
-nacre_err nacre_server_open_workers(nacre_server **server, const char *bind, unsigned num_workers, nacre_detail *why)
+nacre_err nacre_server_open_with(nacre_server **server, const char *bind, const nacre_server_config *config,
+                                 nacre_detail *why)
 {
+    static const nacre_server_config none;
     nacre_server *made = calloc(1, sizeof *made);
     if (made == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a server");
-    nacre_err err = set_up(made, bind, num_workers, why);
+    made->config = config != NULL ? *config : none;
+    nacre_err err = nacre__server_config_resolve(&made->config)
+                        ? set_up(made, bind, why)
+                        : nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "a server's limits are 1 or more");
     if (err != NACRE_OK) {
         (void)nacre_server_close(made, NULL);
         return err;
@@ -94,9 +101,16 @@ nacre_err nacre_server_open_workers(nacre_server **server, const char *bind, uns
     return NACRE_OK;
 }
 
+nacre_err nacre_server_open_workers(nacre_server **server, const char *bind, unsigned num_workers, nacre_detail *why)
+{
+    nacre_server_config config = nacre_server_config_default();
+    config.num_workers = num_workers;
+    return nacre_server_open_with(server, bind, &config, why);
+}
+
 nacre_err nacre_server_open(nacre_server **server, const char *bind, nacre_detail *why)
 {
-    return nacre_server_open_workers(server, bind, 1, why);
+    return nacre_server_open_with(server, bind, NULL, why);
 }
 
 nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)

@@ -12,7 +12,8 @@
 #include <nacre/server.h>
 
 struct nacre_server {
-    nacre_role role; /* of directories added from now on */
+    nacre_server_config config; /* with the defaults filled in */
+    nacre_role role;            /* of directories added from now on */
     nacre__worker *workers;
     size_t num_workers;
     nacre__locks *locks; /* NULL with one worker */
@@ -28,6 +29,9 @@ struct nacre_server {
     nacre_resource *resources;
     size_t num_resources;
 };
+
+/* server_config.c: replaces 0 by the default, if config->size is 0. False: a limit of 0. */
+NACRE_MUST_USE bool nacre__server_config_resolve(nacre_server_config *config);
 
 static inline nacre__worker *nacre__server_first(const nacre_server *server)
 {

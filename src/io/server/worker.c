@@ -14,9 +14,7 @@ enum {
     NUM_RESPONSES = 4096, /* kept for duplicates: some 7 MiB; at 1,000 requests a second, four seconds of them */
     BURST = 64,
     NUM_OBSERVERS = 1024,
-    NUM_OUTER = 16,     /* outer Block transfers of protected messages, by a proxy */
-    NUM_BODIES = 16,    /* request bodies being assembled and response bodies kept for later blocks, … */
-    MAX_BODY = 1048576, /* … of at most MAX_BODY bytes each; pages are touched only when used */
+    NUM_OUTER = 16, /* outer Block transfers of protected messages, by a proxy */
 };
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
@@ -59,7 +57,8 @@ static void give(void *self, nacre_context *const *contexts, size_t num)
     nacre__locks_give(self, contexts, num);
 }
 
-static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacre__locks *locks, nacre_detail *why)
+static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacre__locks *locks,
+                        const nacre_server_config *limits, nacre_detail *why)
 {
     if (!make_pipe(worker)) return nacre__fail(why, NACRE_ERR_FILE, "cannot make a pipe: %s", strerror(errno));
     nacre_err err = nacre_provider_open(&worker->crypto);
@@ -72,7 +71,10 @@ static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacr
                                      .contexts = contexts };
     config.crypto = worker->crypto;
     if (locks != NULL) config.lock = (nacre_lock){ take, give, locks };
-    const nacre_transfer_config transfer = { .num_bodies = NUM_BODIES, .max_body = MAX_BODY };
+    /* pages of bodies are touched only when used */
+    const nacre_transfer_config transfer = { .num_bodies = limits->num_bodies,
+                                             .bodies_per_peer = limits->bodies_per_peer,
+                                             .max_body = limits->max_body };
     err = nacre_loop_open_transfer(&worker->loop, worker->udp, &config, &transfer, on_event, worker, why);
     if (err != NACRE_OK) return err;
     nacre__loop_set_wake(worker->loop, worker->wake_read);
@@ -81,14 +83,14 @@ static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacr
 }
 
 nacre_err nacre__worker_open(nacre__worker *worker, nacre_udp *udp, const nacre_table *contexts, nacre__locks *locks,
-                             nacre_detail *why)
+                             const nacre_server_config *config, nacre_detail *why)
 {
     *worker = (nacre__worker){ .udp = udp, .wake_read = -1, .wake_write = -1 };
     if (pthread_mutex_init(&worker->lock, NULL) != 0) {
         nacre_udp_close(udp);
         return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a server");
     }
-    const nacre_err err = set_up(worker, contexts, locks, why);
+    const nacre_err err = set_up(worker, contexts, locks, config, why);
     if (err != NACRE_OK) nacre__worker_close(worker);
     return err;
 }

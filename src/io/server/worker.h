@@ -6,8 +6,7 @@
 
 #include "io/server/locks.h"
 
-#include <nacre/loop.h>
-#include <nacre/site.h>
+#include <nacre/server.h>
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -30,9 +29,9 @@ typedef struct nacre__worker {
     nacre__change *changes;
 } nacre__worker;
 
-/* nacre__worker_open takes ownership of `udp`, also on failure. `locks` is NULL when no other thread uses the contexts. */
+/* nacre__worker_open takes ownership of `udp`, also on failure; `config` is resolved. `locks` is NULL when no other thread uses the contexts. */
 NACRE_MUST_USE nacre_err nacre__worker_open(nacre__worker *worker, nacre_udp *udp, const nacre_table *contexts,
-                                            nacre__locks *locks, nacre_detail *why);
+                                            nacre__locks *locks, const nacre_server_config *config, nacre_detail *why);
 /* Call nacre__worker_close_loop before the contexts are closed and nacre__worker_close after: it closes their provider. */
 void nacre__worker_close_loop(nacre__worker *worker);
 void nacre__worker_close(nacre__worker *worker);

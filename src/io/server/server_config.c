@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* server_config: the limits of a server, and their defaults. */
+#include "io/server/server_internal.h"
+
+/* Replaces 0 by the default. */
+static void fill(nacre_server_config *c)
+{
+    if (c->num_workers == 0) c->num_workers = 1;
+    if (c->num_bodies == 0) c->num_bodies = 16;
+    if (c->bodies_per_peer == 0) c->bodies_per_peer = c->num_bodies >= 8 ? c->num_bodies / 4 : 2;
+    if (c->max_body == 0) c->max_body = 1048576;
+    c->size = sizeof *c;
+}
+
+nacre_server_config nacre_server_config_default(void)
+{
+    nacre_server_config config = { .size = 0 };
+    fill(&config);
+    return config;
+}
+
+bool nacre__server_config_resolve(nacre_server_config *c)
+{
+    if (c->size == 0) fill(c);
+    return c->size >= sizeof *c && c->num_bodies != 0 && c->bodies_per_peer != 0 && c->max_body != 0;
+}
