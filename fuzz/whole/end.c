@@ -17,6 +17,7 @@ static void all_entries_are_free(void)
     for (uint32_t i = 0; i < ep->server_exchanges.max_pending; i++)
         CHECK(ep->server_exchanges.pending[i].server == NACRE__NONE);
     CHECK(ep->tx.num_free == ep->core.config.num_transmissions && ep->tx.num_timers == 0);
+    CHECK(ep->server_exchanges.num_plain == 0);
     CHECK(ep->persist_waits.num_requests == 0 && ep->persist_waits.num_waits == 0);
     CHECK(ep->empty.num == 0 && ep->protect_batch.num == 0);
     CHECK(ep->events.num == 0 && ep->tx.queue.num == 0 &&

@@ -131,12 +131,15 @@ typedef struct nacre_endpoint_config {
     size_t max_message;            /* the largest datagram, sent or received, in bytes; 1280 */
     uint16_t num_client_exchanges; /* requests sent here in flight; 16 */
     uint16_t
-        num_server_exchanges; /* received requests kept for deduplication, with their responses. When all are in use
+        num_server_exchanges;   /* received requests kept for deduplication, with their responses. When all are in use
                                       the oldest answered one is evicted, and a duplicate of it is left to the replay
                                       window; 64 */
-    uint16_t
-        num_transmissions; /* separate responses and notifications, held or in flight, max_message bytes each; 16 */
-    uint16_t burst;        /* datagrams taken by one receive_many; 32 */
+    uint16_t num_transmissions; /* separate responses and notifications, held or in flight, max_message bytes each; 16.
+                              Where there are `contexts`, plain peers have at most half of them together; those whose
+                              address is not validated at most half of that */
+    uint16_t transmissions_per_peer; /* … of one security context, or, unprotected, of one address; a quarter of
+                                        num_transmissions, at least 4 */
+    uint16_t burst;                  /* datagrams taken by one receive_many; 32 */
     nacre_observe_config observe;
     nacre_admission_config admission;
     nacre_congestion_config congestion;
@@ -365,8 +368,8 @@ void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange);
  * num_transmissions and one of num_server_exchanges until then; configure more of the latter. The event's message is still
  * only valid until the next receive_many. A CON request gets an empty ACK if there is no response after ack_delay_ms; the
  * response is then a separate CON, retransmitted until acknowledged (RFC 7252 5.2.2).
- * NACRE_OK; NACRE_ERR_BUSY (all num_transmissions are in use, or half of them for a plain request from an address that is not
- * validated: answer now, with 5.03 if need be); NACRE_ERR_STALE */
+ * NACRE_OK; NACRE_ERR_BUSY (all num_transmissions are in use, or transmissions_per_peer by this peer, or half of them by plain
+ * peers, for a plain request; a quarter if its address is not validated: answer now, with 5.03 if need be); NACRE_ERR_STALE */
 NACRE_MUST_USE nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre_exchange exchange);
 
 /* ---- Observe server (RFC 7641, RFC 8613 4.1.3.5) --------------------------------------------------------------------

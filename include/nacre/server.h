@@ -36,6 +36,10 @@ typedef struct nacre_server_config {
     uint16_t num_bodies;
     uint16_t bodies_per_peer; /* … of one context or plain address; a quarter of num_bodies, at least 2 */
     size_t max_body;          /* bytes of a body that is held whole: 4.13 with Size1 above; 1048576 */
+    /* per worker: deferred responses and notifications, held or in flight (nacre_endpoint_config); 512. Plain peers have at
+     * most half of them together */
+    uint16_t num_transmissions;
+    uint16_t transmissions_per_peer; /* … of one context or plain address; a sixteenth, at least 4 */
 } nacre_server_config;
 
 /* nacre_server_config_default: those. Numbers and sizes of 0 are refused then. */

@@ -51,6 +51,7 @@ static void fill_defaults(nacre_endpoint_config *config)
     default_u16(&config->num_server_exchanges, 64);
     default_u16(&config->burst, 32);
     default_u16(&config->num_transmissions, 16);
+    default_u16(&config->transmissions_per_peer, config->num_transmissions > 16 ? config->num_transmissions / 4 : 4);
     observe_defaults(&config->observe);
     config->admission.amplification_limit = true;
     default_u16(&config->admission.num_peers, 256);
@@ -78,6 +79,7 @@ static bool is_possible(const nacre_endpoint_config *c)
     if (c->outer_block.max_unfragmented > MAX_UNFRAGMENTED || c->observe.num_observers > MAX_OBSERVERS) return false;
     if (t->ack_timeout_ms == 0 || t->response_timeout_ms == 0 || t->exchange_lifetime_ms == 0) return false;
     if (c->num_client_exchanges == 0 || c->num_server_exchanges == 0 || c->num_transmissions == 0) return false;
+    if (c->transmissions_per_peer == 0) return false;
     if (c->burst == 0 || c->admission.num_peers == 0 || c->congestion.nstart == 0 || c->observe.observers_per_peer == 0)
         return false;
     return c->congestion.probing_rate != 0 && c->admission.challenges_per_second != 0 &&

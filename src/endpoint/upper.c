@@ -38,6 +38,12 @@ static void con_notification_left(void *self, nacre__separate_response *separate
     nacre__con_notification_left(&ep->observe, separate);
 }
 
+static void share_left(void *self, const nacre_context *owner, const nacre_address *peer)
+{
+    nacre_endpoint *ep = self;
+    nacre__share_left(&ep->observe, owner, peer);
+}
+
 void nacre__upper_init(nacre_endpoint *ep)
 {
     ep->client_exchanges.upper =
@@ -48,5 +54,6 @@ void nacre__upper_init(nacre_endpoint *ep)
         .registration_ended = registration_ended,
         .notification_ended = notification_ended,
         .con_notification_left = con_notification_left,
+        .share_left = share_left,
     };
 }

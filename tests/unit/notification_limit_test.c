@@ -3,7 +3,7 @@
  * wait for them. */
 #include "../scenario/raw.h"
 
-enum { OBSERVERS = 4, TRANSMISSIONS = 10 };
+enum { OBSERVERS = 4, TRANSMISSIONS = 16 };
 
 static pair world;
 static nacre_observer observers[OBSERVERS];

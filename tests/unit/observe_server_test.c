@@ -50,7 +50,7 @@ static world *world_open(uint32_t per_peer)
     assert_non_null(w);
     w->core = layer_core(&w->chance);
     w->core.config.num_server_exchanges = REQUESTS;
-    w->core.config.num_transmissions = SEPARATES;
+    w->core.config.num_transmissions = w->core.config.transmissions_per_peer = SEPARATES;
     w->core.config.burst = 1;
     w->core.config.observe.num_observers = OBSERVERS;
     w->core.config.observe.observer_bytes = 64;

@@ -630,7 +630,7 @@ static void forged_registrations_get_half_of_the_transmissions(void **state)
 {
     (void)state;
     nacre_context *ctx;
-    raw r = open_with(&ctx, true, (nacre_endpoint_config){ .observe.num_observers = 30, .num_transmissions = 4 });
+    raw r = open_with(&ctx, true, (nacre_endpoint_config){ .observe.num_observers = 30, .num_transmissions = 8 });
     raw forged = raw_open(&world, NULL);
     forged.mid = 0x3000;
     datagram d;

@@ -22,7 +22,7 @@ stop TERM
 
 # limits_are_numbers_in_their_range
 for option in '--max-bodies 0' '--max-bodies 1025' '--max-bodies -1' '--max-bodies x' '--max-bodies 1x' '--max-body 1023' \
-    '--max-body 1073741825' '--max-body 99999999999999999999' '--workers 0' '--workers 65' '--workers 1.5'; do
+    '--max-body 1073741825' '--max-body 99999999999999999999' '--max-deferred 0' '--max-deferred 65536' '--workers 0' '--workers 65' '--workers 1.5'; do
     # shellcheck disable=SC2086
     run 2 serve --bind '[::1]:0' --context server $option
     says err 'give a number from'

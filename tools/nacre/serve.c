@@ -30,7 +30,8 @@ static int print_help(void)
 {
     printf("Usage: nacre serve [--bind ADDRESS] [--tcp] (--context DIR ... | --credentials FILE)\n"
            "                   [--pack FILE] [--role ROLE] [--root DIR [--writable] [--demo]]\n"
-           "                   [--workers N] [--max-bodies N] [--max-body BYTES] [-v]\n"
+           "                   [--workers N] [--max-bodies N] [--max-body BYTES]\n"
+           "                   [--max-deferred N] [-v]\n"
            "\n"
            "Serves protected resources until interrupted: the files of --root, or else the demo\n"
            "resources /hello, /time, /echo and /store.\n"
@@ -52,6 +53,8 @@ static int print_help(void)
            "  --max-bodies N       bodies in blocks at a time, for each worker (default: 16); one client has\n"
            "                        a quarter, plain clients together half\n"
            "  --max-body BYTES      the largest body taken in blocks (default: 1048576, files of any size)\n"
+           "  --max-deferred N      notifications and separate answers in flight at a time, for each worker\n"
+           "                        (default: 512); one client has a sixteenth, plain clients together half\n"
            "  -v, --verbose         show requests on stderr\n"
            "  -h, --help            this text\n");
     return TOOL_OK;
@@ -65,6 +68,7 @@ enum {
     OPT_CREDENTIALS,
     OPT_DEMO,
     OPT_MAX_BODY,
+    OPT_MAX_DEFERRED,
     OPT_MAX_BODIES,
     OPT_ROOT,
     OPT_TCP,
@@ -79,6 +83,7 @@ static const struct option long_options[] = { { "bind", required_argument, NULL,
                                               { "credentials", required_argument, NULL, OPT_CREDENTIALS },
                                               { "demo", no_argument, NULL, OPT_DEMO },
                                               { "max-body", required_argument, NULL, OPT_MAX_BODY },
+                                              { "max-deferred", required_argument, NULL, OPT_MAX_DEFERRED },
                                               { "max-bodies", required_argument, NULL, OPT_MAX_BODIES },
                                               { "root", required_argument, NULL, OPT_ROOT },
                                               { "tcp", no_argument, NULL, OPT_TCP },
@@ -109,6 +114,9 @@ static int take_limit(nacre_server_config *limits, int option)
     } else if (option == OPT_MAX_BODIES) {
         result = take_number(&number, "--max-bodies", 1, 1024);
         limits->num_bodies = (uint16_t)number;
+    } else if (option == OPT_MAX_DEFERRED) {
+        result = take_number(&number, "--max-deferred", 1, 65535);
+        limits->num_transmissions = (uint16_t)number;
     } else {
         result = take_number(&number, "--max-body", 1024, 1073741824);
         limits->max_body = number;
@@ -130,6 +138,7 @@ static int take_option(args *a, int option, const char *given)
     case OPT_WRITABLE: a->writable = true; break;
     case OPT_WORKERS:
     case OPT_MAX_BODIES:
+    case OPT_MAX_DEFERRED:
     case OPT_MAX_BODY: return take_limit(&a->limits, option);
     case 'h': a->help = true; break;
     case 'v': a->verbose = true; break;

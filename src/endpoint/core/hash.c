@@ -13,3 +13,10 @@ uint64_t nacre__peer_hash(const nacre__core *core, const nacre_address *peer, na
     nacre__siphash_words(&s, address);
     return nacre__siphash_end_bytes(&s, (address.len + 7) / 8 * 8, bytes);
 }
+
+uint64_t nacre__owner_hash(const nacre__core *core, const nacre_context *context, const nacre_address *peer)
+{
+    static const nacre_address none;
+    const nacre_bytes pointer = { (const uint8_t *)&context, sizeof context };
+    return context != NULL ? nacre__peer_hash(core, &none, pointer) : nacre__peer_hash(core, peer, NACRE_ABSENT);
+}

@@ -8,17 +8,16 @@
 
 #include <string.h>
 
-/* Holds a separate response, and the token in it. NACRE_ERR_BUSY: none is free. */
+/* Holds a separate response, and the token in it. NACRE_ERR_BUSY: none is free for this peer. */
 static nacre_err hold(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
-    nacre__separate_response *separate = nacre__separate_take(x);
+    nacre__separate_response *separate = nacre__separate_take(x, exchange->context, &exchange->record->peer);
     if (separate == NULL) return NACRE_ERR_BUSY;
     const nacre_bytes token = exchange->message.token;
     if (token.len > 0) memcpy(separate->t->bytes, token.ptr, token.len);
     exchange->message = (nacre_message){ .token = { separate->t->bytes, token.len } };
     exchange->separate = nacre__separate_index(x, separate);
     exchange->state = NACRE__SERVER_DEFERRED;
-    separate->t->peer = exchange->record->peer;
     separate->server = nacre__server_exchange_index(x, exchange);
     return NACRE_OK;
 }

@@ -79,8 +79,8 @@ void nacre__separate_due(nacre__server_exchanges *x, nacre__separate_response *s
 
 /* ---- server_transmission.c: separate responses and notifications ------------------------------------------------- */
 
-nacre__separate_response *nacre__separate_take(nacre__server_exchanges *x);
-bool nacre__separate_is_to_spare(const nacre__server_exchanges *x);
+nacre__separate_response *nacre__separate_take(nacre__server_exchanges *x, const nacre_context *owner,
+                                               const nacre_address *peer);
 void nacre__separate_drop(nacre__server_exchanges *x, nacre__separate_response *separate);
 nacre_err nacre__separate_send(nacre__server_exchanges *x, nacre__separate_response *separate, nacre_context *context,
                                nacre_request_id *id, nacre_message *response);
@@ -106,6 +106,16 @@ static inline bool nacre__separate_is_used(const nacre__separate_response *separ
 {
     return separate->t->state != NACRE__TRANSMISSION_FREE && separate->t->state != NACRE__TRANSMISSION_CUT;
 }
+
+/* ---- separate_shares.c: what one peer, and all plain ones, have of them ------------------------------------------- */
+
+bool nacre__separate_is_to_spare(const nacre__server_exchanges *x);
+bool nacre__separate_plain_may(const nacre__server_exchanges *x);
+bool nacre__separate_has_share(const nacre__server_exchanges *x, const nacre_context *owner, const nacre_address *peer);
+uint32_t nacre__separate_num_of(const nacre__server_exchanges *x, const nacre_context *owner,
+                                const nacre_address *peer);
+void nacre__separate_count(nacre__server_exchanges *x, nacre__separate_response *separate, const nacre_context *owner);
+void nacre__separate_uncount(nacre__server_exchanges *x, nacre__separate_response *separate);
 
 /* ---- allowance.c: bytes sent to an address that is not validated ------------------------------------------------- */
 

@@ -8,6 +8,8 @@ void nacre__server_exchanges_lay_out(nacre__server_exchanges *x, nacre__pool_lay
     x->all = nacre__lay_out(layout, config->num_server_exchanges, sizeof *x->all);
     x->pending = nacre__lay_out(layout, x->max_pending, sizeof *x->pending);
     x->separates = nacre__lay_out(layout, config->num_transmissions, sizeof *x->separates);
+    x->num_counts = nacre__num_buckets_for(config->num_transmissions);
+    x->counts = nacre__lay_out(layout, x->num_counts, sizeof *x->counts);
 }
 
 void nacre__server_exchanges_init(nacre__server_exchanges *x, uint8_t *pending_bytes)

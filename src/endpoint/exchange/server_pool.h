@@ -80,6 +80,8 @@ typedef struct nacre__separate_response {
     size_t allowance, spent; /* bytes allowed while not validated, and bytes sent */
     bool is_validated;       /* its address is validated: no allowance */
     bool is_protected;
+    const nacre_context *owner; /* that its share is counted for; NULL: the address. Compared only */
+    bool is_counted;
     bool is_con_notification; /* a notification that is, or will be, CON: counted for its peer */
     nacre__outer_block_request block_request;
 } nacre__separate_response;
@@ -92,6 +94,7 @@ typedef struct nacre__server_upper {
     void (*registration_ended)(void *self, nacre__server_exchange *exchange, nacre_err err); /* the same */
     void (*notification_ended)(void *self, uint32_t observer, nacre_err err, bool is_acked);
     void (*con_notification_left)(void *self, nacre__separate_response *separate); /* separate->is_con_notification */
+    void (*share_left)(void *self, const nacre_context *owner, const nacre_address *peer); /* or NULL */
 } nacre__server_upper;
 
 typedef struct nacre__server_exchanges {
@@ -112,6 +115,8 @@ typedef struct nacre__server_exchanges {
     nacre__pending_request *pending;
     uint32_t max_pending;
     nacre__separate_response *separates;
+    uint32_t *counts; /* of separate responses, by owner: separate_shares.c */
+    uint32_t num_counts, num_plain;
 } nacre__server_exchanges;
 
 void nacre__server_exchanges_lay_out(nacre__server_exchanges *x, nacre__pool_layout *layout,

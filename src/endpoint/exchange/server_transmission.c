@@ -8,22 +8,20 @@
 
 #include <string.h>
 
-/* Takes a free one; NULL when all are in use. */
-nacre__separate_response *nacre__separate_take(nacre__server_exchanges *x)
+/* Takes a free one for a context, or else an address; NULL when all are in use, or its share. */
+nacre__separate_response *nacre__separate_take(nacre__server_exchanges *x, const nacre_context *owner,
+                                               const nacre_address *peer)
 {
+    if (!nacre__separate_has_share(x, owner, peer)) return NULL;
     nacre__transmission *t = nacre__transmission_take(x->tx);
     if (t == NULL) return NULL;
     nacre__separate_response *separate = nacre__separate_of(x, t);
     *separate = (nacre__separate_response){
         .t = t, .server = NACRE__NONE, .observer = NACRE__NONE, .allowance = nacre__allowance(0)
     };
+    t->peer = *peer;
+    nacre__separate_count(x, separate, owner);
     return separate;
-}
-
-/* Whether one may be used for an unvalidated sender: these get at most half of the pool. */
-bool nacre__separate_is_to_spare(const nacre__server_exchanges *x)
-{
-    return x->tx->num_free > x->core->config.num_transmissions / 2U;
 }
 
 /* Ends it without an event. */
@@ -37,6 +35,7 @@ void nacre__separate_drop(nacre__server_exchanges *x, nacre__separate_response *
     separate->context = NULL;
     separate->server = separate->observer = NACRE__NONE;
     nacre__transmission_give_back(x->tx, separate->t);
+    nacre__separate_uncount(x, separate);
 }
 
 static void end(nacre__server_exchanges *x, nacre__separate_response *separate, nacre_err err, bool is_acked)

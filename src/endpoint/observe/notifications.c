@@ -138,7 +138,7 @@ static bool exceeds_nstart(const nacre__observe_server *s, const nacre__observer
 {
     uint32_t num = 0;
     if (s->core->config.congestion.nstart == UINT16_MAX || !is_con_due(s, o, false)) return false;
-    if (s->num_con_notifications[nacre__stall_of(s, &o->peer)] < s->core->config.congestion.nstart) return false;
+    if (s->num_con_notifications[nacre__stall_of(s, NULL, &o->peer)] < s->core->config.congestion.nstart) return false;
     for (uint32_t i = 0; i < s->core->config.num_transmissions; i++)
         num += s->x->separates[i].is_con_notification && nacre_address_equal(&s->x->separates[i].t->peer, &o->peer);
     return num >= s->core->config.congestion.nstart;
@@ -147,7 +147,7 @@ static bool exceeds_nstart(const nacre__observe_server *s, const nacre__observer
 /* One less is in flight to `peer`. */
 static void go_on(nacre__observe_server *s, const nacre_address *peer)
 {
-    for (uint32_t i = s->stalled[nacre__stall_of(s, peer)].first, next; i != NACRE__NONE; i = next) {
+    for (uint32_t i = s->stalled[nacre__stall_of(s, NULL, peer)].first, next; i != NACRE__NONE; i = next) {
         next = s->observers[i].link.next;
         if (nacre_address_equal(&s->observers[i].peer, peer)) rest(s, &s->observers[i]);
     }
@@ -157,7 +157,7 @@ static void go_on(nacre__observe_server *s, const nacre_address *peer)
 static void set_con_notification(nacre__observe_server *s, nacre__separate_response *separate, bool is_con_notification)
 {
     if (separate->is_con_notification == is_con_notification) return;
-    uint32_t *num = &s->num_con_notifications[nacre__stall_of(s, &separate->t->peer)];
+    uint32_t *num = &s->num_con_notifications[nacre__stall_of(s, NULL, &separate->t->peer)];
     separate->is_con_notification = is_con_notification;
     *num = is_con_notification ? *num + 1 : *num - 1;
     if (!is_con_notification) go_on(s, &separate->t->peer);
@@ -168,15 +168,46 @@ void nacre__con_notification_left(nacre__observe_server *s, nacre__separate_resp
     set_con_notification(s, separate, false);
 }
 
+/* ---- Shares ---------------------------------------------------------------------------------------------------------- */
+
+/* A separate response of that owner has ended: another of its observers may be notified; all, if it was the last, because then
+ * no other end follows. */
+void nacre__share_left(nacre__observe_server *s, const nacre_context *owner, const nacre_address *peer)
+{
+    const uint32_t first = s->max > 0 ? s->stalled[nacre__stall_of(s, owner, peer)].first : NACRE__NONE;
+    const bool was_last = first != NACRE__NONE && nacre__separate_num_of(s->x, owner, peer) == 0;
+    for (uint32_t i = first, next; i != NACRE__NONE; i = next) {
+        nacre__observer *o = &s->observers[i];
+        next = o->link.next;
+        if (o->context != owner || (owner == NULL && !nacre_address_equal(&o->peer, peer))) continue;
+        rest(s, o);
+        if (!was_last) return;
+    }
+}
+
+/* Why it cannot be notified now: the list to wait in, or NONE. */
+static uint32_t obstacle(const nacre__observe_server *s, const nacre__observer *o)
+{
+    if (o->context == NULL && !nacre__separate_plain_may(s->x)) return NACRE__STALLS;
+    if (!nacre__separate_has_share(s->x, o->context, &o->peer)) return nacre__stall_of(s, o->context, &o->peer);
+    return exceeds_nstart(s, o) ? nacre__stall_of(s, NULL, &o->peer) : NACRE__NONE;
+}
+
 /* The next observer to notify, or NONE. */
 static uint32_t next_to_tell(nacre__observe_server *s)
 {
-    for (;;) {
+    while (s->max > 0) {
+        const uint32_t plain = s->stalled[NACRE__STALLS].first;
+        if (plain != NACRE__NONE && nacre__separate_plain_may(s->x)) rest(s, &s->observers[plain]);
         uint32_t first = s->lists[NACRE__OBSERVER_PENDING].first;
         if (first == NACRE__NONE && nacre__separate_is_to_spare(s->x)) first = s->lists[NACRE__OBSERVER_CHANGED].first;
-        if (first == NACRE__NONE || !exceeds_nstart(s, &s->observers[first])) return first;
+        if (first == NACRE__NONE) return first;
+        const uint32_t stall = obstacle(s, &s->observers[first]);
+        if (stall == NACRE__NONE) return first;
+        s->observers[first].stall = stall;
         nacre__observer_set(s, &s->observers[first], NACRE__OBSERVER_STALLED);
     }
+    return NACRE__NONE;
 }
 
 /* ---- Events -------------------------------------------------------------------------------------------------------- */
@@ -206,9 +237,8 @@ bool nacre__observers_notify_event(nacre__observe_server *s, nacre_event *event)
     const uint32_t first = next_to_tell(s);
     if (first == NACRE__NONE) return false;
     nacre__observer *o = &s->observers[first];
-    nacre__separate_response *separate = nacre__separate_take(s->x);
+    nacre__separate_response *separate = nacre__separate_take(s->x, o->context, &o->peer);
     if (separate == NULL) return false;
-    separate->t->peer = o->peer;
     separate->observer = first;
     set_con_notification(s, separate, is_con_due(s, o, false));
     o->separate = nacre__separate_index(s->x, separate);

@@ -10,16 +10,16 @@
 
 /* ---- Lists --------------------------------------------------------------------------------------------------------- */
 
-/* The list of stalled observers for `peer`; peers whose hashes collide share one. */
-uint32_t nacre__stall_of(const nacre__observe_server *s, const nacre_address *peer)
+/* The list of stalled observers of a context, or else of `peer`; those whose hashes collide share one. */
+uint32_t nacre__stall_of(const nacre__observe_server *s, const nacre_context *context, const nacre_address *peer)
 {
-    const uint64_t hash = nacre__peer_hash(s->core, peer, NACRE_ABSENT);
+    const uint64_t hash = nacre__owner_hash(s->core, context, peer);
     return (uint32_t)(hash ^ hash >> 32) % NACRE__STALLS;
 }
 
 static nacre__list *list_of(nacre__observe_server *s, const nacre__observer *o)
 {
-    if (o->state == NACRE__OBSERVER_STALLED) return &s->stalled[nacre__stall_of(s, &o->peer)];
+    if (o->state == NACRE__OBSERVER_STALLED) return &s->stalled[o->stall];
     return &s->lists[o->state];
 }
 
@@ -54,7 +54,7 @@ void nacre__observe_server_lay_out(nacre__observe_server *s, nacre__pool_layout 
     s->by_token.buckets = nacre__lay_out(layout, num_buckets, sizeof(uint32_t));
     s->by_mid.buckets = nacre__lay_out(layout, num_buckets, sizeof(uint32_t));
     s->counts = nacre__lay_out(layout, s->num_counts, sizeof(uint32_t));
-    s->stalled = nacre__lay_out(layout, s->max > 0 ? NACRE__STALLS : 0, sizeof(nacre__list));
+    s->stalled = nacre__lay_out(layout, s->max > 0 ? NACRE__STALLS + 1 : 0, sizeof(nacre__list));
     s->num_con_notifications = nacre__lay_out(layout, s->max > 0 ? NACRE__STALLS : 0, sizeof(uint32_t));
 }
 
@@ -67,7 +67,7 @@ void nacre__observe_server_init(nacre__observe_server *s, uint8_t *bytes)
     nacre__chains_init(&s->by_token);
     nacre__chains_init(&s->by_mid);
     for (size_t i = 0; i < NACRE__OBSERVER_STATES; i++) s->lists[i] = NACRE__LIST_EMPTY;
-    for (size_t i = 0; s->max > 0 && i < NACRE__STALLS; i++) s->stalled[i] = NACRE__LIST_EMPTY;
+    for (size_t i = 0; s->max > 0 && i <= NACRE__STALLS; i++) s->stalled[i] = NACRE__LIST_EMPTY;
     for (uint32_t i = 0; i < s->max; i++) {
         s->observers[i].bytes = bytes + (size_t)s->core->config.observe.observer_bytes * i;
         s->observers[i].server = s->observers[i].separate = NACRE__NONE;
@@ -105,10 +105,7 @@ void nacre__observer_set_mid(nacre__observe_server *s, nacre__observer *o, uint1
 
 static uint32_t *count_of(const nacre__observe_server *s, const nacre_context *context, const nacre_address *peer)
 {
-    static const nacre_address nobody;
-    const nacre_bytes pointer = { (const uint8_t *)&context, sizeof context };
-    const uint64_t hash =
-        context != NULL ? nacre__peer_hash(s->core, &nobody, pointer) : nacre__peer_hash(s->core, peer, NACRE_ABSENT);
+    const uint64_t hash = nacre__owner_hash(s->core, context, peer);
     return &s->counts[(hash ^ hash >> 32) & (s->num_counts - 1)];
 }
 

@@ -15,7 +15,8 @@ enum {
  *     FREE -> REGISTERING -> IDLE -> PENDING -> DELIVERED -> BUSY -> IDLE or PENDING
  *     REGISTERING  its request is not answered yet        PENDING    changed; waits for a separate response
  *     DELIVERED    the application has the NOTIFY event   BUSY       its separate response is in flight
- * PENDING may become STALLED while another CON would exceed NSTART (RFC 7252 4.7). Each state ends in GONE, until its event
+ * PENDING may become STALLED while another CON would exceed NSTART (RFC 7252 4.7), or another separate response the share of its
+ * peer. Each state ends in GONE, until its event
  * is pulled. FRESH and CHANGED are IDLE and PENDING of an unconfirmed plain registration: its address may be forged, so it is
  * served last. */
 typedef enum nacre__observer_state {
@@ -47,6 +48,7 @@ typedef struct nacre__observer {
     size_t len;
     uint64_t last_con;         /* ms */
     uint32_t server, separate; /* REGISTERING; DELIVERED and BUSY */
+    uint32_t stall;            /* STALLED: its list */
     uint32_t observe_value;    /* the last value of Observe */
     uint16_t mid;              /* of the last notification */
     uint8_t since_con;
@@ -66,8 +68,8 @@ typedef struct nacre__observe_server {
     nacre__list lists[NACRE__OBSERVER_STATES];
     nacre__links links;
     nacre__chains by_token, by_mid;
-    nacre__list *stalled;            /* NACRE__STALLS lists of observers, by peer … */
-    uint32_t *num_con_notifications; /* … and CON notifications in flight to those peers */
+    nacre__list *stalled; /* NACRE__STALLS lists of observers, by context or peer, and one of all plain ones … */
+    uint32_t *num_con_notifications; /* … and CON notifications in flight, by peer */
     uint32_t *counts;                /* of observers, by peer; collisions share one */
     uint32_t num_counts;             /* a power of two; 0: no quota */
     bool any_missed;                 /* an observer may have `missed` set */
@@ -81,7 +83,7 @@ void nacre__observe_server_lay_out(nacre__observe_server *s, nacre__pool_layout 
 void nacre__observe_server_init(nacre__observe_server *s, uint8_t *bytes);
 
 /* observe_server.c */
-uint32_t nacre__stall_of(const nacre__observe_server *s, const nacre_address *peer);
+uint32_t nacre__stall_of(const nacre__observe_server *s, const nacre_context *context, const nacre_address *peer);
 void nacre__observer_set(nacre__observe_server *s, nacre__observer *observer, nacre__observer_state state);
 nacre__observer *nacre__observer_of(const nacre__observe_server *s, uint64_t number);
 static inline uint32_t nacre__observer_index(const nacre__observe_server *s, const nacre__observer *observer)
@@ -113,6 +115,7 @@ void nacre__observer_begun(nacre__observe_server *s, nacre__observer *observer, 
 void nacre__observer_settled(nacre__observe_server *s, nacre__observer *observer, nacre_err err, bool is_acked);
 bool nacre__notification_missed(nacre__observe_server *s, nacre__separate_response *separate);
 void nacre__con_notification_left(nacre__observe_server *s, nacre__separate_response *separate);
+void nacre__share_left(nacre__observe_server *s, const nacre_context *owner, const nacre_address *peer);
 void nacre__observers_catch_up(nacre__observe_server *s, const nacre_context *context);
 bool nacre__observers_ended_event(nacre__observe_server *s, nacre_event *event);
 bool nacre__observers_notify_event(nacre__observe_server *s, nacre_event *event);

@@ -9,6 +9,9 @@ static void fill(nacre_server_config *c)
     if (c->num_bodies == 0) c->num_bodies = 16;
     if (c->bodies_per_peer == 0) c->bodies_per_peer = c->num_bodies >= 8 ? c->num_bodies / 4 : 2;
     if (c->max_body == 0) c->max_body = 1048576;
+    if (c->num_transmissions == 0) c->num_transmissions = 512;
+    if (c->transmissions_per_peer == 0)
+        c->transmissions_per_peer = c->num_transmissions >= 64 ? c->num_transmissions / 16 : 4;
     c->size = sizeof *c;
 }
 
@@ -22,5 +25,6 @@ nacre_server_config nacre_server_config_default(void)
 bool nacre__server_config_resolve(nacre_server_config *c)
 {
     if (c->size == 0) fill(c);
-    return c->size >= sizeof *c && c->num_bodies != 0 && c->bodies_per_peer != 0 && c->max_body != 0;
+    return c->size >= sizeof *c && c->num_bodies != 0 && c->bodies_per_peer != 0 && c->max_body != 0 &&
+           c->num_transmissions != 0 && c->transmissions_per_peer != 0;
 }

@@ -65,6 +65,8 @@ static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacr
     if (err != NACRE_OK) return nacre__fail(why, err, "cannot use a cryptography library: %s", nacre_err_text(err));
     (void)nacre_udp_use_gso(worker->udp); /* optional: without GSO it needs more system calls */
     nacre_endpoint_config config = { .num_server_exchanges = NUM_RESPONSES,
+                                     .num_transmissions = limits->num_transmissions,
+                                     .transmissions_per_peer = limits->transmissions_per_peer,
                                      .burst = BURST,
                                      .observe.num_observers = NUM_OBSERVERS,
                                      .outer_block.num_messages = NUM_OUTER,

@@ -17,6 +17,8 @@ static inline nacre_endpoint_config config_with(nacre_endpoint_config differs)
     CONFIG_TAKE(num_client_exchanges);
     CONFIG_TAKE(num_server_exchanges);
     CONFIG_TAKE(num_transmissions);
+    c.transmissions_per_peer =
+        differs.transmissions_per_peer != 0 ? differs.transmissions_per_peer : c.num_transmissions;
     CONFIG_TAKE(burst);
     CONFIG_TAKE(observe.num_observers);
     CONFIG_TAKE(observe.observers_per_peer);
