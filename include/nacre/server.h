@@ -40,6 +40,9 @@ typedef struct nacre_server_config {
      * most half of them together */
     uint16_t num_transmissions;
     uint16_t transmissions_per_peer; /* … of one context or plain address; a sixteenth, at least 4 */
+    /* of nacre_server_listen_tcp (nacre_tcp_config); 256 */
+    uint16_t num_connections;
+    uint16_t connections_per_host; /* … of one IPv4 address or IPv6 /64; a quarter, at least 16 */
 } nacre_server_config;
 
 /* nacre_server_config_default: those. Numbers and sizes of 0 are refused then. */
@@ -49,7 +52,7 @@ nacre_server_config nacre_server_config_default(void);
 NACRE_MUST_USE nacre_err nacre_server_open_with(nacre_server **server, const char *bind,
                                                 const nacre_server_config *config, nacre_detail *why);
 
-/* nacre_server_listen_tcp also serves coap+tcp (RFC 8323), at `bind` as above, up to 64 connections at a time.
+/* nacre_server_listen_tcp also serves coap+tcp (RFC 8323), at `bind` as above, up to num_connections at a time.
  * NACRE_OK; NACRE_ERR_ADDRESS; NACRE_ERR_BAD_ARGUMENT when it is called again; NACRE_ERR_NO_MEMORY. */
 NACRE_MUST_USE nacre_err nacre_server_listen_tcp(nacre_server *server, const char *bind, nacre_detail *why);
 /* nacre_server_add_context accepts the peer of a context directory. On failure the server is unchanged; a directory that was
@@ -98,6 +101,11 @@ void nacre_server_on_store(nacre_server *server, nacre_on_store on_store, void *
 nacre_store_health nacre_server_store_health(const nacre_server *server);
 /* nacre_server_store_failed: as nacre_loop_store_failed, for each thread that waits for the store. */
 void nacre_server_store_failed(nacre_server *server, nacre_context *ctx, nacre_err err, const char *text);
+
+/* nacre_server_on_warning: `on_warning` gets one line when the server comes to a limit of the system, once for each, such as the
+ * last file descriptors: these are kept for files and stores, and connections give way. NULL removes it. Call it before
+ * nacre_server_listen_tcp; it is called by the first thread, and must not call anything of the server. */
+void nacre_server_on_warning(nacre_server *server, void (*on_warning)(void *user, const char *text), void *user);
 
 /* nacre_server_run serves until nacre_server_stop, which a signal handler may call; a stop before the run counts. It may be
  * called again.

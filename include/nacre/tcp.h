@@ -13,10 +13,14 @@ extern "C" {
 
 typedef struct nacre_tcp_config {
     size_t size; /* set by nacre_tcp_config_default, see CONVENTIONS.md, "Configurations" */
-    /* both directions together; 0 means 64. When all are in use, a further one is closed at once, and the longest-idle one
-     * is sent a Release. One host (IPv4 address, IPv6 /64) gets at most three quarters of them */
+    /* both directions together; 0 means 64. When all are in use, a newcomer takes the entry of the longest-idle accepted
+     * connection on which nothing has verified, which gets an Abort; where there is none, it is closed. Verified ones leave an
+     * eighth (one at least) for newcomers: beyond that, one that verifies takes the place of the longest-idle verified one,
+     * which is sent a Release */
     uint16_t num_connections;
-    size_t input_bytes; /* input buffer per connection; 0 means 8192 */
+    uint16_t
+        connections_per_host; /* … of one IPv4 address or IPv6 /64, by the same rules; 0 means a quarter, at least 16 */
+    size_t input_bytes;       /* input buffer per connection; 0 means 8192 */
     /* output buffer per connection; 0 means 32768. While a response does not fit, the peer's requests are not processed until
      * it reads; when it does not read notifications and separate responses, the connection is
      * aborted */

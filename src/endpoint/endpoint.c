@@ -248,6 +248,18 @@ static bool persist_event(nacre_endpoint *ep, nacre_event *event)
     return true;
 }
 
+void nacre__endpoint_on_verified(nacre_endpoint *ep, void (*on_verified)(void *, const nacre_address *), void *self)
+{
+    ep->on_verified = on_verified;
+    ep->on_verified_self = self;
+}
+
+static void tell_verified(const nacre_endpoint *ep, const nacre_event *event)
+{
+    if (ep->on_verified != NULL && event->context != NULL && nacre_address_is_reliable(&event->peer))
+        ep->on_verified(ep->on_verified_self, &event->peer);
+}
+
 /* RFC 8613 8.4 step 7, for responses. */
 static void client_event(nacre_endpoint *ep, nacre__client_exchange *exchange, nacre_event *event)
 {
@@ -315,5 +327,6 @@ bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event)
     if (!nacre__queue_pop(&ep->events, &ref)) return nacre__observers_notify_event(&ep->observe, event);
     if (ref.kind == NACRE__OF_SERVER_EXCHANGE) server_event(ep, &ep->server_exchanges.all[ref.index], event);
     else client_event(ep, &ep->client_exchanges.all[ref.index], event);
+    tell_verified(ep, event);
     return true;
 }

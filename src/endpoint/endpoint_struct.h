@@ -40,6 +40,8 @@ struct nacre_endpoint {
     uint8_t *plaintexts;                                                     /* burst times max_message: plaintexts */
     void (*on_confirmed)(void *self, nacre_context *context, nacre_err err); /* nacre__endpoint_on_confirmed; or NULL */
     void *on_confirmed_self;
+    void (*on_verified)(void *self, const nacre_address *peer); /* nacre__endpoint_on_verified; or NULL */
+    void *on_verified_self;
 };
 
 void nacre__peer_lost(nacre_endpoint *ep, const nacre_address *peer); /* connection_lost.c */

@@ -127,6 +127,12 @@ nacre_transfer *nacre_loop_transfer(nacre_loop *loop)
     return loop->transfer;
 }
 
+static void on_verified(void *self, const nacre_address *peer)
+{
+    nacre_loop *loop = self;
+    nacre__tcp_verified(loop->tcp, peer, nacre_clock_ms());
+}
+
 nacre_err nacre_loop_add_tcp(nacre_loop *loop, nacre_tcp *tcp)
 {
     if (loop->tcp != NULL || tcp->config.stream.max_message > loop->max_message) return NACRE_ERR_BAD_ARGUMENT;
@@ -134,6 +140,7 @@ nacre_err nacre_loop_add_tcp(nacre_loop *loop, nacre_tcp *tcp)
     if (fds == NULL) return NACRE_ERR_NO_MEMORY;
     loop->fds = fds;
     loop->tcp = tcp;
+    nacre__endpoint_on_verified(loop->ep, on_verified, loop);
     return NACRE_OK;
 }
 

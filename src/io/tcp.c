@@ -5,11 +5,13 @@
 
 #include <nacre/system.h>
 
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 enum {
     DEFAULT_CONNECTIONS = 64,
+    LEAST_SHARE = 16,
     DEFAULT_INPUT = 8192,
     DEFAULT_OUTPUT = 32768,
     DEFAULT_CONNECT_MS = 10000,
@@ -23,6 +25,8 @@ enum {
 static void fill(nacre_tcp_config *c)
 {
     if (c->num_connections == 0) c->num_connections = DEFAULT_CONNECTIONS;
+    if (c->connections_per_host == 0)
+        c->connections_per_host = c->num_connections >= 4 * LEAST_SHARE ? c->num_connections / 4 : LEAST_SHARE;
     if (c->connect_timeout_ms == 0) c->connect_timeout_ms = DEFAULT_CONNECT_MS;
     if (c->stream.max_message == 0) c->stream.max_message = DEFAULT_MAX_MESSAGE;
     if (c->stream.ping_after_ms == 0) c->stream.ping_after_ms = DEFAULT_PING_MS;
@@ -51,7 +55,8 @@ static nacre_tcp_config with_defaults(const nacre_tcp_config *config)
 /* Whether streams can be made with that configuration. */
 static bool is_possible(const nacre_tcp_config *c)
 {
-    if (c->size < sizeof *c || c->num_connections == 0 || c->connect_timeout_ms == 0) return false;
+    if (c->size < sizeof *c || c->num_connections == 0 || c->connections_per_host == 0 || c->connect_timeout_ms == 0)
+        return false;
     nacre__connection probe;
     static const nacre_address nobody;
     if (!nacre__connection_begin(&probe, c, -1, &nobody, false, 0)) return false;
@@ -71,7 +76,9 @@ nacre_err nacre_tcp_open(nacre_tcp **tcp, const nacre_tcp_config *config, nacre_
     if (made != NULL) {
         made->config = c;
         made->listener = -1;
-        made->connections = calloc(c.num_connections, sizeof *made->connections);
+        made->max_fd = INT_MAX;
+        made->num_entries = (size_t)c.num_connections + NACRE__TCP_SPARE;
+        made->connections = calloc(made->num_entries, sizeof *made->connections);
         made->scratch = malloc(c.stream.max_message);
     }
     if (made == NULL || made->connections == NULL || made->scratch == NULL) {
@@ -87,7 +94,7 @@ void nacre_tcp_close(nacre_tcp *tcp)
     if (tcp == NULL) return;
     uint64_t now = nacre_clock_ms();
     if (tcp->listener >= 0) (void)close(tcp->listener);
-    for (size_t i = 0; tcp->connections != NULL && i < tcp->config.num_connections; i++) {
+    for (size_t i = 0; tcp->connections != NULL && i < tcp->num_entries; i++) {
         nacre__connection *c = &tcp->connections[i];
         /* RFC 8323 5.5, as far as the socket takes it now: closing does not wait for the peer. */
         if (c->state == NACRE__TCP_OPEN && nacre_stream_release(&c->stream, NACRE_ABSENT, 0, now) == NACRE_OK)
@@ -108,7 +115,7 @@ nacre_address nacre_tcp_local(const nacre_tcp *tcp)
 size_t nacre_tcp_num_connections(const nacre_tcp *tcp)
 {
     size_t num = 0;
-    for (size_t i = 0; i < tcp->config.num_connections; i++)
+    for (size_t i = 0; i < tcp->num_entries; i++)
         num += tcp->connections[i].state == NACRE__TCP_CONNECTING || tcp->connections[i].state == NACRE__TCP_OPEN;
     return num;
 }
@@ -117,14 +124,14 @@ size_t nacre_tcp_num_connections(const nacre_tcp *tcp)
 
 size_t nacre__tcp_max_fds(const nacre_tcp *tcp)
 {
-    return 1 + (size_t)tcp->config.num_connections;
+    return 1 + (size_t)tcp->num_entries;
 }
 
 /* The first is the listener's; then one per connection in table order, so that no lookup is needed afterwards. */
 size_t nacre__tcp_prepare(nacre_tcp *tcp, struct pollfd *fds, uint64_t now_ms)
 {
     fds[0] = (struct pollfd){ .fd = tcp->listener_pause > now_ms ? -1 : tcp->listener, .events = POLLIN };
-    for (size_t i = 0; i < tcp->config.num_connections; i++) {
+    for (size_t i = 0; i < tcp->num_entries; i++) {
         nacre__connection *c = &tcp->connections[i];
         bool live = c->state != NACRE__TCP_FREE && c->state != NACRE__TCP_CLOSED;
         fds[1 + i] = (struct pollfd){ .fd = live ? c->fd : -1, .events = nacre__connection_events(c) };
@@ -142,7 +149,7 @@ void nacre__tcp_ready(nacre_tcp *tcp, const struct pollfd *fds, size_t num, uint
 uint64_t nacre__tcp_deadline(const nacre_tcp *tcp)
 {
     uint64_t first = tcp->listener_pause != 0 ? tcp->listener_pause : UINT64_MAX;
-    for (size_t i = 0; i < tcp->config.num_connections; i++) {
+    for (size_t i = 0; i < tcp->num_entries; i++) {
         uint64_t deadline = nacre__connection_deadline(&tcp->connections[i]);
         if (deadline < first) first = deadline;
     }
@@ -152,7 +159,7 @@ uint64_t nacre__tcp_deadline(const nacre_tcp *tcp)
 void nacre__tcp_expire(nacre_tcp *tcp, uint64_t now_ms)
 {
     if (tcp->listener_pause <= now_ms) tcp->listener_pause = 0;
-    for (size_t i = 0; i < tcp->config.num_connections; i++) nacre__connection_expire(&tcp->connections[i], now_ms);
+    for (size_t i = 0; i < tcp->num_entries; i++) nacre__connection_expire(&tcp->connections[i], now_ms);
 }
 
 /* ---- Lost connections ---- */
@@ -163,7 +170,7 @@ bool nacre__tcp_next_unreachable(nacre_tcp *tcp, nacre_address *peer)
         *peer = tcp->unreachable[--tcp->num_unreachable];
         return true;
     }
-    for (size_t i = 0; i < tcp->config.num_connections; i++) {
+    for (size_t i = 0; i < tcp->num_entries; i++) {
         nacre__connection *c = &tcp->connections[i];
         bool tell = c->is_known && nacre__tcp_is_lost(c);
         if (tell) *peer = c->peer;

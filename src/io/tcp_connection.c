@@ -27,6 +27,7 @@ bool nacre__connection_begin(nacre__connection *c, const nacre_tcp_config *confi
     c->was_open = is_connected;
     c->deadline = now_ms + config->connect_timeout_ms;
     c->is_known = true;
+    c->begun_at = c->idle_since = now_ms;
     return true;
 }
 
@@ -69,6 +70,13 @@ void nacre__connection_flush(nacre__connection *c, uint64_t now_ms)
         else if (errno != EINTR) close_socket(c);
     }
     if (c->state == NACRE__TCP_OPEN && nacre_stream_is_over(&c->stream)) begin_to_linger(c, now_ms);
+}
+
+void nacre__connection_evict(nacre__connection *c, uint64_t now_ms)
+{
+    if (c->state == NACRE__TCP_OPEN) nacre_stream_abort(&c->stream, "no verified request, and others wait", now_ms);
+    nacre__connection_flush(c, now_ms);
+    close_socket(c);
 }
 
 static void receive(nacre__connection *c, uint64_t now_ms)

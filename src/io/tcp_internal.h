@@ -22,6 +22,7 @@ enum {
     NACRE__TCP_REFUSALS =
         64, /* own requests that could not be sent, kept until the endpoint takes the generated response to them */
     NACRE__TCP_HOLD_OFFS = 8, /* peers whose Hold-Off is in force */
+    NACRE__TCP_SPARE = 64, /* entries beside num_connections, for evicted ones that the endpoint is not told of yet */
 };
 
 typedef enum nacre__tcp_state {
@@ -35,12 +36,15 @@ typedef enum nacre__tcp_state {
 typedef struct nacre__connection {
     nacre__tcp_state state;
     int fd;
-    bool was_open; /* nothing is written before the connection is open */
-    bool is_known; /* the endpoint may have exchanges on it and has not been told that it is lost */
+    bool was_open;    /* nothing is written before the connection is open */
+    bool is_ours;     /* opened here */
+    bool is_verified; /* a message on it has verified */
+    bool is_known;    /* the endpoint may have exchanges on it and has not been told that it is lost */
     nacre_address peer;
     nacre_stream stream;
-    uint8_t *memory;   /* of the stream: input, then output */
-    uint64_t deadline; /* used in CONNECTING and LINGERING */
+    uint8_t *memory;               /* of the stream: input, then output */
+    uint64_t deadline;             /* used in CONNECTING and LINGERING */
+    uint64_t begun_at, idle_since; /* ms; the last request or response, not what is partial, nor a Ping */
 } nacre__connection;
 
 typedef struct nacre__refusal {
@@ -75,6 +79,11 @@ struct nacre_tcp {
     uint64_t listener_pause; /* no accept before this time, because descriptors or memory ran out */
     nacre_address local;
     nacre__connection *connections;
+    size_t num_entries; /* of connections; at most config.num_connections of them have a socket */
+    int max_fd;         /* descriptors from here on are for others than connections */
+    bool shortage_told;
+    void (*on_shortage)(void *user, const char *text); /* or NULL */
+    void *shortage_user;
     size_t next; /* connection from which messages are taken next */
     nacre__refusal refusals[NACRE__TCP_REFUSALS];
     size_t num_refusals;
@@ -95,16 +104,24 @@ void nacre__connection_flush(nacre__connection *c, uint64_t now_ms);
 uint64_t nacre__connection_deadline(const nacre__connection *c);
 void nacre__connection_expire(nacre__connection *c, uint64_t now_ms);
 void nacre__connection_free(nacre__connection *c); /* in any state */
+/* Aborts it and closes its socket, without waiting for the peer. */
+void nacre__connection_evict(nacre__connection *c, uint64_t now_ms);
 
-/* tcp_pool.c. nacre__tcp_find: the connection with that address that the endpoint knows; NULL: none. nacre__tcp_find_entry: a free
- * entry; NULL: none, and the longest-idle connection is released. _is_lost: no more messages in either direction. */
+/* tcp_pool.c. nacre__tcp_find: the connection with that address that the endpoint knows; NULL: none. nacre__tcp_entry_for: a free
+ * entry for an accepted connection, another one evicted for it if need be; NULL: none. nacre__tcp_entry_to_connect: the same for
+ * one opened here; NULL: none, and the longest-idle one is released. nacre__tcp_evict_one: closes one that has not shown a
+ * verified message, of `host` if given. _is_lost: no more messages in either direction. */
 nacre__connection *nacre__tcp_find(const nacre_tcp *tcp, const nacre_address *peer);
-nacre__connection *nacre__tcp_find_entry(nacre_tcp *tcp, uint64_t now_ms);
-void nacre__tcp_release_quietest(nacre_tcp *tcp, const nacre_address *host, uint64_t now_ms);
-bool nacre__tcp_has_its_share(const nacre_tcp *tcp, const nacre_address *peer);
+nacre__connection *nacre__tcp_entry_for(nacre_tcp *tcp, const nacre_address *peer, uint64_t now_ms);
+nacre__connection *nacre__tcp_entry_to_connect(nacre_tcp *tcp, uint64_t now_ms);
+NACRE_MUST_USE bool nacre__tcp_evict_one(nacre_tcp *tcp, const nacre_address *host, uint64_t now_ms);
+void nacre__tcp_verified(nacre_tcp *tcp, const nacre_address *peer, uint64_t now_ms);
 bool nacre__tcp_is_lost(const nacre__connection *c);
 
-/* tcp_listen.c. nacre__tcp_connect: NULL when no connection can be started. */
+/* tcp_listen.c. nacre__tcp_connect: NULL when no connection can be started. nacre__tcp_keep_descriptors: at least `num` of the
+ * process's limit, at most half of it, are not for connections. `on_shortage` is called once, when that limit is reached. */
+void nacre__tcp_keep_descriptors(nacre_tcp *tcp, size_t num, void (*on_shortage)(void *user, const char *text),
+                                 void *user);
 void nacre__tcp_accept(nacre_tcp *tcp, uint64_t now_ms);
 nacre__connection *nacre__tcp_connect(nacre_tcp *tcp, const nacre_address *peer, uint64_t now_ms);
 

@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { BACKLOG = 64, PAUSE_MS = 100 };
@@ -92,8 +94,7 @@ static void take_in(nacre_tcp *tcp, int fd, const struct sockaddr *name, socklen
     nacre__connection *c = NULL;
     if (nacre__address_from(&peer, name, len)) {
         peer.flags = NACRE_ADDRESS_RELIABLE;
-        if (nacre__tcp_has_its_share(tcp, &peer)) nacre__tcp_release_quietest(tcp, &peer, now_ms);
-        else if (nacre__tcp_find(tcp, &peer) == NULL) c = nacre__tcp_find_entry(tcp, now_ms);
+        if (nacre__tcp_find(tcp, &peer) == NULL) c = nacre__tcp_entry_for(tcp, &peer, now_ms);
     }
     if (c == NULL || !set_up_connection(fd) || !nacre__connection_begin(c, &tcp->config, fd, &peer, true, now_ms)) {
         (void)close(fd);
@@ -102,20 +103,56 @@ static void take_in(nacre_tcp *tcp, int fd, const struct sockaddr *name, socklen
     nacre__connection_flush(c, now_ms);
 }
 
+void nacre__tcp_keep_descriptors(nacre_tcp *tcp, size_t num, void (*on_shortage)(void *user, const char *text),
+                                 void *user)
+{
+    struct rlimit limit;
+    tcp->on_shortage = on_shortage;
+    tcp->shortage_user = user;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > INT_MAX) return;
+    const size_t all = (size_t)limit.rlim_cur;
+    tcp->max_fd = (int)(all - (num < all / 2 ? num : all / 2));
+}
+
+static void tell_shortage(nacre_tcp *tcp)
+{
+    if (tcp->shortage_told || tcp->on_shortage == NULL) return;
+    tcp->shortage_told = true;
+    tcp->on_shortage(
+        tcp->shortage_user,
+        "few file descriptors are left: connections without a verified request are closed for others, or wait; "
+        "raise the limit (ulimit -n, LimitNOFILE= of systemd), or lower the number of connections");
+}
+
+/* Descriptors are left for UDP, files and stores. False: not for this connection. */
+static bool spares(nacre_tcp *tcp, int fd, uint64_t now_ms)
+{
+    if (fd < tcp->max_fd) return true;
+    tell_shortage(tcp);
+    return nacre__tcp_evict_one(tcp, NULL, now_ms);
+}
+
 void nacre__tcp_accept(nacre_tcp *tcp, uint64_t now_ms)
 {
     for (int i = 0; i < BACKLOG; i++) {
         struct sockaddr_storage name;
         socklen_t len = sizeof name;
         int fd = accept(tcp->listener, (struct sockaddr *)&name, &len);
+        if (fd >= 0 && !spares(tcp, fd, now_ms)) {
+            (void)close(fd);
+            continue;
+        }
         if (fd >= 0) {
             take_in(tcp, fd, (const struct sockaddr *)&name, len, now_ms);
             continue;
         }
         /* Out of descriptors or memory: the listener stays readable, and accepting again at once would be a busy loop. */
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            tcp->listener_pause = now_ms + PAUSE_MS;
-        if (errno != EINTR && errno != ECONNABORTED) return;
+        const int error = errno;
+        const bool no_fd = error == EMFILE || error == ENFILE;
+        if (no_fd) tell_shortage(tcp);
+        if (no_fd && nacre__tcp_evict_one(tcp, NULL, now_ms)) continue;
+        if (no_fd || error == ENOBUFS || error == ENOMEM) tcp->listener_pause = now_ms + PAUSE_MS;
+        if (error != EINTR && error != ECONNABORTED) return;
     }
 }
 
@@ -124,12 +161,15 @@ nacre__connection *nacre__tcp_connect(nacre_tcp *tcp, const nacre_address *peer,
     struct sockaddr_storage name = { 0 };
     bool ipv6 = nacre__address_is_ipv6(peer);
     socklen_t len = nacre__address_to(&name, peer, ipv6);
-    nacre__connection *c = nacre__tcp_find_entry(tcp, now_ms);
+    nacre__connection *c = nacre__tcp_entry_to_connect(tcp, now_ms);
     if (len == 0 || c == NULL || is_held_off(tcp, peer, now_ms)) return NULL;
     int fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM, IPPROTO_TCP);
     if (fd < 0) return NULL;
     bool done = set_up_connection(fd) && connect(fd, (const struct sockaddr *)&name, len) == 0;
-    if ((done || errno == EINPROGRESS) && nacre__connection_begin(c, &tcp->config, fd, peer, done, now_ms)) return c;
+    if ((done || errno == EINPROGRESS) && nacre__connection_begin(c, &tcp->config, fd, peer, done, now_ms)) {
+        c->is_ours = true;
+        return c;
+    }
     (void)close(fd);
     return NULL;
 }

@@ -44,6 +44,7 @@ static bool take_from(nacre_tcp *tcp, nacre__connection *c, nacre_datagram *in, 
         if (event.kind == NACRE_STREAM_RELEASED) note_hold_off(tcp, &c->peer, event.hold_off_s, now_ms);
         if (event.kind == NACRE_STREAM_ENDED) nacre__tcp_note_end(tcp, c, &event);
         if (event.kind != NACRE_STREAM_MESSAGE) continue;
+        c->idle_since = now_ms;
         *in = (nacre_datagram){ .peer = c->peer, .bytes = event.bytes };
         return true;
     }
@@ -52,7 +53,7 @@ static bool take_from(nacre_tcp *tcp, nacre__connection *c, nacre_datagram *in, 
 
 size_t nacre__tcp_take(nacre_tcp *tcp, nacre_datagram *in, const nacre__udp_buffers *buffers, uint64_t now_ms)
 {
-    size_t num = 0, all = tcp->config.num_connections;
+    size_t num = 0, all = tcp->num_entries;
     for (; num < buffers->num && tcp->num_refusals > 0; num++) {
         const nacre__refusal *refusal = &tcp->refusals[--tcp->num_refusals];
         nacre_buf buf = { buffers->memory + num * buffers->stride, buffers->stride };
@@ -73,7 +74,7 @@ size_t nacre__tcp_take(nacre_tcp *tcp, nacre_datagram *in, const nacre__udp_buff
 
 void nacre__tcp_processed(nacre_tcp *tcp)
 {
-    for (size_t i = 0; i < tcp->config.num_connections; i++)
+    for (size_t i = 0; i < tcp->num_entries; i++)
         if (tcp->connections[i].state == NACRE__TCP_OPEN) nacre_stream_processed(&tcp->connections[i].stream);
 }
 
@@ -112,5 +113,5 @@ void nacre__tcp_send(nacre_tcp *tcp, const nacre_outgoing *out, uint64_t now_ms)
 
 void nacre__tcp_flush(nacre_tcp *tcp, uint64_t now_ms)
 {
-    for (size_t i = 0; i < tcp->config.num_connections; i++) nacre__connection_flush(&tcp->connections[i], now_ms);
+    for (size_t i = 0; i < tcp->num_entries; i++) nacre__connection_flush(&tcp->connections[i], now_ms);
 }

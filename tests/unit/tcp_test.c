@@ -475,37 +475,79 @@ static void slow_readers_are_dropped(void **state)
     close_side(server);
 }
 
-/* When all entries are in use, a further connection is closed, and the longest-idle one is sent a Release. */
-static void the_number_of_connections_is_bounded(void **state)
+static void raw_greet(int fd, side *s)
+{
+    raw_send(fd, "00e1");
+    raw_expect(fd, CSM, s);
+}
+
+/* A plain request is answered: it is open. */
+static bool raw_is_open(int fd, side *s)
+{
+    raw_send(fd, "0001");
+    raw_expect(fd, "4045ff000000", s);
+    return true;
+}
+
+static void raw_expect_abort(int fd, side *s)
+{
+    const nacre_bytes last = raw_read(fd, 100, s); /* less, because it ends */
+    assert_true(last.len > 3 && last.len < 100 && last.ptr[0] == 0xd0 && last.ptr[2] == 0xe5);
+}
+
+/* The longest idle goes; plain requests renew its idle time, and half a message or a Ping does not. */
+static void connections_without_a_verified_request_give_way_to_newcomers(void **state)
 {
     (void)state;
-    nacre_tcp_config config = { .num_connections = 2 };
+    nacre_tcp_config config = { .num_connections = 3 };
     side *server = open_server(&config, NULL);
-    int one = raw_connect(server), two = raw_connect(server);
-    raw_send(one, "00e1");
-    raw_send(two, "00e1");
-    raw_expect(one, CSM, server);
-    raw_expect(two, CSM, server);
-    int three = raw_connect(server);
-    raw_expect_end(three, server);
-    (void)close(three);
-    assert_int_equal(nacre_tcp_num_connections(server->tcp), 2);
-    run_for(server, NULL, 600);
-    raw_send(one, "0001");
-    raw_expect(one, "4045ff000000", server);
-    run_for(server, NULL, 600);
-    three = raw_connect(server);
-    raw_expect_end(three, server);
-    (void)close(three);
-    raw_expect(two, "00e4", server);
-    (void)close(two);
-    run_for(server, NULL, 20);
-    three = raw_connect(server);
-    raw_expect(three, CSM, server);
-    raw_send(one, "0001");
-    raw_expect(one, "4045ff000000", server);
-    (void)close(one);
-    (void)close(three);
+    int fds[6];
+    for (size_t i = 0; i < 3; i++) {
+        fds[i] = raw_connect(server);
+        raw_greet(fds[i], server);
+        run_for(server, NULL, 5);
+    }
+    run_for(server, NULL, 1100); /* all trials are over */
+    raw_send(fds[1], "0040");
+    raw_send(fds[0], "00e2");
+    raw_expect(fds[0], "00e3", server);
+    run_for(server, NULL, 5);
+    assert_true(raw_is_open(fds[2], server));
+    for (size_t i = 3; i < 5; i++) {
+        fds[i] = raw_connect(server);
+        raw_greet(fds[i], server);
+        raw_expect_abort(fds[i - 3], server);
+        assert_int_equal(nacre_tcp_num_connections(server->tcp), 3);
+    }
+    for (size_t i = 2; i < 5; i++) assert_true(raw_is_open(fds[i], server));
+    for (size_t i = 0; i < 5; i++) (void)close(fds[i]);
+    close_side(server);
+}
+
+/* Newcomers evict each other only when no other is left. */
+static void a_flood_of_connections_leaves_each_newcomer_its_trial(void **state)
+{
+    (void)state;
+    enum { NUM = 8 };
+    nacre_tcp_config config = { .num_connections = NUM };
+    side *server = open_server(&config, NULL);
+    int fds[NUM], flood[NUM];
+    for (size_t i = 0; i < NUM; i++) fds[i] = raw_connect(server);
+    run_for(server, NULL, 1100);
+    const int newcomer = raw_connect(server);
+    run_for(server, NULL, 5);
+    for (size_t i = 1; i < NUM; i++) { /* the old ones are active; the first gave way */
+        raw_send(fds[i], "00e1");
+        raw_send(fds[i], "0001");
+    }
+    run_for(server, NULL, 5);
+    for (size_t i = 0; i + 2 < NUM; i++) flood[i] = raw_connect(server);
+    run_for(server, NULL, 5);
+    raw_greet(newcomer, server);
+    assert_true(raw_is_open(newcomer, server));
+    for (size_t i = 0; i + 2 < NUM; i++) (void)close(flood[i]);
+    for (size_t i = 0; i < NUM; i++) (void)close(fds[i]);
+    (void)close(newcomer);
     close_side(server);
 }
 
@@ -524,42 +566,94 @@ static int raw_connect_from(const side *s, const char *from)
     return fd;
 }
 
-/* Each connection of a host has half a message, and so is never idle: the last quarter of the entries is for other
- * hosts. */
-static void one_host_leaves_entries_for_others(void **state)
+static side *open_v4(const nacre_tcp_config *config, nacre_context *served)
 {
-    (void)state;
-    nacre_tcp_config config = { .num_connections = 4 };
     nacre_address any;
-    side *server = open_side(&config, NULL);
+    side *server = open_side(config, served);
     assert_ok(nacre_address_resolve(&any, "127.0.0.1:0", 0, NULL));
     assert_ok(nacre_tcp_listen(server->tcp, &any, NULL));
-    int greedy[3];
-    for (size_t i = 0; i < COUNT(greedy); i++) {
+    return server;
+}
+
+/* Beyond its share a host takes from itself. */
+static void one_host_never_holds_more_than_its_share(void **state)
+{
+    (void)state;
+    enum { GREEDY = 10 };
+    nacre_tcp_config config = { .num_connections = 6, .connections_per_host = 2 };
+    side *server = open_v4(&config, NULL);
+    const int first = raw_connect_from(server, "127.0.0.2"), second = raw_connect_from(server, "127.0.0.3");
+    raw_greet(first, server);
+    raw_greet(second, server);
+    int greedy[GREEDY];
+    for (size_t i = 0; i < GREEDY; i++) {
         greedy[i] = raw_connect_from(server, "127.0.0.1");
-        raw_send(greedy[i], i == 0 ? "00e1" : "00e1 40");
-        raw_expect(greedy[i], CSM, server);
+        run_for(server, NULL, 3);
+        assert_true(nacre_tcp_num_connections(server->tcp) <= 4);
     }
-    run_for(server, NULL, 1100);
-    int fourth = raw_connect_from(server, "127.0.0.1");
-    raw_expect_end(fourth, server);
-    raw_expect(greedy[0], "00e4", server); /* its own idle connection is sent a Release for it, */
-    (void)close(greedy[0]);
-    (void)close(fourth);
-    run_for(server, NULL, 20);
-    fourth = raw_connect_from(server, "127.0.0.1"); /* whose entry is free then */
-    raw_send(fourth, "00e1 40");
-    raw_expect(fourth, CSM, server);
-    int fifth = raw_connect_from(server, "127.0.0.1");
-    raw_expect_end(fifth, server);
-    int other = raw_connect_from(server, "127.0.0.2");
-    raw_send(other, "00e1");
-    raw_expect(other, CSM, server);
+    assert_true(raw_is_open(first, server) && raw_is_open(second, server));
+    for (size_t i = 0; i < GREEDY; i++) (void)close(greedy[i]);
+    (void)close(first);
+    (void)close(second);
+    close_side(server);
+}
+
+static void verified_connections_do_not_give_way_to_strangers(void **state)
+{
+    (void)state;
+    enum { STRANGERS = 12 };
+    nacre_tcp_config config = { .num_connections = 4 };
+    nacre_context *ours = test_context_of(1, TEST_CLIENT);
+    side *server = open_server(&config, test_context_of(1, TEST_SERVER)), *client = open_side(NULL, NULL);
+    send_request(client, nacre_tcp_local(server->tcp), ours);
+    run(client, server, 1);
+    assert_true(client->is_protected);
+    run_for(server, client, 1200); /* it is idle for longer than strangers */
+    int fds[STRANGERS];
+    for (size_t i = 0; i < STRANGERS; i++) {
+        fds[i] = raw_connect(server);
+        raw_send(fds[i], "00e1");
+        run_for(server, client, 3);
+    }
     assert_int_equal(nacre_tcp_num_connections(server->tcp), 4);
-    for (size_t i = 1; i < COUNT(greedy); i++) (void)close(greedy[i]);
-    (void)close(fourth);
-    (void)close(fifth);
-    (void)close(other);
+    assert_int_equal(nacre_tcp_num_connections(client->tcp), 1);
+    send_request(client, nacre_tcp_local(server->tcp), ours);
+    run(client, server, 2);
+    assert_int_equal(client->kind, NACRE_EVENT_RESPONSE);
+    for (size_t i = 0; i < STRANGERS; i++) (void)close(fds[i]);
+    close_side(client);
+    close_side(server);
+}
+
+static unsigned num_told;
+
+static void on_shortage(void *user, const char *text)
+{
+    (void)user;
+    num_told += strstr(text, "file descriptors") != NULL;
+}
+
+/* Connections leave descriptors for others, and the loop goes on with UDP. */
+static void the_last_descriptors_are_not_for_connections(void **state)
+{
+    (void)state;
+    enum { NUM = 12 };
+    nacre_tcp_config config = { .num_connections = 64, .connections_per_host = 64 };
+    side *server = open_v4(&config, NULL);
+    num_told = 0;
+    nacre__tcp_keep_descriptors(server->tcp, 0, on_shortage, NULL);
+    const int next = dup(0);
+    (void)close(next);
+    server->tcp->max_fd = next + NUM + 4; /* the other ends are here too */
+    int fds[NUM];
+    for (size_t i = 0; i < NUM; i++) {
+        fds[i] = raw_connect_from(server, "127.0.0.1");
+        run_for(server, NULL, 3);
+    }
+    assert_int_equal(num_told, 1);
+    assert_true(nacre_tcp_num_connections(server->tcp) < NUM);
+    raw_greet(fds[NUM - 1], server);
+    for (size_t i = 0; i < NUM; i++) (void)close(fds[i]);
     close_side(server);
 }
 
@@ -630,8 +724,11 @@ int main(void)
         TEST(hold_off_refuses_the_next_connection),
         TEST(a_burst_gets_its_responses),
         TEST(slow_readers_are_dropped),
-        TEST(the_number_of_connections_is_bounded),
-        TEST(one_host_leaves_entries_for_others),
+        TEST(connections_without_a_verified_request_give_way_to_newcomers),
+        TEST(a_flood_of_connections_leaves_each_newcomer_its_trial),
+        TEST(one_host_never_holds_more_than_its_share),
+        TEST(verified_connections_do_not_give_way_to_strangers),
+        TEST(the_last_descriptors_are_not_for_connections),
         TEST(silent_connection_is_closed_after_its_timeouts),
         TEST(invalid_arguments_are_refused),
     };

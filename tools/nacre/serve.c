@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 typedef struct args {
@@ -31,7 +32,7 @@ static int print_help(void)
     printf("Usage: nacre serve [--bind ADDRESS] [--tcp] (--context DIR ... | --credentials FILE)\n"
            "                   [--pack FILE] [--role ROLE] [--root DIR [--writable] [--demo]]\n"
            "                   [--workers N] [--max-bodies N] [--max-body BYTES]\n"
-           "                   [--max-deferred N] [-v]\n"
+           "                   [--max-deferred N] [--max-connections N] [-v]\n"
            "\n"
            "Serves protected resources until interrupted: the files of --root, or else the demo\n"
            "resources /hello, /time, /echo and /store.\n"
@@ -55,6 +56,7 @@ static int print_help(void)
            "  --max-body BYTES      the largest body taken in blocks (default: 1048576, files of any size)\n"
            "  --max-deferred N      notifications and separate answers in flight at a time, for each worker\n"
            "                        (default: 512); one client has a sixteenth, plain clients together half\n"
+           "  --max-connections N   TCP connections at a time (default: 256); one host has a quarter\n"
            "  -v, --verbose         show requests on stderr\n"
            "  -h, --help            this text\n");
     return TOOL_OK;
@@ -68,6 +70,7 @@ enum {
     OPT_CREDENTIALS,
     OPT_DEMO,
     OPT_MAX_BODY,
+    OPT_MAX_CONNECTIONS,
     OPT_MAX_DEFERRED,
     OPT_MAX_BODIES,
     OPT_ROOT,
@@ -83,6 +86,7 @@ static const struct option long_options[] = { { "bind", required_argument, NULL,
                                               { "credentials", required_argument, NULL, OPT_CREDENTIALS },
                                               { "demo", no_argument, NULL, OPT_DEMO },
                                               { "max-body", required_argument, NULL, OPT_MAX_BODY },
+                                              { "max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS },
                                               { "max-deferred", required_argument, NULL, OPT_MAX_DEFERRED },
                                               { "max-bodies", required_argument, NULL, OPT_MAX_BODIES },
                                               { "root", required_argument, NULL, OPT_ROOT },
@@ -114,6 +118,9 @@ static int take_limit(nacre_server_config *limits, int option)
     } else if (option == OPT_MAX_BODIES) {
         result = take_number(&number, "--max-bodies", 1, 1024);
         limits->num_bodies = (uint16_t)number;
+    } else if (option == OPT_MAX_CONNECTIONS) {
+        result = take_number(&number, "--max-connections", 1, 65535);
+        limits->num_connections = (uint16_t)number;
     } else if (option == OPT_MAX_DEFERRED) {
         result = take_number(&number, "--max-deferred", 1, 65535);
         limits->num_transmissions = (uint16_t)number;
@@ -138,6 +145,7 @@ static int take_option(args *a, int option, const char *given)
     case OPT_WRITABLE: a->writable = true; break;
     case OPT_WORKERS:
     case OPT_MAX_BODIES:
+    case OPT_MAX_CONNECTIONS:
     case OPT_MAX_DEFERRED:
     case OPT_MAX_BODY: return take_limit(&a->limits, option);
     case 'h': a->help = true; break;
@@ -346,14 +354,31 @@ static int serve(nacre_server *server, const args *a, serve_root *root)
     return err == NACRE_OK ? TOOL_OK : tool_fail("serve", err, "%s", why.text);
 }
 
+static void warn(void *user, const char *text)
+{
+    (void)user;
+    fprintf(stderr, "nacre serve: %s\n", text);
+}
+
+/* Many systems start programs with a low soft limit. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int open_and_serve(const args *a, serve_root *root)
 {
     nacre_detail why = { { 0 } };
     nacre_server *server;
     store_lines lines = { .subcommand = "serve" };
+    raise_descriptor_limit();
     nacre_err err = nacre_server_open_with(&server, a->bind, &a->limits, &why);
     if (err != NACRE_OK) return tool_fail("serve", err, "%s", why.text);
     nacre_server_on_store(server, store_lines_tell, &lines);
+    nacre_server_on_warning(server, warn, NULL);
     running = server;
     tool_signals_catch("serve", true);
     tool_signals_stop_with(stop_server);

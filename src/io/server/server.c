@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* server: workers, connections and resources. Contexts are in server_contexts.c. */
 #include "io/loop_internal.h"
+#include "io/tcp_internal.h"
 #include "io/server/server_internal.h"
 #include "base/hosted/detail.h"
 
@@ -137,14 +138,36 @@ nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)
     return err;
 }
 
+void nacre_server_on_warning(nacre_server *server, void (*on_warning)(void *user, const char *text), void *user)
+{
+    server->on_warning = on_warning;
+    server->warning_user = user;
+}
+
+static void warn(void *self, const char *text)
+{
+    const nacre_server *server = self;
+    if (server->on_warning != NULL) server->on_warning(server->warning_user, text);
+}
+
+/* An upload has a file and its directory open; each worker opens some more for a moment. */
+static size_t num_other_descriptors(const nacre_server *server)
+{
+    return server->config.num_workers * (32 + 2 * (size_t)server->config.num_bodies);
+}
+
 nacre_err nacre_server_listen_tcp(nacre_server *server, const char *bind, nacre_detail *why)
 {
     nacre_address local;
     nacre_err err = nacre_address_resolve(&local, bind != NULL ? bind : "[::]", COAP_PORT, why);
     if (err != NACRE_OK) return err;
     if (server->tcp == NULL) {
-        err = nacre_tcp_open(&server->tcp, &(nacre_tcp_config){ .stream = { .block_wise = true } }, why);
+        const nacre_tcp_config config = { .num_connections = server->config.num_connections,
+                                          .connections_per_host = server->config.connections_per_host,
+                                          .stream = { .block_wise = true } };
+        err = nacre_tcp_open(&server->tcp, &config, why);
         if (err != NACRE_OK) return err;
+        nacre__tcp_keep_descriptors(server->tcp, num_other_descriptors(server), warn, server);
         err = nacre_loop_add_tcp(nacre__server_first(server)->loop, server->tcp);
         if (err != NACRE_OK) return nacre__fail(why, err, "cannot take connections: %s", nacre_err_text(err));
     }

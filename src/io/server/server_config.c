@@ -12,6 +12,8 @@ static void fill(nacre_server_config *c)
     if (c->num_transmissions == 0) c->num_transmissions = 512;
     if (c->transmissions_per_peer == 0)
         c->transmissions_per_peer = c->num_transmissions >= 64 ? c->num_transmissions / 16 : 4;
+    if (c->num_connections == 0) c->num_connections = 256;
+    if (c->connections_per_host == 0) c->connections_per_host = c->num_connections >= 64 ? c->num_connections / 4 : 16;
     c->size = sizeof *c;
 }
 
@@ -26,5 +28,6 @@ bool nacre__server_config_resolve(nacre_server_config *c)
 {
     if (c->size == 0) fill(c);
     return c->size >= sizeof *c && c->num_bodies != 0 && c->bodies_per_peer != 0 && c->max_body != 0 &&
-           c->num_transmissions != 0 && c->transmissions_per_peer != 0;
+           c->num_transmissions != 0 && c->transmissions_per_peer != 0 && c->num_connections != 0 &&
+           c->connections_per_host != 0;
 }

@@ -22,6 +22,8 @@ struct nacre_server {
     nacre__key_marks senders;   /* Sender Keys of all contexts in the table */
     nacre__store_health health; /* shared by all workers' loops */
     bool has_health;
+    void (*on_warning)(void *user, const char *text); /* or NULL */
+    void *warning_user;
     nacre_pack **packs;
     size_t num_packs;
     nacre_table table; /* borrowed by the endpoints by address; its entries may be reallocated */
