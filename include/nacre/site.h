@@ -121,7 +121,7 @@ void nacre_site_changed(nacre_site *site, const char *path);
  *
  * /.well-known/core lists the resources that are not hidden in link format (RFC 6690), with `osc` on OSCORE-only links (RFC
  * 8613 9), `obs` on observable ones (RFC 7641 6), and the attributes of nacre_link. Queries filter it (RFC 6690 4.1): href,
- * rt, if, ct, title and sz, with a final `*` for any continuation; several queries must all match; an empty one matches all.
+ * rt, if, ct, title and sz, with a final `*` for any continuation; several queries are 4.00, an empty one is none.
  * A long list is sent in blocks. A plain request gets the same list, because `osc` informs clients without a context, but in
  * blocks of 64 bytes, so that amplification stays within RFC 9175 2.6. */
 NACRE_MUST_USE nacre_err nacre_site_respond(nacre_site *site, const nacre_event *event);

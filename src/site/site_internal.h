@@ -30,10 +30,10 @@ bool nacre__observed_path_add(nacre_site *site, const nacre_event *event, const 
                               const nacre_response *response);
 void nacre__observed_path_end(nacre_site *site, const nacre_event *event);
 
-/* well_known.c: /.well-known/core. `listing` must live until the response is sent. */
+/* well_known.c: /.well-known/core. `listing` and the response must live until the response is sent. */
 typedef struct nacre__listing {
-    const nacre_site *site;
-    nacre_bytes options; /* of the request: its queries are filters */
+    uint64_t from;
+    nacre_bytes window; /* the list from there on, at least one block; in the response's buffer */
 } nacre__listing;
 void nacre__well_known(const nacre_site *site, nacre__listing *listing, const nacre_event *event,
                        nacre_response *response);

@@ -2,7 +2,7 @@
 /* well_known: the list of a site's resources at /.well-known/core, in CoRE Link Format (RFC 6690). `osc` marks resources
  * served to OSCORE requests only (RFC 8613 9).
  *
- * The list is not stored: it is generated anew for each block, and only the requested window is written to the buffer. */
+ * The list is not stored: one pass makes it for each request, hashes it, and keeps the block that is requested. */
 #include "site_internal.h"
 #include "base/siphash.h"
 
@@ -17,24 +17,22 @@ typedef struct window {
     uint64_t from; /* offset of the list that buf.ptr[0] receives */
     uint64_t at;   /* current offset of the list */
     size_t used;
-    nacre__siphash hash; /* of the whole list, in words of 8 bytes */
-    uint64_t word;       /* an incomplete word */
+    nacre__siphash hash; /* of the whole list, text by text */
 } window;
-
-static void add_to_hash(window *w, uint8_t byte)
-{
-    w->word |= (uint64_t)byte << w->at % 8 * 8;
-    if (w->at % 8 != 7) return;
-    nacre__siphash_word(&w->hash, w->word);
-    w->word = 0;
-}
 
 static void put(window *w, const char *text, size_t len)
 {
-    for (size_t i = 0; i < len; i++, w->at++) {
-        add_to_hash(w, (uint8_t)text[i]);
-        if (w->at >= w->from && w->used < w->buf.cap) w->buf.ptr[w->used++] = (uint8_t)text[i];
+    const nacre_bytes bytes = { (const uint8_t *)text, len };
+    nacre__siphash_word(&w->hash, len);
+    nacre__siphash_words(&w->hash, bytes);
+    const uint64_t end = w->at + len, start = w->at > w->from ? w->at : w->from;
+    if (start < end && w->used < w->buf.cap) {
+        const uint64_t left = end - start, space = w->buf.cap - w->used;
+        const size_t num = (size_t)(left < space ? left : space);
+        memcpy(w->buf.ptr + w->used, text + (start - w->at), num);
+        w->used += num;
     }
+    w->at = end;
 }
 
 static void put_text(window *w, const char *text)
@@ -153,31 +151,49 @@ static bool passes(const nacre_resource *resource, nacre_bytes query)
     return fits(size, strlen(size), pattern);
 }
 
-static bool is_listed(const nacre_resource *resource, nacre_bytes options)
+/* The filter; an empty query is none. False: there are several, of which RFC 6690 4.1 knows nothing. */
+static bool find_filter(nacre_bytes options, nacre_bytes *filter)
 {
-    if (resource->flags & NACRE_RESOURCE_HIDDEN) return false;
     nacre_option_iter it = nacre_option_begin(options);
-    for (nacre_option option; nacre_option_next(&it, &option);)
-        if (option.number == NACRE_OPT_URI_QUERY && option.value.len > 0 && !passes(resource, option.value))
-            return false;
+    *filter = NACRE_ABSENT;
+    for (nacre_option option; nacre_option_next(&it, &option) && option.number <= NACRE_OPT_URI_QUERY;) {
+        if (option.number != NACRE_OPT_URI_QUERY || option.value.len == 0) continue;
+        if (filter->len > 0) return false;
+        *filter = option.value;
+    }
     return true;
 }
 
 /* ---- The list ------------------------------------------------------------------------------------------------------------ */
 
-static void write_list(window *w, const nacre__listing *listing)
+static void write_list(window *w, const nacre_site *site, nacre_bytes filter)
 {
-    w->hash = nacre__siphash_start(listing->site->hash_key);
-    for (size_t i = 0; i < listing->site->num_resources; i++)
-        if (is_listed(&listing->site->resources[i], listing->options)) put_link(w, &listing->site->resources[i]);
+    w->hash = nacre__siphash_start(site->hash_key);
+    for (size_t i = 0; i < site->num_resources; i++) {
+        const nacre_resource *resource = &site->resources[i];
+        if ((resource->flags & NACRE_RESOURCE_HIDDEN) != 0) continue;
+        if (filter.len == 0 || passes(resource, filter)) put_link(w, resource);
+    }
 }
 
+/* The transfer reads the block that was requested, or a shorter one from the same offset on. */
 static nacre_err read_list(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
-    window w = { .buf = buf, .from = offset };
-    write_list(&w, user);
-    *len = w.used;
+    const nacre__listing *listing = user;
+    if (offset < listing->from || offset > listing->from + listing->window.len) return NACRE_ERR_BAD_ARGUMENT;
+    const size_t skipped = (size_t)(offset - listing->from), left = listing->window.len - skipped;
+    *len = left < buf.cap ? left : buf.cap;
+    if (*len > 0) memcpy(buf.ptr, listing->window.ptr + skipped, *len);
     return NACRE_OK;
+}
+
+/* The first byte of the requested block. */
+static uint64_t requested_offset(nacre_bytes options)
+{
+    uint64_t value = 0;
+    const nacre_bytes block2 = nacre_option_find(options, NACRE_OPT_BLOCK2);
+    if (nacre_is_absent(block2) || !nacre_option_uint(block2, &value)) return 0;
+    return (value >> 4) << ((value & 7) + 4);
 }
 
 static bool accepts(nacre_bytes options)
@@ -191,14 +207,20 @@ static bool accepts(nacre_bytes options)
 void nacre__well_known(const nacre_site *site, nacre__listing *listing, const nacre_event *event,
                        nacre_response *response)
 {
-    *listing = (nacre__listing){ site, event->message.options };
-    if (!accepts(listing->options)) {
+    const nacre_bytes options = event->message.options;
+    nacre_bytes filter;
+    if (!accepts(options)) {
         nacre_response_text(response, NACRE_NOT_ACCEPTABLE, "only in link format");
         return;
     }
-    window all = { 0 };
-    write_list(&all, listing);
-    const uint64_t hash = nacre__siphash_end(&all.hash, all.word | all.at << 56);
+    if (!find_filter(options, &filter)) {
+        nacre_response_text(response, NACRE_BAD_REQUEST, "one filter, not several");
+        return;
+    }
+    window w = { .buf = response->buf, .from = requested_offset(options) };
+    write_list(&w, site, filter);
+    *listing = (nacre__listing){ w.from, nacre_bytes_of(w.buf.ptr, w.used) };
+    const uint64_t hash = nacre__siphash_end(&w.hash, w.at);
     uint8_t etag[8];
     for (size_t i = 0; i < sizeof etag; i++) etag[i] = (uint8_t)(hash >> 8 * i);
     response->code = NACRE_CONTENT;
@@ -206,5 +228,5 @@ void nacre__well_known(const nacre_site *site, nacre__listing *listing, const na
     if (event->context == NULL) response->block_size = PLAIN_BLOCK;
     nacre_options_add(&response->options, NACRE_OPT_ETAG,
                       NACRE_ARRAY(etag)); /* a list of any length may be requested in blocks */
-    response->source = (nacre_source){ read_list, listing, all.at };
+    response->source = (nacre_source){ read_list, listing, w.at };
 }

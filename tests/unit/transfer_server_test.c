@@ -528,7 +528,7 @@ static void failing_sink_says_why_at_the_block_that_failed(void **state)
 /* ---- Block2 ------------------------------------------------------------------------------------------------------ */
 
 /* Kept, and cut: the application is asked once. */
-static void responses_are_cut(void **state)
+static void responses_are_split(void **state)
 {
     (void)state;
     for (int client = -1; client < 1; client++) {
@@ -807,7 +807,7 @@ int main(void)
         cmocka_unit_test(vanished_downloaders_give_way_to_a_verified_upload),
         cmocka_unit_test(plain_bodies_fill_half_and_give_way),
         cmocka_unit_test(plain_address_at_its_share_leaves_other_addresses_theirs),
-        cmocka_unit_test(context_that_goes),
+        cmocka_unit_test(removing_a_context_frees_its_bodies),
         cmocka_unit_test(bodies_arrive_in_pieces),
         cmocka_unit_test(failing_sink_says_why_at_the_block_that_failed),
         cmocka_unit_test(responses_are_split),

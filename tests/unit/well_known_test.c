@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* well_known_test: the list of resources, its filters, and its blocks (RFC 6690, RFC 8613 9). */
 #include "../scenario/world.h"
-#include <nacre/site.h>
+#include "site/site_internal.h"
 
 static void nothing(void *user, const nacre_request *request, nacre_response *response)
 {
@@ -179,11 +179,53 @@ static void queries_filter_the_list(void **state)
     }
     lister a;
     open_site(&a, few, 4);
-    const char *const both[] = { "if=sensor", "ct=60", NULL };
-    assert_payload(request_list(&a, true, "/.well-known/core", both, -1), H);
-    const char *const with_empty[] = { "if=sensor", "", "ct=60", NULL };
+    const char *const with_empty[] = { "", "if=core.s", "", NULL };
     assert_payload(request_list(&a, true, "/.well-known/core", with_empty, -1), H);
     close_site(&a);
+}
+
+/* RFC 6690 4.1 has one: the work for a request does not grow with their number. */
+static void several_filters_are_a_bad_request(void **state)
+{
+    (void)state;
+    const char *const two[] = { "if=sensor", "ct=60", NULL }, *const same[] = { "rt=*", "", "rt=*", NULL };
+    for (int is_protected = 0; is_protected < 2; is_protected++) {
+        lister a;
+        open_site(&a, few, 4);
+        assert_int_equal(request_list(&a, is_protected, "/.well-known/core", two, -1).code, NACRE_BAD_REQUEST);
+        assert_int_equal(request_list(&a, is_protected, "/.well-known/core", same, -1).code, NACRE_BAD_REQUEST);
+        close_site(&a);
+    }
+}
+
+/* What the transfer reads was kept when the list was made: the resources may be gone by then. */
+static void a_list_is_made_once_for_each_request(void **state)
+{
+    (void)state;
+    static const uint8_t block_2_of_16[] = { 0xd1, 10, 0x20 };
+    static const char *const list = T "," H "," S;
+    for (int at_end = 0; at_end < 2; at_end++) {
+        lister a;
+        nacre__listing listing;
+        uint8_t buf[1024], options[64], got[1024];
+        size_t len = 0;
+        nacre_event event = { .message.code = NACRE_GET };
+        if (at_end) event.message.options = NACRE_ARRAY(block_2_of_16);
+        open_site(&a, few, 4);
+        nacre_response response = { .buf = NACRE_BUF(buf) };
+        nacre_options_init(&response.options, NACRE_BUF(options));
+        nacre__well_known(a.site, &listing, &event, &response);
+        nacre_site_set_resources(a.site, NULL, 0);
+        const size_t offset = at_end ? 32 : 0;
+        assert_int_equal(response.source.size, strlen(list));
+        assert_int_equal(response.source.read(response.source.user, offset, (nacre_buf){ got, 16 }, &len), NACRE_OK);
+        assert_int_equal(len, 16);
+        assert_memory_equal(got, list + offset, 16);
+        assert_int_equal(response.source.read(response.source.user, offset, NACRE_BUF(got), &len), NACRE_OK);
+        assert_int_equal(len, strlen(list) - offset);
+        assert_memory_equal(got, list + offset, len);
+        close_site(&a);
+    }
 }
 
 static void accept_admits_link_format_only(void **state)
@@ -443,6 +485,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(list_has_the_attributes_of_each_resource),
         cmocka_unit_test(queries_filter_the_list),
+        cmocka_unit_test(several_filters_are_a_bad_request),
+        cmocka_unit_test(a_list_is_made_once_for_each_request),
         cmocka_unit_test(accept_admits_link_format_only),
         cmocka_unit_test(a_list_of_the_site_takes_precedence),
         cmocka_unit_test(long_lists_come_in_blocks),
