@@ -76,7 +76,7 @@ static void the_error_text_may_be_left_out(void **state)
     assert_int_equal(nacre_address_resolve(&address, "::1", 5683, NULL), NACRE_OK);
 }
 
-static void refuses_a_host_that_is_too_long(void **state)
+static void an_overlong_host_is_refused(void **state)
 {
     char text[400];
     nacre_address address;
@@ -190,7 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepted_texts_resolve_and_refused_ones_are_errors),
         cmocka_unit_test(the_error_text_may_be_left_out),
-        cmocka_unit_test(refuses_a_host_that_is_too_long),
+        cmocka_unit_test(an_overlong_host_is_refused),
         cmocka_unit_test(control_characters_stay_out_of_the_text),
         cmocka_unit_test(socket_addresses_convert_both_ways),
         cmocka_unit_test(a_flow_label_makes_no_difference),

@@ -50,7 +50,7 @@ static void address_is_validated_for_an_exchange_lifetime_and_another_is_not(voi
 }
 
 /* A hash set holds four addresses: a fifth one replaces the set's longest silent address and no other. */
-static void newest_addresses_stay_when_more_come_than_are_remembered(void **state)
+static void newest_addresses_stay_when_the_table_is_full(void **state)
 {
     (void)state;
     world *w = world_open();
@@ -111,7 +111,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(address_is_validated_for_an_exchange_lifetime_and_another_is_not),
-        cmocka_unit_test(newest_addresses_stay_when_more_come_than_are_remembered),
+        cmocka_unit_test(newest_addresses_stay_when_the_table_is_full),
         cmocka_unit_test(address_that_is_validated_again_outlives_the_others),
         cmocka_unit_test(connection_needs_no_validation_nor_does_an_endpoint_without_the_limit),
         cmocka_unit_test(allowance_is_three_times_the_received_bytes_and_at_least_136),

@@ -210,7 +210,7 @@ static uint64_t next_in(const char *dir)
 }
 
 /* A restored state does not say how old it is: by default all numbers that may have been used since are skipped. */
-static void an_adopted_state_goes_on_far_ahead(void **state)
+static void an_adopted_state_skips_far_ahead(void **state)
 {
     struct fixture *f = *state;
     static const struct {
@@ -240,7 +240,7 @@ static void an_adopted_state_goes_on_far_ahead(void **state)
 }
 
 /* One backup is restored twice. With lock, the second goes on above all used numbers; without it, at random ones. */
-static void a_backup_adopted_twice_goes_on_at_other_numbers(void **state)
+static void a_backup_adopted_twice_uses_other_numbers(void **state)
 {
     struct fixture *f = *state;
     for (int with_lock = 0; with_lock < 2; with_lock++) {
@@ -411,8 +411,8 @@ int main(void)
         TEST(created_directories_require_their_state),
         TEST(a_copy_in_use_is_refused),
         TEST(a_restored_old_state_is_refused),
-        TEST(an_adopted_state_goes_on_far_ahead),
-        TEST(a_backup_adopted_twice_goes_on_at_other_numbers),
+        TEST(an_adopted_state_skips_far_ahead),
+        TEST(a_backup_adopted_twice_uses_other_numbers),
         TEST(an_unused_pair_may_be_copied),
         TEST(the_legacy_layout_is_guarded_as_well),
         TEST(the_new_members_are_accepted_or_refused),

@@ -3,7 +3,7 @@
 /* bytes_test: comparing and wiping. */
 #include "support.h"
 
-static void test_equal_compares_length_and_contents(void **state)
+static void equal_compares_length_and_contents(void **state)
 {
     (void)state;
     nacre_bytes a = test_hex("0102ff");
@@ -15,7 +15,7 @@ static void test_equal_compares_length_and_contents(void **state)
     assert_true(nacre_bytes_equal(NACRE_ABSENT, NACRE_ABSENT));
 }
 
-static void test_absent_and_empty_differ(void **state)
+static void absent_and_empty_differ(void **state)
 {
     (void)state;
     assert_true(nacre_is_absent(NACRE_ABSENT));
@@ -23,7 +23,7 @@ static void test_absent_and_empty_differ(void **state)
     assert_int_equal(NACRE_STR("abc").len, 3);
 }
 
-static void test_equal_ct_finds_a_difference_in_every_bit(void **state)
+static void equal_ct_finds_a_difference_in_every_bit(void **state)
 {
     (void)state;
     for (size_t len = 0; len <= 40; len++) {
@@ -39,7 +39,7 @@ static void test_equal_ct_finds_a_difference_in_every_bit(void **state)
     }
 }
 
-static void test_wipe_clears_all_and_no_more(void **state)
+static void wipe_clears_all_and_no_more(void **state)
 {
     (void)state;
     nacre_wipe(NULL, 0);
@@ -55,10 +55,10 @@ static void test_wipe_clears_all_and_no_more(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_equal_compares_length_and_contents),
-        TEST(test_absent_and_empty_differ),
-        TEST(test_equal_ct_finds_a_difference_in_every_bit),
-        TEST(test_wipe_clears_all_and_no_more),
+        TEST(equal_compares_length_and_contents),
+        TEST(absent_and_empty_differ),
+        TEST(equal_ct_finds_a_difference_in_every_bit),
+        TEST(wipe_clears_all_and_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -240,7 +240,7 @@ static void observation_ends_after_its_duration(void **state)
     close(&w);
 }
 
-static void error_of_the_server_ends_it_with_that_response(void **state)
+static void an_error_response_ends_the_observation(void **state)
 {
     (void)state;
     for (int changes = 0; changes < 2; changes++) {
@@ -330,7 +330,7 @@ int main(void)
         TEST(callback_ends_the_observation),
         TEST(observations_and_requests_are_in_flight_together),
         TEST(observation_ends_after_its_duration),
-        TEST(error_of_the_server_ends_it_with_that_response),
+        TEST(an_error_response_ends_the_observation),
         TEST(first_registration_without_a_response_fails),
         TEST(observation_survives_a_restart_of_the_server),
         TEST(only_get_and_fetch_observe),

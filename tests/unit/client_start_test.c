@@ -281,7 +281,7 @@ static void a_client_closes_with_requests_in_flight(void **state)
     nacre_udp_close(udp);
 }
 
-static void an_address_stands_in_for_a_name_that_does_not_resolve(void **state)
+static void an_address_replaces_a_name_that_does_not_resolve(void **state)
 {
     (void)state;
     const served s = served_start("127.0.0.1:0", fill_from, "one");
@@ -555,7 +555,7 @@ int main(void)
         cmocka_unit_test_teardown(a_request_fails_at_its_timeout_and_the_others_go_on, end_served),
         cmocka_unit_test_teardown(an_absent_peer_does_not_hold_up_two_others, end_served),
         cmocka_unit_test(a_client_closes_with_requests_in_flight),
-        cmocka_unit_test_teardown(an_address_stands_in_for_a_name_that_does_not_resolve, end_served),
+        cmocka_unit_test_teardown(an_address_replaces_a_name_that_does_not_resolve, end_served),
         cmocka_unit_test(invalid_requests_are_refused_and_change_nothing),
         cmocka_unit_test_teardown(a_callback_may_start_and_cancel_and_must_not_block, end_served),
         cmocka_unit_test_teardown(a_blocking_call_lets_other_requests_go_on, end_served),

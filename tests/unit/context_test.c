@@ -279,7 +279,7 @@ static nacre_derived_keys client_keys(void)
                                  .common_iv = test_hex("4622d4dd6d944168eefb54987c") };
 }
 
-static void derived_keys_make_the_context_that_their_secret_makes(void **state)
+static void derived_keys_give_the_context_of_their_secret(void **state)
 {
     (void)state;
     nacre_context_params params = test_params(1, TEST_CLIENT);
@@ -522,7 +522,7 @@ int main(void)
         TEST(ids_are_up_to_nonce_length_less_6),
         TEST(key_buffers_are_checked_and_wiped),
         TEST(a_failing_provider_call_leaves_no_keys),
-        TEST(derived_keys_make_the_context_that_their_secret_makes),
+        TEST(derived_keys_give_the_context_of_their_secret),
         TEST(derived_keys_of_another_length_are_refused),
         TEST(a_provider_that_fails_leaves_no_derived_key),
         TEST(keys_from_64_kib_are_unsupported),

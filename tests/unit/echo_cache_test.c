@@ -34,7 +34,7 @@ static nacre_bytes challenge(pair *p, const nacre_address *peer, nacre_context *
     return copy;
 }
 
-static void value_of_a_success_goes_with_the_next_request_once(void **state)
+static void value_of_a_success_is_sent_once_with_the_next_request(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
@@ -221,7 +221,7 @@ static void value_without_space_waits_for_a_shorter_request(void **state)
 }
 
 /* Our own value returned as outer option validates its address: the whole response is sent there. */
-static void value_of_ours_that_comes_back_outside_validates_the_address(void **state)
+static void our_value_returned_as_outer_option_validates_the_address(void **state)
 {
     (void)state;
     static uint8_t body[1000];
@@ -250,14 +250,14 @@ static void value_of_ours_that_comes_back_outside_validates_the_address(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(value_of_a_success_goes_with_the_next_request_once),
+        cmocka_unit_test(value_of_a_success_is_sent_once_with_the_next_request),
         cmocka_unit_test(value_is_sent_to_its_origin_only),
         cmocka_unit_test(value_is_dropped_with_its_context),
         cmocka_unit_test(value_in_clear_is_sent_as_outer_option),
         cmocka_unit_test(values_inside_and_outside_do_not_mix),
         cmocka_unit_test(values_in_clear_evict_no_inner_value),
         cmocka_unit_test(value_without_space_waits_for_a_shorter_request),
-        cmocka_unit_test(value_of_ours_that_comes_back_outside_validates_the_address),
+        cmocka_unit_test(our_value_returned_as_outer_option_validates_the_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@ static const nacre_err errors[] = {
 #undef ROW
 };
 
-static void each_error_has_one_row_and_a_code_of_failure(void **state)
+static void each_error_has_one_row_with_a_failure_code(void **state)
 {
     (void)state;
     assert_int_equal(COUNT(exit_codes), COUNT(errors));
@@ -43,7 +43,7 @@ static void untrusted_messages_and_timeouts_have_different_codes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(each_error_has_one_row_and_a_code_of_failure),
+        TEST(each_error_has_one_row_with_a_failure_code),
         TEST(success_is_0_and_an_unknown_error_is_local),
         TEST(untrusted_messages_and_timeouts_have_different_codes),
     };

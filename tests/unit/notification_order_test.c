@@ -103,7 +103,7 @@ static void duplicate_response_is_reported_once(void **state)
 
 /* A notification crosses the registration, and the response comes after it: in the ACK, or separate after an empty one;
  * a message that is older than the notification and not the response is not reported. */
-static void response_counts_after_a_notification_that_crossed(void **state)
+static void response_counts_after_a_crossing_notification(void **state)
 {
     (void)state;
     const uint32_t responses[] = { V + 1, V + 2, V, 3 };
@@ -129,7 +129,7 @@ static void response_counts_after_a_notification_that_crossed(void **state)
 }
 
 /* A RST to a registration that counts as responded to ends nothing. */
-static void reset_after_a_notification_that_crossed(void **state)
+static void reset_after_a_crossing_notification_ends_nothing(void **state)
 {
     (void)state;
     observed o;
@@ -143,7 +143,7 @@ static void reset_after_a_notification_that_crossed(void **state)
 
 /* RFC 8613 7.4.1: a protected response to a new registration is bound to it and restarts the notification number;
  * within one registration a lower number is old. */
-static void protected_response_gives_the_notification_number_anew(void **state)
+static void protected_response_restarts_the_notification_number(void **state)
 {
     (void)state;
     const uint8_t types[] = { 0, CON, NON };
@@ -251,9 +251,9 @@ int main(void)
         cmocka_unit_test(response_to_a_new_registration_is_the_present_state),
         cmocka_unit_test(order_starts_again_with_the_response),
         cmocka_unit_test(duplicate_response_is_reported_once),
-        cmocka_unit_test(response_counts_after_a_notification_that_crossed),
-        cmocka_unit_test(reset_after_a_notification_that_crossed),
-        cmocka_unit_test(protected_response_gives_the_notification_number_anew),
+        cmocka_unit_test(response_counts_after_a_crossing_notification),
+        cmocka_unit_test(reset_after_a_crossing_notification_ends_nothing),
+        cmocka_unit_test(protected_response_restarts_the_notification_number),
         cmocka_unit_test(blocks_follow_a_restarted_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

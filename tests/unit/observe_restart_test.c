@@ -136,7 +136,7 @@ static void without_reregister_it_is_left_to_the_application(void **state)
 
 /* A restarted server may respond in clear that it has no such context: a protected observation goes on, and a verified
  * response to the same registration is reported. Without one the hint is reported when the time is up. */
-static void unprotected_error_does_not_end_a_registration_anew(void **state)
+static void unprotected_error_does_not_end_a_new_registration(void **state)
 {
     (void)state;
     static const uint8_t codes[] = { NACRE_UNAUTHORIZED, NACRE_BAD_OPTION, NACRE_UNAVAILABLE, NACRE_NOT_FOUND };
@@ -180,7 +180,7 @@ int main(void)
         cmocka_unit_test(observation_in_another_context_is_left_alone),
         cmocka_unit_test(frequent_challenges_register_at_a_bounded_rate),
         cmocka_unit_test(without_reregister_it_is_left_to_the_application),
-        cmocka_unit_test(unprotected_error_does_not_end_a_registration_anew),
+        cmocka_unit_test(unprotected_error_does_not_end_a_new_registration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,7 +52,7 @@ static const struct {
 };
 enum { NUM_ROWS = sizeof rows / sizeof *rows };
 
-static void elective_ones_are_dropped_in_place_and_apart(void **state)
+static void elective_options_are_dropped_in_place_and_in_a_copy(void **state)
 {
     (void)state;
     for (size_t i = 0; i < NUM_ROWS; i++) {
@@ -252,7 +252,7 @@ static void requests_are_refused_or_ignored(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(elective_ones_are_dropped_in_place_and_apart),
+        cmocka_unit_test(elective_options_are_dropped_in_place_and_in_a_copy),
         cmocka_unit_test(the_table_decides),
         cmocka_unit_test(requests_and_responses_lose_unrecognised_options),
         cmocka_unit_test(observe_of_four_bytes_counts_as_absent),

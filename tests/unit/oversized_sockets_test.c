@@ -117,7 +117,7 @@ static void stop_at_length(void *user, bool outgoing, const nacre_address *peer,
 
 /* CON, NON and in the ACK, plain and protected, IPv6 and IPv4: the user is told both lengths. A protected exchange goes
  * on until its time is up, as one row shows; the others are stopped. */
-static void client_says_both_lengths_and_acknowledges(void **state)
+static void client_reports_both_lengths_and_acknowledges(void **state)
 {
     const pair *p = *state;
     for (int row = 0; row < 12; row++) {
@@ -299,7 +299,7 @@ static int refuse_at_length(int fd)
 }
 
 /* RFC 7252 5.9.2.9: a hint, because it is not verified; the number is the server's Size1. */
-static void unprotected_4_13_is_told_with_its_size(void **state)
+static void unprotected_4_13_is_reported_with_its_size(void **state)
 {
     const pair *p = *state;
     pid_t pid;
@@ -338,7 +338,7 @@ static void tap(void *user, bool outgoing, const nacre_address *peer, nacre_byte
 }
 
 /* The packet tap gets the start of a truncated datagram, marked as such; `nacre get --verbose` too. */
-static void packet_tap_says_what_was_cut(void **state)
+static void packet_tap_reports_truncation(void **state)
 {
     (void)state;
     pid_t pid;
@@ -373,11 +373,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_A_DIRECTORY(server_responds_4_13_to_1300_bytes),
-        IN_A_DIRECTORY(client_says_both_lengths_and_acknowledges),
+        IN_A_DIRECTORY(client_reports_both_lengths_and_acknowledges),
         IN_A_DIRECTORY(each_worker_responds_4_13),
         IN_A_DIRECTORY(client_goes_on_observing_after_1300_bytes),
-        IN_A_DIRECTORY(unprotected_4_13_is_told_with_its_size),
-        IN_A_DIRECTORY(packet_tap_says_what_was_cut),
+        IN_A_DIRECTORY(unprotected_4_13_is_reported_with_its_size),
+        IN_A_DIRECTORY(packet_tap_reports_truncation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

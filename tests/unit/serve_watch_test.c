@@ -222,7 +222,7 @@ static void leave(const fixture *f, const observation *w)
     assert_true(w->ended);
 }
 
-static void writes_to_an_open_file_truncation_and_modes_are_told(void **state)
+static void writes_to_an_open_file_truncation_and_modes_are_reported(void **state)
 {
     static observation file;
     const fixture *f = *state;
@@ -240,7 +240,7 @@ static void writes_to_an_open_file_truncation_and_modes_are_told(void **state)
     (void)fclose(open);
 }
 
-static void a_renamed_parent_is_told_to_all_below_it(void **state)
+static void a_renamed_parent_is_reported_to_observers_below_it(void **state)
 {
     static observation file, list;
     const fixture *f = *state;
@@ -271,7 +271,7 @@ static void a_directory_that_replaces_another_is_watched(void **state)
     while (file.first != '3') wait_for(f, &file, file.notifications + 1);
 }
 
-static void a_renamed_parent_of_a_parent_is_told(void **state)
+static void a_renamed_parent_of_a_parent_is_reported(void **state)
 {
     static observation list;
     const fixture *f = *state;
@@ -306,7 +306,7 @@ static void a_file_that_replaces_a_directory_ends_the_observation(void **state)
     while (file.first != 'n') wait_for(f, &file, file.notifications + 1);
 }
 
-static void watches_are_given_back_and_observers_of_many_directories_are_told(void **state)
+static void watches_are_released_and_observers_of_many_directories_are_notified(void **state)
 {
     static observation each, last;
     const fixture *f = *state;
@@ -364,12 +364,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(changes_of_files_and_directories_are_notified, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(writes_to_an_open_file_truncation_and_modes_are_told, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_renamed_parent_is_told_to_all_below_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(writes_to_an_open_file_truncation_and_modes_are_reported, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_renamed_parent_is_reported_to_observers_below_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_directory_that_replaces_another_is_watched, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_renamed_parent_of_a_parent_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_renamed_parent_of_a_parent_is_reported, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_that_replaces_a_directory_ends_the_observation, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(watches_are_given_back_and_observers_of_many_directories_are_told, set_up,
+        cmocka_unit_test_setup_teardown(watches_are_released_and_observers_of_many_directories_are_notified, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_file_that_is_written_all_the_time_does_not_flood, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_with_two_names_is_served_without_observe, set_up, tear_down),

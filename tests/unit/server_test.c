@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void a_server_takes_credentials(void **state)
+static void a_server_accepts_credentials(void **state)
 {
     const pair *p = *state;
     nacre_server *server;
@@ -68,7 +68,7 @@ static void a_stop_before_the_run_is_not_lost(void **state)
     assert_int_equal(nacre_server_close(server, &why), NACRE_OK);
 }
 
-static void a_server_that_cannot_start_says_why(void **state)
+static void a_server_reports_why_it_cannot_start(void **state)
 {
     static const struct {
         const char *bind, *says;
@@ -143,8 +143,8 @@ static void the_packet_tap_sees_each_datagram(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_A_DIRECTORY(a_server_takes_credentials),        IN_A_DIRECTORY(invalid_resources_are_refused),
-        IN_A_DIRECTORY(a_stop_before_the_run_is_not_lost), IN_A_DIRECTORY(a_server_that_cannot_start_says_why),
+        IN_A_DIRECTORY(a_server_accepts_credentials),      IN_A_DIRECTORY(invalid_resources_are_refused),
+        IN_A_DIRECTORY(a_stop_before_the_run_is_not_lost), IN_A_DIRECTORY(a_server_reports_why_it_cannot_start),
         IN_A_DIRECTORY(the_packet_tap_sees_each_datagram),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -215,7 +215,7 @@ static void one_of_the_two_keys_is_enough(void **state)
 }
 
 /* Contexts whose key inputs differ in one thing are distinct, and so are the two sides of one context. */
-static void a_server_takes_what_differs_in_the_keys(void **state)
+static void contexts_with_different_keys_are_accepted(void **state)
 {
     fixture *f = *state;
     nacre_directory_info info, other;
@@ -321,7 +321,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_A_SERVER(one_sender_key_twice_is_refused_from_any_two_sources),
         IN_A_SERVER(one_of_the_two_keys_is_enough),
-        IN_A_SERVER(a_server_takes_what_differs_in_the_keys),
+        IN_A_SERVER(contexts_with_different_keys_are_accepted),
         IN_A_SERVER(one_directory_by_several_paths_is_accepted),
         IN_A_SERVER(credentials_with_a_twin_leave_the_server_as_it_was),
         IN_A_SERVER(a_pack_with_a_twin_leaves_the_server_as_it_was),

@@ -113,7 +113,7 @@ static void a_held_request_can_be_cancelled(void **state)
     pair_close(&p);
 }
 
-static void a_notification_that_exceeds_it_is_a_con(void **state)
+static void a_notification_above_the_rate_is_a_con(void **state)
 {
     (void)state;
     for (int row = 0; row < 2; row++) {
@@ -152,7 +152,7 @@ int main(void)
         cmocka_unit_test(con_requests_and_other_peers_do_not_wait),
         cmocka_unit_test(any_message_of_the_peer_releases_held_requests),
         cmocka_unit_test(a_held_request_can_be_cancelled),
-        cmocka_unit_test(a_notification_that_exceeds_it_is_a_con),
+        cmocka_unit_test(a_notification_above_the_rate_is_a_con),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,7 +58,7 @@ static uint64_t hash_with(int rounds, int last_rounds, nacre_bytes bytes)
     return nacre__siphash_close(&s, nacre__siphash_absorb_bytes(&s, 0, bytes, rounds), rounds, last_rounds);
 }
 
-static void the_published_vectors_come_out_at_every_length(void **state)
+static void published_vectors_match_at_every_length(void **state)
 {
     (void)state;
     uint8_t key[NACRE__HASH_KEY_LEN], message[NUM_VECTORS];
@@ -119,7 +119,7 @@ static void each_bit_of_the_key_counts(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { TEST(the_published_vectors_come_out_at_every_length),
+    const struct CMUnitTest tests[] = { TEST(published_vectors_match_at_every_length),
                                         TEST(words_and_a_rest_give_the_hash_of_the_whole),
                                         TEST(words_are_filled_up_with_zeros), TEST(each_bit_of_the_key_counts) };
     return cmocka_run_group_tests(tests, NULL, NULL);

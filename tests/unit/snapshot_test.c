@@ -113,7 +113,7 @@ static void need_births(struct fixture *f)
 /* ---- Snapshots ---- */
 
 /* After the next write the snapshot's sequence.json is a separate file, with the inode that it records. */
-static void a_snapshot_of_hard_links_put_back_is_refused(void **state)
+static void a_restored_snapshot_of_hard_links_is_refused(void **state)
 {
     struct fixture *f = *state;
     char snapshot[4200], broken[4200];
@@ -208,7 +208,7 @@ static void verdicts_on_the_count_match_the_rows(void **state)
 }
 
 /* A backup made right after nacre keygen records no file; the count shows that the directory was used since. */
-static void an_unused_state_put_back_over_a_used_one_is_refused(void **state)
+static void an_unused_state_restored_over_a_used_one_is_refused(void **state)
 {
     struct fixture *f = *state;
     char *unused = scratch_read(f->client, "sequence.json");
@@ -231,7 +231,7 @@ static void write_as_another_program(const char *path, unsigned next)
 }
 
 /* A state of another program, which records no file, is accepted above the count and refused as old below it. */
-static void another_programs_state_goes_on_where_the_count_is(void **state)
+static void another_programs_state_is_accepted_above_the_count(void **state)
 {
     struct fixture *f = *state;
     need_births(f);
@@ -250,7 +250,7 @@ static void another_programs_state_goes_on_where_the_count_is(void **state)
 
 /* The count restarts when another program has removed DIR/lock, and may then be at or below the one that an old state
  * records. */
-static void an_old_state_is_refused_when_the_count_began_anew(void **state)
+static void an_old_state_is_refused_when_the_count_restarted(void **state)
 {
     struct fixture *f = *state;
     need_births(f);
@@ -361,12 +361,12 @@ static void a_subvolume_snapshot_is_another_identity(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(a_snapshot_of_hard_links_put_back_is_refused),
+        ROW(a_restored_snapshot_of_hard_links_is_refused),
         ROW(a_snapshot_with_no_write_after_it_is_a_copy),
         ROW(verdicts_on_the_count_match_the_rows),
-        ROW(an_unused_state_put_back_over_a_used_one_is_refused),
-        ROW(another_programs_state_goes_on_where_the_count_is),
-        ROW(an_old_state_is_refused_when_the_count_began_anew),
+        ROW(an_unused_state_restored_over_a_used_one_is_refused),
+        ROW(another_programs_state_is_accepted_above_the_count),
+        ROW(an_old_state_is_refused_when_the_count_restarted),
         ROW(a_torn_count_is_the_one_before),
         ROW(missing_file_identity_is_reported),
         ROW(a_subvolume_snapshot_is_another_identity),

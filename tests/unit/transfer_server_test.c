@@ -493,7 +493,7 @@ static void bodies_arrive_in_pieces(void **state)
 
 /* RFC 7959 2.9: with the sink's own code and text, at the block that failed, be it the first, one between, or the last;
  * plain and protected. The body's entry is then free: later blocks belong to no body. */
-static void failing_sink_says_why_at_the_block_that_failed(void **state)
+static void failing_sink_reports_the_reason_at_its_block(void **state)
 {
     (void)state;
     for (int client = -1; client < 1; client++) {
@@ -554,7 +554,7 @@ static void responses_are_split(void **state)
     }
 }
 
-static void responses_that_fit_stay_as_they_are(void **state)
+static void responses_that_fit_are_unchanged(void **state)
 {
     (void)state;
     fixture f;
@@ -809,9 +809,9 @@ int main(void)
         cmocka_unit_test(plain_address_at_its_share_leaves_other_addresses_theirs),
         cmocka_unit_test(removing_a_context_frees_its_bodies),
         cmocka_unit_test(bodies_arrive_in_pieces),
-        cmocka_unit_test(failing_sink_says_why_at_the_block_that_failed),
+        cmocka_unit_test(failing_sink_reports_the_reason_at_its_block),
         cmocka_unit_test(responses_are_split),
-        cmocka_unit_test(responses_that_fit_stay_as_they_are),
+        cmocka_unit_test(responses_that_fit_are_unchanged),
         cmocka_unit_test(etag_depends_on_content_and_transfer),
         cmocka_unit_test(uncached_blocks_are_requested_again),
         cmocka_unit_test(fetches_with_other_payloads_are_cached_apart),

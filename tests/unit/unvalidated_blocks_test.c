@@ -224,7 +224,7 @@ static void slice_offers_an_echo(void **state)
 
 /* A security context gets a 4.01 with Echo if its peer has sent an Echo before, and not twice in a row; other contexts
  * never do. */
-static void echo_is_required_of_a_peer_that_knows_it(void **state)
+static void echo_is_required_of_a_peer_with_echo_support(void **state)
 {
     (void)state;
     enum { NEVER_SENT_ONE, SENT_ONE, SENT_ONE_POST, SENT_ONE_IN_CLEAR, BRINGS_A_WRONG_ONE, NUM };
@@ -349,7 +349,7 @@ int main(void)
         cmocka_unit_test(client_without_echo_gets_the_whole_body),
         cmocka_unit_test(upload_gets_its_response_in_slices),
         cmocka_unit_test(slice_offers_an_echo),
-        cmocka_unit_test(echo_is_required_of_a_peer_that_knows_it),
+        cmocka_unit_test(echo_is_required_of_a_peer_with_echo_support),
         cmocka_unit_test(a_slice_that_does_not_fit_is_replaced_by_its_code),
         cmocka_unit_test(error_texts_are_truncated),
         cmocka_unit_test(observations_are_sent_in_slices),
