@@ -110,6 +110,7 @@ typedef struct nacre_context { /* 112 bytes, because a server may have a million
     uint32_t chunk : 14, max_chunk : 14; /* how many numbers to reserve next, and at most; 0: stopped */
     uint32_t has_echo : 1, persistent : 1, window_on_disk : 1, window_lost_wanted : 1;
     uint32_t peer_sent_echo : 1; /* in a verified request: the peer supports Echo */
+    uint32_t num_saves : 15;     /* calls of nacre_context_before_save, modulo 2^15 */
     uint16_t key_stride;
     uint8_t id_context_len, sender_id_len : 4, recipient_id_len : 4;
     uint8_t sender_id[NACRE_MAX_ID], recipient_id[NACRE_MAX_ID];

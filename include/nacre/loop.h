@@ -52,11 +52,13 @@ NACRE_MUST_USE nacre_err nacre_loop_add_tcp(nacre_loop *loop, nacre_tcp *tcp);
 /* nacre_loop_tap: sets the packet tap; NULL removes it. */
 void nacre_loop_tap(nacre_loop *loop, nacre_on_datagram on_datagram, void *user);
 
-/* nacre_loop_add_store: `store` serves `ctx`. NACRE_OK, NACRE_ERR_NO_MEMORY. */
+/* nacre_loop_add_store: `store` serves `ctx`. A store with `submit`, as directories and packs have, is written by a store thread,
+ * and the loop does not wait for it; any other is called in the loop's thread. NACRE_OK, NACRE_ERR_NO_MEMORY.
+ * nacre_loop_remove_store waits for a write of it that has begun; before the context or its directory is closed. */
 NACRE_MUST_USE nacre_err nacre_loop_add_store(nacre_loop *loop, nacre_context *ctx, nacre_store store);
 void nacre_loop_remove_store(nacre_loop *loop, nacre_context *ctx);
 
-/* nacre_loop_add_pack: the pack serves its contexts, with one sync for all requests of a round. The pack is borrowed; adding it
+/* nacre_loop_add_pack: the pack serves its contexts, with one sync for all requests that wait for it. The pack is borrowed; adding it
  * again has no effect. NACRE_OK, NACRE_ERR_NO_MEMORY. */
 NACRE_MUST_USE nacre_err nacre_loop_add_pack(nacre_loop *loop, nacre_pack *pack);
 

@@ -24,6 +24,17 @@ typedef struct nacre_stored {
     uint8_t window_bits[NACRE_REPLAY_MAX / 8]; /* bit i of byte i/8: index + i was seen */
 } nacre_stored;
 
+/* One context's part of a batch: what nacre_context_needs named, or the true state that replaces what is stored. The bytes are
+ * the request's until nacre_store_done; the context itself is not the store's to use. */
+typedef struct nacre_store_request nacre_store_request;
+struct nacre_store_request {
+    void *self;                /* of the context's nacre_store */
+    uint64_t ceiling;          /* numbers below may be used from now on; 0: not requested */
+    bool window_lost;          /* the replay window becomes unknown */
+    const nacre_stored *state; /* NULL, or a save: the state to store; then the two above are not set */
+    void (*on_done)(nacre_store_request *request, nacre_err err, const char *text); /* private: nacre_store_done */
+};
+
 enum { NACRE_STORE_OPS_VERSION = 1 };
 
 typedef struct nacre_store_ops {
@@ -43,11 +54,29 @@ typedef struct nacre_store_ops {
     nacre_err (*save)(void *self, const nacre_context *ctx, nacre_detail *why);
     /* Read the durable state. `state` is all zero before. NULL: not supported (nacre_store_load fails). */
     nacre_err (*load)(void *self, nacre_stored *state, nacre_detail *why);
+
+    /* The batched form; NULL: none. A loop, client or server that has it calls none of the three writing functions above, and
+     * they may be NULL.
+     *
+     * Make durable what the requests ask, and call nacre_store_done once for each: before `submit`
+     * returns, or later from any thread. A store thread calls it, never the loop's: it may block. Calls with one result of
+     * `batch` never overlap, and take effect in their order: a ceiling is never lowered, and a known window never comes back,
+     * but by a save that was submitted later. */
+    void (*submit)(nacre_store_request *const *requests, size_t num);
+    /* Identifies the database of `self`: requests with one result share a call of `submit`. Called by any thread, at any time.
+     * NULL: each context has its own. */
+    const void *(*batch)(void *self);
 } nacre_store_ops;
 typedef struct nacre_store {
     const nacre_store_ops *ops;
     void *self;
 } nacre_store;
+
+/* nacre_store_done ends a request of `submit`, which must not be used afterwards. Any thread may call it, holding no lock that
+ * `submit` waits for. `err` is NACRE_OK (it is durable), NACRE_ERR_LOCKED (another program has taken over the state: the context
+ * is stopped), or any other error but NACRE_ERR_NOT_YET: it is not durable, and is requested again. `text`: one line for people,
+ * copied; NULL: the error's. */
+void nacre_store_done(nacre_store_request *request, nacre_err err, const char *text);
 
 /* nacre_store_serve does what nacre_context_needs names, and confirms it.
  * NACRE_OK                the context needs nothing more
@@ -61,6 +90,12 @@ NACRE_MUST_USE nacre_err nacre_store_serve(const nacre_store *store, nacre_conte
  * also after a failure.
  * NACRE_OK, or the store's error: the state before may remain, which is safe */
 NACRE_MUST_USE nacre_err nacre_store_save(const nacre_store *store, nacre_context *ctx, nacre_detail *why);
+
+/* nacre_store_save_many is nacre_store_save for `num` contexts, context i with store i: those with one database are written by
+ * one call of its `submit`. It waits for all. NACRE_OK, or the first error; the others are saved all the same.
+ * NACRE_ERR_NO_MEMORY: none is */
+NACRE_MUST_USE nacre_err nacre_store_save_many(const nacre_store *stores, nacre_context *const *contexts, size_t num,
+                                               nacre_detail *why);
 
 /* nacre_store_load reads the stored state, with which a context starts: next_seq of nacre_context_params, with `persistent`, and
  * the window in nacre_context_set_replay (context.h has the order of calls). Contexts of directories and packs are loaded
@@ -97,7 +132,8 @@ nacre_store nacre_memory_store(nacre_memory *memory);
  * would write through them, refuses. sequence.json must not be a link (NACRE_ERR_BAD_CONTEXT): its target would keep the
  * old numbers. DIR may be a link; it is resolved once.
  *
- * A file is at most 64 KiB, a secret or salt at most 256 bytes. A directory belongs to the process that opened it. In a child
+ * A file is at most 64 KiB, a secret or salt at most 256 bytes. A directory belongs to the process that opened it; its store may be
+ * used by several threads. In a child
  * of fork the context is wiped, and writes are NACRE_ERR_LOCKED; close the directory there too, because the lock is held
  * until both processes have closed it. The kernel wipes (Linux 4.14 or later), or else a pthread_atfork handler, which
  * _Fork and clone do not call; without either, opening is NACRE_ERR_NO_MEMORY. Contexts in the program's own memory are

@@ -53,6 +53,7 @@ bool nacre_context_is_stopped(const nacre_context *ctx)
 void nacre_context_before_save(nacre_context *ctx)
 {
     if (!ctx->persistent) return;
+    ctx->num_saves = (ctx->num_saves + 1) & NACRE__SAVES_BITS;
     /* RFC 8613 B.1.1: the saved state means that numbers from `next` on are unused. */
     ctx->in_hand = 0;
     /* RFC 8613 B.1.2: and that numbers not in the window were not seen. */

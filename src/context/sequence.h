@@ -7,7 +7,28 @@
 #include "base/copy.h"
 
 #define NACRE__CHUNK_BITS UINT32_C(0x3fff) /* bits of a chunk field */
+#define NACRE__SAVES_BITS UINT32_C(0x7fff) /* bits of num_saves */
 enum { NACRE__CHUNK_MAX = 10000 };
+
+/* What was requested of a store asynchronously, and the saves until then: a save since makes the result obsolete. */
+typedef struct nacre__store_needs {
+    nacre_needs needs;
+    uint32_t num_saves;
+} nacre__store_needs;
+
+static inline nacre__store_needs nacre__store_needs_of(const nacre_context *ctx)
+{
+    return (nacre__store_needs){ nacre_context_needs(ctx), ctx->num_saves };
+}
+
+/* Confirms what has become durable. False: a save in between has replaced it, and nothing is confirmed. */
+static inline bool nacre__store_needs_confirm(nacre_context *ctx, const nacre__store_needs *submitted)
+{
+    if (ctx->num_saves != submitted->num_saves) return false;
+    if (submitted->needs.window_lost) nacre_context_confirm_window_lost(ctx);
+    if (submitted->needs.reserve != 0) nacre_context_confirm_reserved(ctx, submitted->needs.reserve);
+    return true;
+}
 
 /* The next number, if one may be used now; nacre__sequence_take uses it.
  * NACRE_OK, NACRE_ERR_CONTEXT_UNAVAILABLE, NACRE_ERR_NOT_YET; `seq` is set on NACRE_OK only */

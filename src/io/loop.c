@@ -51,13 +51,19 @@ static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoi
     if (with_random.random.fill == NULL) with_random.random = nacre_entropy();
     nacre_loop *made = calloc(1, sizeof *made);
     if (made == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a loop");
-    if (nacre__store_health_init(&made->local_health) != NACRE_OK) {
+    nacre_err started = nacre__store_health_init(&made->local_health);
+    if (started == NACRE_OK && nacre__store_threads_init(&made->local_threads) != NACRE_OK) {
+        nacre__store_health_free(&made->local_health);
+        started = NACRE_ERR_NO_MEMORY;
+    }
+    if (started != NACRE_OK) {
         free(made);
         return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a loop");
     }
     made->udp = udp;
     made->persist.lock = config->lock;
     made->persist.health = &made->local_health;
+    made->persist.threads = &made->local_threads;
     made->wake_fd = made->extra_fd = -1;
     made->max_message = config->max_message != 0 ? config->max_message : DEFAULT_MAX_MESSAGE;
     made->burst = config->burst != 0 ? config->burst : DEFAULT_BURST;
@@ -113,6 +119,7 @@ void nacre_loop_close(nacre_loop *loop)
     free(loop->out);
     free(loop->fds);
     nacre__persist_free(&loop->persist);
+    nacre__store_threads_free(&loop->local_threads);
     nacre__store_health_free(&loop->local_health);
     free(loop);
 }
@@ -187,9 +194,10 @@ void nacre__loop_name_contexts(nacre_loop *loop, const char *const *(*claims)(vo
     loop->local_health.claims_self = self;
 }
 
-void nacre__loop_share_health(nacre_loop *loop, nacre__store_health *health)
+void nacre__loop_share_stores(nacre_loop *loop, nacre__store_health *health, nacre__store_threads *threads)
 {
     loop->persist.health = health;
+    loop->persist.threads = threads;
 }
 
 const char *nacre_loop_store_failure(const nacre_loop *loop)

@@ -4,12 +4,14 @@
 #define NACRE_IO_LOOP_INTERNAL_H
 
 #include "io/store_health.h"
+#include "io/store_threads.h"
 
 /* nacre__loop_touch: the endpoint was used outside a step; nacre_loop_deadline returns "now" until the next step. */
 void nacre__loop_touch(nacre_loop *loop);
 
-/* nacre__loop_share_health: store health is kept in `health`, shared with other loops, instead of in the loop's own. */
-void nacre__loop_share_health(nacre_loop *loop, nacre__store_health *health);
+/* nacre__loop_share_stores: the loop uses a store health and store threads that it shares with other loops, instead of its own.
+ * Before its first step. */
+void nacre__loop_share_stores(nacre_loop *loop, nacre__store_health *health, nacre__store_threads *threads);
 
 /* nacre__loop_name_contexts sets where reports of the loop's own store health take the claims of a context from. */
 void nacre__loop_name_contexts(nacre_loop *loop, const char *const *(*claims)(void *self, const nacre_context *ctx),

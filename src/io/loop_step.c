@@ -63,7 +63,7 @@ static bool take_events(nacre_loop *loop)
         else if (loop->transfer != NULL) loop->on_transfer_event(loop->user, loop->transfer, &event);
         else loop->on_event(loop->user, loop->ep, &event);
     }
-    nacre__persist_commit(&loop->persist, loop->ep);
+    nacre__persist_push(&loop->persist, loop->ep);
     return any || (loop->transfer != NULL && nacre__transfer_queued(loop->transfer)); /* queued without an event */
 }
 
@@ -198,6 +198,7 @@ static nfds_t prepare(nacre_loop *loop)
     loop->fds[NACRE__LOOP_AT_UDP] = (struct pollfd){ .fd = nacre_udp_fd(loop->udp), .events = POLLIN };
     loop->fds[NACRE__LOOP_AT_WAKE] = (struct pollfd){ .fd = loop->wake_fd, .events = POLLIN };
     loop->fds[NACRE__LOOP_AT_EXTRA] = (struct pollfd){ .fd = loop->extra_fd, .events = POLLIN };
+    loop->fds[NACRE__LOOP_AT_STORE] = (struct pollfd){ .fd = nacre__persist_fd(&loop->persist), .events = POLLIN };
     if (loop->tcp == NULL) return NACRE__LOOP_NUM_FDS;
     return NACRE__LOOP_NUM_FDS + nacre__tcp_prepare(loop->tcp, loop->fds + NACRE__LOOP_NUM_FDS, nacre_clock_ms());
 }
@@ -218,6 +219,7 @@ size_t nacre_loop_fds(nacre_loop *loop, nacre_fd *fds, size_t num)
 nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *why)
 {
     struct pollfd *fds = loop->fds;
+    nacre__persist_take(&loop->persist, loop->ep);
     nacre__persist_look(&loop->persist, loop->ep);
     nacre__persist_retry(&loop->persist, loop->ep, nacre_clock_ms());
     loop->touched = false;
@@ -229,6 +231,7 @@ nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *
         errno != EAGAIN)
         return nacre__fail(why, NACRE_ERR_ADDRESS, "cannot wait for the socket: %s", strerror(errno));
     loop->woken = fds[NACRE__LOOP_AT_WAKE].revents != 0;
+    nacre__persist_take(&loop->persist, loop->ep);
     if (fds[NACRE__LOOP_AT_UDP].revents & POLLERR) nacre__udp_fetch_errors(loop->udp);
     if ((fds[NACRE__LOOP_AT_UDP].revents & POLLNVAL) ||
         ((busy || pending || fds[NACRE__LOOP_AT_UDP].revents != 0) && receive(loop) != NACRE_OK))

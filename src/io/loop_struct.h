@@ -9,7 +9,13 @@
 #include <poll.h>
 
 /* Indices in `fds`; the connections' descriptors follow. */
-enum { NACRE__LOOP_AT_UDP = 0, NACRE__LOOP_AT_WAKE = 1, NACRE__LOOP_AT_EXTRA = 2, NACRE__LOOP_NUM_FDS = 3 };
+enum {
+    NACRE__LOOP_AT_UDP = 0,
+    NACRE__LOOP_AT_WAKE = 1,
+    NACRE__LOOP_AT_EXTRA = 2,
+    NACRE__LOOP_AT_STORE = 3,
+    NACRE__LOOP_NUM_FDS = 4,
+};
 
 struct nacre_loop {
     nacre_udp *udp;
@@ -29,10 +35,11 @@ struct nacre_loop {
     nacre_on_datagram on_datagram;
     void *datagram_user;
     nacre_tcp *tcp;     /* NULL: none */
-    struct pollfd *fds; /* the socket, wake_fd, extra_fd, and the connections' */
+    struct pollfd *fds; /* the socket, wake_fd, extra_fd, the store threads' and the connections' */
     bool tcp_has_more;  /* received messages of connections are left */
     nacre__persist persist;
     nacre__store_health local_health;
+    nacre__store_threads local_threads;
     int wake_fd, extra_fd;
     void (*on_extra)(void *user);
     void *extra_user;

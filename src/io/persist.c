@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* persist: persist requests of contexts, to stores one by one, to packs in batches. */
+/* persist: persist requests of contexts, to the store threads in batches, or to stores one by one. */
 #include "io/persist.h"
 #include "base/hosted/detail.h"
+#include "store/batch.h"
+#include "store/pack/pack_share.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 nacre_err nacre__persist_add_pack(nacre__persist *p, nacre_pack *pack)
 {
@@ -18,9 +21,14 @@ nacre_err nacre__persist_add_pack(nacre__persist *p, nacre_pack *pack)
 
 void nacre__persist_free(nacre__persist *p)
 {
+    if (p->inbox.is_open) nacre__store_threads_cancel_all(p->threads, &p->inbox);
+    nacre__store_inbox_close(&p->inbox);
+    for (nacre__store_job *next, *job = p->ready.first; job != NULL; job = next) {
+        next = job->next;
+        nacre__store_job_free(job);
+    }
     nacre__stores_free(&p->stores);
     free(p->packs);
-    free(p->requests);
 }
 
 static void set_waiting(nacre__persist *p, nacre__store_entry *entry, bool waiting)
@@ -46,30 +54,6 @@ static nacre_pack *pack_of(const nacre__persist *p, const nacre_context *ctx)
     for (size_t i = 0; i < p->num_packs; i++)
         if (nacre_pack_holds(p->packs[i], ctx)) return p->packs[i];
     return NULL;
-}
-
-/* ---- Packs: requests are queued while events are taken, and committed after the last event ----------------------------- */
-
-static bool grow(nacre__persist *p)
-{
-    if (p->num_requests < p->cap_requests) return true;
-    const size_t cap = p->cap_requests != 0 ? 2 * p->cap_requests : 16;
-    nacre__pack_request *larger = realloc(p->requests, cap * sizeof *larger);
-    if (larger == NULL) return false;
-    p->requests = larger;
-    p->cap_requests = cap;
-    return true;
-}
-
-/* For a pack shared with other loops. */
-static nacre_err request_shared(nacre__persist *p, nacre_pack *pack, nacre_context *ctx, nacre_detail *why)
-{
-    if (!grow(p)) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for what a context asks for");
-    take(p, ctx);
-    const nacre_err err = nacre__pack_share_request(&p->requests[p->num_requests], pack, ctx, why);
-    give(p, ctx);
-    if (err == NACRE_ERR_NOT_YET) p->num_requests++;
-    return err;
 }
 
 /* ---- Results --------------------------------------------------------------------------------------------------------- */
@@ -110,8 +94,22 @@ void nacre__persist_report_failure(nacre__persist *p, nacre_context *ctx, nacre_
     nacre__report_failure(p->health, ctx, p, err, &why);
 }
 
+/* Ends the job of a context that is removed. */
+static void cancel(nacre__persist *p, nacre__store_entry *entry)
+{
+    nacre__store_job *job = entry->job;
+    if (job == NULL) return;
+    entry->job = NULL;
+    p->num_jobs--;
+    if (nacre__store_jobs_drop(&p->ready, job)) nacre__store_job_free(job);
+    else nacre__store_threads_cancel(p->threads, job);
+    if (entry->of_pack) nacre__stores_remove(&p->stores, entry->ctx);
+}
+
 void nacre__persist_forget(nacre__persist *p, const nacre_context *ctx)
 {
+    nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
+    if (entry != NULL) cancel(p, entry);
     nacre__stores_remove(&p->stores, ctx);
     nacre__store_forget(p->health, ctx);
 }
@@ -121,11 +119,12 @@ void nacre__persist_on_confirmed(void *self, nacre_context *ctx, nacre_err err)
     nacre__persist *p = self;
     nacre_detail why = { { 0 } };
     if (p->telling) return;
+    nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
     if (err == NACRE_ERR_NO_CONTEXT) {
+        if (entry != NULL) cancel(p, entry);
         nacre__store_forget(p->health, ctx);
         return;
     }
-    nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
     if (entry != NULL) set_waiting(p, entry, false);
     if (err != NACRE_OK) (void)nacre__fail(&why, err, "the store of a context failed: %s", nacre_err_text(err));
     note(p, ctx, err, &why);
@@ -139,7 +138,7 @@ uint64_t nacre__persist_deadline(const nacre__persist *p)
 static bool has_store(const nacre__persist *p, const nacre_context *ctx, bool *waits)
 {
     const nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
-    *waits = entry != NULL && entry->waiting;
+    *waits = entry != NULL && (entry->waiting || entry->job != NULL);
     return entry != NULL || pack_of(p, ctx) != NULL;
 }
 
@@ -162,92 +161,153 @@ void nacre__persist_retry(nacre__persist *p, nacre_endpoint *ep, uint64_t now_ms
     }
 }
 
-/* ---- Packs: commit ---------------------------------------------------------------------------------------------------- */
+/* ---- Store threads ---------------------------------------------------------------------------------------------------- */
 
-static void serve_from_pack(nacre__persist *p, nacre_endpoint *ep, nacre_pack *pack, nacre_context *ctx)
-{
-    nacre_detail why = { { 0 } };
-    const nacre_err err =
-        p->lock.lock != NULL ? request_shared(p, pack, ctx, &why) : nacre_pack_request(pack, ctx, &why);
-    if (err != NACRE_ERR_NOT_YET) tell(p, ep, ctx, err, &why);
-}
-
-/* A commit in progress. */
-typedef struct commit {
-    nacre__persist *p;
-    nacre_endpoint *ep;
-    nacre_detail why; /* set before the callbacks */
-} commit;
-
-static void on_pack_commit(void *user, nacre_context *ctx, nacre_err err)
-{
-    const commit *c = user;
-    tell(c->p, c->ep, ctx, err, &c->why);
-}
-
-/* Another program has taken over the pack's file. */
-static void stop_all(const nacre__persist *p, nacre_pack *pack)
-{
-    for (size_t i = 0; i < nacre_pack_num(pack); i++) {
-        nacre_context *ctx = nacre_pack_context_at(pack, i);
-        if (ctx == NULL) continue;
-        take(p, ctx);
-        nacre_context_stop(ctx);
-        give(p, ctx);
-    }
-}
-
-/* No lock of a context is held while the disk writes, so that other loops go on. */
-static void commit_shared(nacre__persist *p, nacre_endpoint *ep, nacre_pack *pack)
-{
-    nacre_detail why = { { 0 } };
-    bool any = false;
-    for (size_t i = 0; i < p->num_requests && !any; i++) any = p->requests[i].pack == pack;
-    if (!any) return;
-    const nacre_err flushed = nacre__pack_share_flush(pack, &why);
-    if (nacre__pack_share_is_lost(pack)) stop_all(p, pack);
-    for (size_t i = 0; i < p->num_requests; i++) {
-        const nacre__pack_request *request = &p->requests[i];
-        if (request->pack != pack) continue;
-        nacre_err err = flushed;
-        if (err == NACRE_OK) {
-            take(p, request->ctx);
-            err = nacre__pack_share_confirm(request, &why);
-            give(p, request->ctx);
-        }
-        tell(p, ep, request->ctx, err, &why);
-    }
-}
-
-void nacre__persist_commit(nacre__persist *p, nacre_endpoint *ep)
-{
-    commit c = { .p = p, .ep = ep };
-    for (size_t i = 0; i < p->num_packs && p->lock.lock == NULL; i++)
-        if (nacre_pack_commit(p->packs[i], on_pack_commit, &c, &c.why) != NACRE_OK) p->failure = c.why;
-    for (size_t i = 0; i < p->num_packs && p->num_requests > 0; i++) commit_shared(p, ep, p->packs[i]);
-    p->num_requests = 0;
-}
-
-/* ---- Stores and packs ---- */
-
-/* The endpoint is told NACRE_OK only once the store has confirmed that the state is durable: persist before use. */
-void nacre__persist_serve(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx)
+static nacre__store_entry *entry_for(nacre__persist *p, nacre_context *ctx, nacre_store store)
 {
     nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
+    if (entry != NULL) return entry;
+    if (nacre__stores_put(&p->stores, ctx, store) != NACRE_OK) return NULL;
+    entry = nacre__stores_find(&p->stores, ctx);
+    entry->of_pack = true;
+    return entry;
+}
+
+static void make_job(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx, nacre_store store)
+{
     nacre_detail why = { { 0 } };
-    nacre_err err = NACRE_ERR_FILE;
-    nacre_pack *pack = entry == NULL ? pack_of(p, ctx) : NULL;
-    if (pack != NULL) {
-        serve_from_pack(p, ep, pack, ctx);
+    take(p, ctx);
+    const nacre__store_needs submitted = nacre__store_needs_of(ctx);
+    give(p, ctx);
+    if (submitted.needs.reserve == 0 && !submitted.needs.window_lost) {
+        tell(p, ep, ctx, NACRE_OK, &why);
         return;
     }
+    nacre__store_job *job = calloc(1, sizeof *job);
+    nacre__store_entry *entry = job != NULL ? entry_for(p, ctx, store) : NULL;
+    if (entry == NULL) {
+        free(job);
+        tell(p, ep, ctx, nacre__fail(&why, NACRE_ERR_NO_MEMORY, "out of memory for what a context asks for"), &why);
+        return;
+    }
+    job->request = (nacre_store_request){ .self = store.self,
+                                          .ceiling = submitted.needs.reserve,
+                                          .window_lost = submitted.needs.window_lost };
+    job->store = store;
+    job->ctx = ctx;
+    job->submitted = submitted;
+    job->inbox = &p->inbox;
+    entry->job = job;
+    p->num_jobs++;
+    nacre__store_jobs_add(&p->ready, job);
+}
+
+/* Another program has taken over the state of this context, and with it that of its whole pack. */
+static void stop(const nacre__persist *p, nacre_context *ctx)
+{
+    nacre_pack *pack = pack_of(p, ctx);
+    take(p, ctx);
+    nacre_context_stop(ctx);
+    give(p, ctx);
+    for (size_t i = 0; pack != NULL && nacre__pack_share_is_lost(pack) && i < nacre_pack_num(pack); i++) {
+        nacre_context *other = nacre_pack_context_at(pack, i);
+        if (other == NULL) continue;
+        take(p, other);
+        nacre_context_stop(other);
+        give(p, other);
+    }
+}
+
+/* RFC 8613 B.1.1, B.1.2. False: the state was saved meanwhile, which is to be asked again. */
+static bool confirm(const nacre__persist *p, const nacre__store_job *job)
+{
+    take(p, job->ctx);
+    const bool confirmed = nacre__store_needs_confirm(job->ctx, &job->submitted);
+    give(p, job->ctx);
+    return confirmed;
+}
+
+/* Ends a job with its error, and frees it. */
+static void finish(nacre__persist *p, nacre_endpoint *ep, nacre__store_job *job)
+{
+    nacre_context *ctx = job->ctx;
+    nacre_err err = job->err;
+    nacre_detail why = { { 0 } };
+    nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
+    entry->job = NULL;
+    p->num_jobs--;
+    if (entry->of_pack) nacre__stores_remove(&p->stores, ctx);
+    if (err != NACRE_OK) (void)nacre__fail(&why, err, "%s", job->text != NULL ? job->text : nacre_err_text(err));
+    if (err == NACRE_ERR_LOCKED) stop(p, ctx);
+    const bool again = err == NACRE_OK && !confirm(p, job);
+    nacre__store_job_free(job);
+    if (again) nacre__persist_serve(p, ep, ctx);
+    else tell(p, ep, ctx, err, &why);
+}
+
+void nacre__persist_push(nacre__persist *p, nacre_endpoint *ep)
+{
+    if (p->ready.first == NULL || nacre__store_threads_push(p->threads, &p->ready) == NACRE_OK) return;
+    nacre__store_job *next, *job = p->ready.first; /* in a child of fork */
+    p->ready = (nacre__store_jobs){ NULL, NULL };
+    for (; job != NULL; job = next) {
+        next = job->next;
+        job->err = NACRE_ERR_LOCKED;
+        job->text = strdup("the store threads belong to the process before a fork; open the context after forking");
+        finish(p, ep, job);
+    }
+}
+
+void nacre__persist_take(nacre__persist *p, nacre_endpoint *ep)
+{
+    if (p->num_jobs == 0) return;
+    nacre__store_job *job = nacre__store_threads_take(p->threads, &p->inbox);
+    for (nacre__store_job *next; job != NULL; job = next) {
+        next = job->next;
+        finish(p, ep, job);
+    }
+}
+
+int nacre__persist_fd(const nacre__persist *p)
+{
+    return p->num_jobs > 0 ? p->inbox.read_fd : -1;
+}
+
+/* ---- Serving ---------------------------------------------------------------------------------------------------------- */
+
+/* Without descriptors for an inbox, stores are called in this thread. */
+static bool has_threads(nacre__persist *p, const nacre_store *store)
+{
+    return p->threads != NULL && nacre__store_has_submit(store->ops) && nacre__store_inbox_open(&p->inbox) == NACRE_OK;
+}
+
+/* In this thread. The endpoint is told NACRE_OK only once the store has confirmed that the state is durable: persist before
+ * use. */
+static void serve_here(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx, const nacre_store *store)
+{
+    nacre_detail why = { { 0 } };
+    nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
     if (entry != NULL) entry->num_late = nacre__store_num_late(p->health);
     take(p, ctx);
-    if (entry == NULL) (void)nacre__fail(&why, err, "no store was added for a context that needs one");
-    else err = nacre_store_serve(&entry->store, ctx, &why);
+    const nacre_err err = nacre_store_serve(store, ctx, &why);
     give(p, ctx);
     if (entry != NULL) set_waiting(p, entry, err == NACRE_ERR_NOT_YET);
     if (err != NACRE_ERR_NOT_YET) tell(p, ep, ctx, err, &why);
+}
+
+void nacre__persist_serve(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx)
+{
+    const nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
+    nacre_pack *pack = entry == NULL ? pack_of(p, ctx) : NULL;
+    nacre_detail why = { { 0 } };
+    if (entry == NULL && pack == NULL) {
+        tell(p, ep, ctx, nacre__fail(&why, NACRE_ERR_FILE, "no store was added for a context that needs one"), &why);
+        return;
+    }
+    if (entry != NULL && entry->job != NULL) return; /* its result is the answer */
+    const nacre_store store = entry != NULL ? entry->store : nacre_pack_store(pack, ctx);
+    if (has_threads(p, &store)) make_job(p, ep, ctx, store);
+    else serve_here(p, ep, ctx, &store);
 }
 
 static bool needs_nothing(const nacre__persist *p, nacre_context *ctx)

@@ -1,41 +1,48 @@
 /* SPDX-License-Identifier: MIT */
-/* persist: serves the PERSIST events of one endpoint from the stores and packs added to its loop. */
+/* persist: serves the PERSIST events of one endpoint from the stores and packs added to its loop. Stores that have `submit`, as
+ * directories and packs do, are written by store threads; others are called in the loop's thread. */
 #ifndef NACRE_IO_PERSIST_H
 #define NACRE_IO_PERSIST_H
 
 #include "io/store_health.h"
 #include "io/stores.h"
-#include "store/pack/pack_share.h"
 
 #include <nacre/endpoint.h>
 #include <nacre/pack.h>
 
-/* All zero: no stores. */
+/* All zero: no stores, and no threads: every store is called at once. */
 typedef struct nacre__persist {
     nacre__stores stores;
     nacre_pack **packs; /* borrowed */
     size_t num_packs;
     nacre_lock lock;               /* for contexts shared with other loops */
-    nacre__pack_request *requests; /* requests to shared packs since the last commit */
-    size_t num_requests, cap_requests;
-    nacre_detail failure;        /* text of the last failure */
-    nacre__store_health *health; /* of this loop, or shared by all loops of a server; NULL: not kept */
-    uint64_t retry_at;           /* ms: next retry of failing stores, … */
-    size_t retry_from;           /* … from this index of `health`, … */
-    bool retry_failed;           /* … until one fails again */
-    bool telling;                /* these functions are calling nacre_endpoint_confirmed, not the program */
+    nacre__store_threads *threads; /* of this loop, or shared by all loops of a server */
+    nacre__store_inbox inbox;      /* open since the first job */
+    nacre__store_jobs ready;       /* jobs since the last push */
+    size_t num_jobs;               /* pushed or ready, and not taken */
+    nacre_detail failure;          /* text of the last failure */
+    nacre__store_health *health;   /* of this loop, or shared by all loops of a server; NULL: not kept */
+    uint64_t retry_at;             /* ms: next retry of failing stores, … */
+    size_t retry_from;             /* … from this index of `health`, … */
+    bool retry_failed;             /* … until one fails again */
+    bool telling;                  /* these functions are calling nacre_endpoint_confirmed, not the program */
 } nacre__persist;
 
 /* NACRE_OK; NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre__persist_add_pack(nacre__persist *p, nacre_pack *pack);
 void nacre__persist_free(nacre__persist *p);
 
-/* nacre__persist_serve calls the store of a context, or queues the request for its pack, and reports the result to the endpoint
+/* nacre__persist_serve calls the store of a context, or makes a job for the store threads, and reports the result to the endpoint
  * as soon as it is known. */
 void nacre__persist_serve(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx);
 
-/* nacre__persist_commit makes the requests to packs since the last commit durable. */
-void nacre__persist_commit(nacre__persist *p, nacre_endpoint *ep);
+/* nacre__persist_push hands the new jobs to the store threads. */
+void nacre__persist_push(nacre__persist *p, nacre_endpoint *ep);
+
+/* nacre__persist_take confirms what the store threads have made durable, and tells the endpoint. nacre__persist_fd is readable
+ * when there is something to take; -1: not now. */
+void nacre__persist_take(nacre__persist *p, nacre_endpoint *ep);
+int nacre__persist_fd(const nacre__persist *p);
 
 /* nacre__persist_on_confirmed is called by nacre_endpoint_confirmed, for instance for an asynchronous store. */
 void nacre__persist_on_confirmed(void *self, nacre_context *ctx, nacre_err err);
@@ -44,7 +51,7 @@ void nacre__persist_on_confirmed(void *self, nacre_context *ctx, nacre_err err);
  * wait for the store end in the next nacre__persist_look of their loop. */
 void nacre__persist_report_failure(nacre__persist *p, nacre_context *ctx, nacre_err err, const char *text);
 
-/* nacre__persist_forget removes a context and its store. */
+/* nacre__persist_forget removes a context and its store. It waits for a write of it that has begun. */
 void nacre__persist_forget(nacre__persist *p, const nacre_context *ctx);
 
 /* nacre__persist_retry tries some of the failing stores again once nacre__persist_deadline has passed (UINT64_MAX: never).

@@ -2,7 +2,11 @@
 /* store: persists what a context requests through the store that it is given. */
 #include <nacre/store.h>
 
+#include <stddef.h>
+
 #include "base/hosted/detail.h"
+#include "context/sequence.h"
+#include "store/batch.h"
 
 /* The graver of two results: failure, then NOT_YET, then OK; of two failures the first. */
 static nacre_err graver(nacre_err first, nacre_err second)
@@ -14,11 +18,26 @@ static nacre_err graver(nacre_err first, nacre_err second)
 
 static nacre_err check_ops(const nacre_store *store, nacre_detail *why)
 {
-    if (store->ops->version == NACRE_STORE_OPS_VERSION && store->ops->size >= sizeof *store->ops) return NACRE_OK;
+    if (store->ops->version == NACRE_STORE_OPS_VERSION && store->ops->size >= offsetof(nacre_store_ops, submit))
+        return NACRE_OK;
     return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
                        "the store's table of functions is of version %u, with %zu bytes; compile it anew for "
                        "version %d, with %zu",
                        store->ops->version, store->ops->size, (int)NACRE_STORE_OPS_VERSION, sizeof *store->ops);
+}
+
+/* A store that has `submit` alone: one request, waited for. */
+static nacre_err serve_by_submit(const nacre_store *store, nacre_context *ctx, nacre_detail *why)
+{
+    const nacre__store_needs submitted = nacre__store_needs_of(ctx);
+    if (submitted.needs.reserve == 0 && !submitted.needs.window_lost) return NACRE_OK;
+    nacre_store_request request = { .self = store->self,
+                                    .ceiling = submitted.needs.reserve,
+                                    .window_lost = submitted.needs.window_lost };
+    const nacre_err err = nacre__store_submit_and_wait(store->ops, &request, why);
+    if (err == NACRE_OK) (void)nacre__store_needs_confirm(ctx, &submitted);
+    if (err == NACRE_ERR_LOCKED) nacre_context_stop(ctx);
+    return err;
 }
 
 nacre_err nacre_store_serve(const nacre_store *store, nacre_context *ctx, nacre_detail *why)
@@ -27,6 +46,7 @@ nacre_err nacre_store_serve(const nacre_store *store, nacre_context *ctx, nacre_
     nacre_err lost = NACRE_OK, reserved = NACRE_OK;
     const nacre_err err = check_ops(store, why);
     if (err != NACRE_OK) return err;
+    if (store->ops->reserve == NULL) return serve_by_submit(store, ctx, why);
 
     /* RFC 8613 B.1.2: the stored window is invalidated before the first request is accepted that it does not contain. */
     if (needs.window_lost) {
@@ -48,7 +68,12 @@ nacre_err nacre_store_save(const nacre_store *store, nacre_context *ctx, nacre_d
     if (err != NACRE_OK) return err;
     /* Before the save: even one that fails may have written the new state. */
     nacre_context_before_save(ctx);
-    return store->ops->save(store->self, ctx, why);
+    if (store->ops->save != NULL) return store->ops->save(store->self, ctx, why);
+    const nacre_stored state = nacre__stored_of(ctx);
+    nacre_store_request request = { .self = store->self, .state = &state };
+    const nacre_err saved = nacre__store_submit_and_wait(store->ops, &request, why);
+    if (saved == NACRE_ERR_LOCKED) nacre_context_stop(ctx);
+    return saved;
 }
 
 nacre_err nacre_store_load(const nacre_store *store, nacre_stored *state, nacre_detail *why)

@@ -409,11 +409,14 @@ static void a_table_of_another_version_is_not_called(void **state)
         uint32_t version;
     } rows[] = { { 0, 0 },
                  { sizeof(nacre_store_ops), NACRE_STORE_OPS_VERSION + 1 },
-                 { sizeof(nacre_store_ops) - 1, NACRE_STORE_OPS_VERSION } };
+                 { offsetof(nacre_store_ops, submit) - 1, NACRE_STORE_OPS_VERSION } };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const nacre_store_ops ops = {
-            rows[i].size, rows[i].version, never_reserve, never_lost, never_save, never_load
-        };
+        const nacre_store_ops ops = { .size = rows[i].size,
+                                      .version = rows[i].version,
+                                      .reserve = never_reserve,
+                                      .window_lost = never_lost,
+                                      .save = never_save,
+                                      .load = never_load };
         const nacre_store store = { &ops, NULL };
         nacre_stored got = { .next_seq = 77 };
         nacre_detail why = { "" };

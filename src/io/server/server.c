@@ -33,7 +33,7 @@ static nacre_err add_worker(nacre_server *server, const char *bind, nacre_detail
     err = nacre__worker_open(&server->workers[server->num_workers], udp, &server->table, server->locks, &server->config,
                              why);
     if (err != NACRE_OK) return err;
-    nacre__loop_share_health(server->workers[server->num_workers++].loop, &server->health);
+    nacre__loop_share_stores(server->workers[server->num_workers++].loop, &server->health, &server->threads);
     return NACRE_OK;
 }
 
@@ -60,7 +60,9 @@ static nacre_err make_health(nacre_server *server)
     server->health.claims = claims_of;
     server->health.claims_self = server;
     server->has_health = true;
-    return NACRE_OK;
+    const nacre_err started = nacre__store_threads_init(&server->threads);
+    server->has_threads = started == NACRE_OK;
+    return started;
 }
 
 static nacre_err set_up(nacre_server *server, const char *bind, nacre_detail *why)
@@ -117,8 +119,10 @@ nacre_err nacre_server_open(nacre_server **server, const char *bind, nacre_detai
 nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)
 {
     if (server == NULL) return NACRE_OK;
-    /* Loops first, because their endpoints borrow the contexts; providers last, because they own the contexts' keys. */
+    /* Loops first, because their endpoints borrow the contexts; then the store threads, so that nothing is written but the true
+     * states; providers last, because they own the contexts' keys. */
     for (size_t i = 0; i < server->num_workers; i++) nacre__worker_close_loop(&server->workers[i]);
+    if (server->has_threads) nacre__store_threads_free(&server->threads);
     nacre_err err = nacre__context_set_close(&server->context_set, why);
     for (size_t i = 0; i < server->num_packs; i++) {
         nacre_err closed = nacre_pack_close(server->packs[i], err == NACRE_OK ? why : NULL);

@@ -7,6 +7,7 @@
 #include "io/context_set.h"
 #include "io/server/locks.h"
 #include "io/store_health.h"
+#include "io/store_threads.h"
 #include "io/server/worker.h"
 
 #include <nacre/server.h>
@@ -19,9 +20,10 @@ struct nacre_server {
     nacre__locks *locks; /* NULL with one worker */
     nacre_tcp *tcp;      /* of the first worker; NULL: no TCP */
     nacre__context_set context_set;
-    nacre__key_marks senders;   /* Sender Keys of all contexts in the table */
-    nacre__store_health health; /* shared by all workers' loops */
-    bool has_health;
+    nacre__key_marks senders;     /* Sender Keys of all contexts in the table */
+    nacre__store_health health;   /* shared by all workers' loops */
+    nacre__store_threads threads; /* likewise */
+    bool has_health, has_threads;
     void (*on_warning)(void *user, const char *text); /* or NULL */
     void *warning_user;
     nacre_pack **packs;

@@ -6,6 +6,7 @@
 #include <nacre/store.h>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 #include "store/directory/directory_read.h"
 #include "base/hosted/detail.h"
+#include "store/batch.h"
 #include "store/directory/locked.h"
 #include "store/random.h"
 #include "store/directory/legacy_sequence.h"
@@ -22,7 +24,8 @@
 enum { MAX_CHUNK = 10000 };
 
 struct nacre_directory {
-    nacre_context *ctx; /* in memory that is wiped in a child of fork */
+    nacre_context *ctx;   /* in memory that is wiped in a child of fork */
+    pthread_mutex_t lock; /* over the state: its user and a store thread may write at once */
     nacre__dirfd dirfd;
     nacre__guard guard;
     pid_t owner;                         /* the process that opened it: a child of fork must not write */
@@ -56,11 +59,15 @@ static nacre_err check_ours(const nacre_directory *dir, nacre_detail *why)
     return dir->lost.text[0] == '\0' ? NACRE_OK : nacre__fail(why, NACRE_ERR_LOCKED, "%s", dir->lost.text);
 }
 
-/* Permanently: another program may use the numbers reserved here and accept requests that this window has not seen. */
-static void stop(nacre_directory *dir, const nacre_detail *why)
+/* A child of fork may find it locked by a thread that it does not have; it writes nothing. */
+static void lock(nacre_directory *dir)
 {
-    dir->lost = *why;
-    nacre_context_stop(dir->ctx);
+    if (dir->owner == getpid()) (void)pthread_mutex_lock(&dir->lock);
+}
+
+static void unlock(nacre_directory *dir)
+{
+    if (dir->owner == getpid()) (void)pthread_mutex_unlock(&dir->lock);
 }
 
 static nacre_err put_state(nacre_directory *dir, const nacre__sequence *state, bool *uncertain, nacre_detail *why)
@@ -76,6 +83,8 @@ static nacre_err put_state(nacre_directory *dir, const nacre__sequence *state, b
     return nacre__legacy_write(&dir->dirfd, state, &form, uncertain, why);
 }
 
+/* NACRE_ERR_LOCKED is permanent: another program may use the numbers reserved here and accept requests that this window has not
+ * seen. The caller, whose thread has the context, stops it. */
 static nacre_err write_state(nacre_directory *dir, const nacre__sequence *state, nacre_detail *why)
 {
     bool uncertain = false;
@@ -86,48 +95,87 @@ static nacre_err write_state(nacre_directory *dir, const nacre__sequence *state,
     err = put_state(dir, state, &uncertain, &reason);
     if (err == NACRE_OK) dir->stored = *state;
     dir->uncertain = err != NACRE_OK && (dir->uncertain || uncertain);
-    if (err == NACRE_ERR_LOCKED) stop(dir, &reason);
+    if (err == NACRE_ERR_LOCKED) dir->lost = reason;
     if (err != NACRE_OK && why != NULL) *why = reason;
     return err;
 }
 
-/* RFC 8613 B.1.1 */
-static nacre_err directory_reserve(void *self, uint64_t ceiling, nacre_detail *why)
+/* RFC 8613 B.1.1, B.1.2: what `ceiling` and `window_lost` add to the stored state. */
+static nacre_err write_needs(nacre_directory *dir, uint64_t ceiling, bool window_lost, nacre_detail *why)
 {
-    nacre_directory *dir = self;
     nacre__sequence state = dir->stored;
-    if (ceiling <= state.next_to_send && !dir->uncertain) return check_ours(dir, why);
-    if (ceiling < state.next_to_send) ceiling = state.next_to_send;
-    state.next_to_send = ceiling;
+    const bool is_stored = ceiling <= state.next_to_send && !(window_lost && state.window_known);
+    if (is_stored && !dir->uncertain) return check_ours(dir, why);
+    if (ceiling > state.next_to_send) state.next_to_send = ceiling;
+    if (window_lost) state.window_known = false;
     return write_state(dir, &state, why);
 }
 
-/* RFC 8613 B.1.2 */
-static nacre_err directory_window_lost(void *self, nacre_detail *why)
+static nacre_err write_save(nacre_directory *dir, const nacre_stored *saved, nacre_detail *why)
 {
-    nacre_directory *dir = self;
-    nacre__sequence state = dir->stored;
-    if (!state.window_known && !dir->uncertain) return check_ours(dir, why);
-    state.window_known = false;
-    return write_state(dir, &state, why);
-}
-
-static nacre_err directory_save(void *self, const nacre_context *ctx, nacre_detail *why)
-{
-    nacre_directory *dir = self;
-    nacre_context_before_save(dir->ctx); /* again, because callers may not use nacre_store_save */
-    nacre__sequence state = { .next_to_send = nacre_context_next_seq(ctx) };
-    state.window_known = nacre_replay_export(nacre_context_replay(ctx), &state.window_index, state.window_bits);
+    nacre__sequence state = { .next_to_send = saved->next_seq, .window_known = saved->window_known };
+    if (state.window_known) {
+        state.window_index = saved->window_index;
+        memcpy(state.window_bits, saved->window_bits, sizeof state.window_bits);
+    }
     if (nacre__sequence_equal(&state, &dir->stored) && !dir->uncertain) return check_ours(dir, why);
     nacre_err err = write_state(dir, &state, why);
     if (err == NACRE_OK) dir->floor = state.next_to_send;
     return err;
 }
 
-/* Gives the stored state; fails while a failed write leaves it uncertain. */
-static nacre_err directory_load(void *self, nacre_stored *state, nacre_detail *why)
+static nacre_err stop_if_lost(nacre_directory *dir, nacre_err err)
 {
-    const nacre_directory *dir = self;
+    if (err == NACRE_ERR_LOCKED && dir->owner == getpid()) nacre_context_stop(dir->ctx);
+    return err;
+}
+
+static nacre_err directory_reserve(void *self, uint64_t ceiling, nacre_detail *why)
+{
+    nacre_directory *dir = self;
+    lock(dir);
+    const nacre_err err = write_needs(dir, ceiling, false, why);
+    unlock(dir);
+    return stop_if_lost(dir, err);
+}
+
+static nacre_err directory_window_lost(void *self, nacre_detail *why)
+{
+    nacre_directory *dir = self;
+    lock(dir);
+    const nacre_err err = write_needs(dir, 0, true, why);
+    unlock(dir);
+    return stop_if_lost(dir, err);
+}
+
+static nacre_err directory_save(void *self, const nacre_context *ctx, nacre_detail *why)
+{
+    nacre_directory *dir = self;
+    nacre_context_before_save(dir->ctx); /* again, because callers may not use nacre_store_save */
+    const nacre_stored state = nacre__stored_of(ctx);
+    lock(dir);
+    const nacre_err err = write_save(dir, &state, why);
+    unlock(dir);
+    return stop_if_lost(dir, err);
+}
+
+static void directory_submit(nacre_store_request *const *requests, size_t num)
+{
+    for (size_t i = 0; i < num; i++) {
+        nacre_store_request *request = requests[i];
+        nacre_directory *dir = request->self;
+        nacre_detail why = { "" };
+        lock(dir);
+        const nacre_err err = request->state != NULL ? write_save(dir, request->state, &why)
+                                                     : write_needs(dir, request->ceiling, request->window_lost, &why);
+        unlock(dir);
+        nacre_store_done(request, err, err != NACRE_OK ? why.text : NULL);
+    }
+}
+
+/* Gives the stored state; fails while a failed write leaves it uncertain. */
+static nacre_err load_locked(const nacre_directory *dir, nacre_stored *state, nacre_detail *why)
+{
     nacre_err err = check_ours(dir, why);
     if (err != NACRE_OK) return err;
     if (dir->uncertain)
@@ -141,6 +189,15 @@ static nacre_err directory_load(void *self, nacre_stored *state, nacre_detail *w
     return NACRE_OK;
 }
 
+static nacre_err directory_load(void *self, nacre_stored *state, nacre_detail *why)
+{
+    nacre_directory *dir = self;
+    lock(dir);
+    const nacre_err err = load_locked(dir, state, why);
+    unlock(dir);
+    return err;
+}
+
 nacre_store nacre_directory_store(nacre_directory *dir)
 {
     static const nacre_store_ops ops = { .size = sizeof ops,
@@ -148,7 +205,8 @@ nacre_store nacre_directory_store(nacre_directory *dir)
                                          .reserve = directory_reserve,
                                          .window_lost = directory_window_lost,
                                          .save = directory_save,
-                                         .load = directory_load };
+                                         .load = directory_load,
+                                         .submit = directory_submit };
     return (nacre_store){ &ops, dir };
 }
 
@@ -189,11 +247,10 @@ static nacre_directory *allocate(size_t keys_size, size_t keys_align)
     dir->dirfd.fd = -1;
     dir->guard = NACRE__GUARD_NONE;
     dir->ctx = nacre__wipe_on_fork_map(sizeof *dir->ctx);
-    if (dir->ctx == NULL) {
-        free(dir);
-        return NULL;
-    }
-    return dir;
+    if (dir->ctx != NULL && pthread_mutex_init(&dir->lock, NULL) == 0) return dir;
+    nacre__wipe_on_fork_unmap(dir->ctx, sizeof *dir->ctx);
+    free(dir);
+    return NULL;
 }
 
 /* Frees everything without writing. */
@@ -205,6 +262,7 @@ static void release(nacre_directory *dir)
     nacre__guard_release(&dir->guard);
     nacre__dirfd_close(&dir->dirfd);
     free(dir->path);
+    if (dir->owner == getpid()) (void)pthread_mutex_destroy(&dir->lock);
     nacre_wipe(dir, dir->size);
     free(dir);
 }

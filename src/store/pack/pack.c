@@ -65,6 +65,17 @@ static nacre_err load(nacre_pack *pack, bool anywhere, nacre_detail *why)
     return err == NACRE_OK ? settle(pack, &map, erase, why) : err;
 }
 
+/* Recursive: what nacre_pack_commit calls may ask again. */
+static bool make_lock(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t attributes;
+    if (pthread_mutexattr_init(&attributes) != 0) return false;
+    const bool made = pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE) == 0 &&
+                      pthread_mutex_init(lock, &attributes) == 0;
+    (void)pthread_mutexattr_destroy(&attributes);
+    return made;
+}
+
 nacre_err nacre__pack_open(nacre_pack **pack, const char *path, bool anywhere, const nacre_crypto *crypto,
                            nacre_detail *why)
 {
@@ -73,7 +84,7 @@ nacre_err nacre__pack_open(nacre_pack **pack, const char *path, bool anywhere, c
     p->file.fd = p->file.dir_fd = -1;
     p->owner = getpid();
     p->crypto = crypto;
-    if (pthread_mutex_init(&p->stores_lock, NULL) != 0) {
+    if (!make_lock(&p->stores_lock)) {
         free(p);
         return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
     }

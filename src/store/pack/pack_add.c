@@ -328,8 +328,8 @@ static nacre_err add_all(adding *a, size_t *num_added)
     return err;
 }
 
-nacre_err nacre_pack_add(nacre_pack *pack, size_t *num_added, size_t num, nacre_pack_source source, void *user,
-                         nacre_detail *why)
+nacre_err nacre__pack_add(nacre_pack *pack, size_t *num_added, size_t num, nacre_pack_source source, void *user,
+                          nacre_detail *why)
 {
     adding a = { .pack = pack, .source = source, .user = user, .num = num, .why = why };
     size_t num_drafts = num < RUN ? num : RUN, added = 0;

@@ -122,14 +122,13 @@ struct nacre_pack {
     size_t num_segments, cap_segments;
     bool adds_no_more;           /* places that are free here may be taken in the file */
     nacre__segment *unsure;      /* a segment that is written, but its extent may not be durable */
-    pthread_mutex_t stores_lock; /* over what nacre_pack_store's calls change */
+    pthread_mutex_t stores_lock; /* recursive; over what the stores' calls and those of pack_locked.c change */
     nacre__dirty *dirty;
     size_t num_dirty, cap_dirty;
     uint64_t *removed; /* nonce and window marks of contexts that were removed: two each */
     size_t num_removed, cap_removed;
     nacre__requested *requested;
     size_t num_requested, cap_requested;
-    uint64_t num_saves; /* states that were written as they are, which may be less than what was asked for */
     bool has_table;
     nacre_table table;
     uint8_t *slots; /* its memory, wiped in a fork's child too */
@@ -182,6 +181,16 @@ NACRE_MUST_USE nacre_err nacre__state_note(nacre__packed *packed, uint64_t ceili
                                            nacre_detail *why);
 nacre__cell nacre__cell_of(const nacre_context *ctx);                 /* its true state */
 void nacre__state_forget(nacre_pack *pack, const nacre_context *ctx); /* what was asked for it */
+
+/* ---- The public calls, without the lock: pack_locked.c ---- */
+NACRE_MUST_USE nacre_err nacre__pack_request(nacre_pack *pack, nacre_context *ctx, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__pack_commit(nacre_pack *pack, nacre_pack_on_commit on_commit, void *user,
+                                            nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__pack_add(nacre_pack *pack, size_t *num_added, size_t num, nacre_pack_source source,
+                                         void *user, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__pack_remove(nacre_pack *pack, nacre_context *ctx, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__pack_move_in(nacre_pack *pack, const char *dir, nacre_role role, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__pack_move_out(nacre_pack *pack, size_t index, const char *dir, nacre_detail *why);
 
 /* ---- Whether the file is still ours: pack_guard.c ----
  * nacre__pack_check_owner: NACRE_OK; NACRE_ERR_LOCKED in a fork's child, or when the pack was lost.

@@ -217,7 +217,7 @@ static nacre_err give_one(void *user, nacre_directory_info *info, size_t index, 
     return NACRE_OK;
 }
 
-nacre_err nacre_pack_move_in(nacre_pack *pack, const char *dir, nacre_role role, nacre_detail *why)
+nacre_err nacre__pack_move_in(nacre_pack *pack, const char *dir, nacre_role role, nacre_detail *why)
 {
     move m = { .pack = pack, .role = role, .why = why };
     nacre__moved found;
@@ -229,7 +229,7 @@ nacre_err nacre_pack_move_in(nacre_pack *pack, const char *dir, nacre_role role,
     err = nacre__moved_read(&found, &m.dirfd, why);
     if (err == NACRE_OK) err = take(&m, &found, &in);
     /* Steps 3 and 4 */
-    if (err == NACRE_OK && !in) err = nacre_pack_add(pack, NULL, 1, give_one, &m, why);
+    if (err == NACRE_OK && !in) err = nacre__pack_add(pack, NULL, 1, give_one, &m, why);
     if (err == NACRE_OK && !found.completed) err = write_moved(pack, &m.dirfd, NACRE_SEQ_MAX + 1, true, why);
     nacre__dirfd_close(&m.dirfd);
     nacre_wipe(&m.info, sizeof m.info);

@@ -69,7 +69,7 @@ static nacre_err mark_removed(nacre__packed *packed, nacre_detail *why)
     return NACRE_OK;
 }
 
-nacre_err nacre_pack_remove(nacre_pack *pack, nacre_context *ctx, nacre_detail *why)
+nacre_err nacre__pack_remove(nacre_pack *pack, nacre_context *ctx, nacre_detail *why)
 {
     nacre_err err = nacre__pack_check_alone(pack, why);
     if (err != NACRE_OK) return err;

@@ -155,7 +155,7 @@ nacre__packed *nacre__state_asker(nacre_needs *needs, nacre_pack *pack, nacre_co
 }
 
 /* RFC 8613 B.1.1, B.1.2 */
-nacre_err nacre_pack_request(nacre_pack *pack, nacre_context *ctx, nacre_detail *why)
+nacre_err nacre__pack_request(nacre_pack *pack, nacre_context *ctx, nacre_detail *why)
 {
     nacre_needs needs;
     nacre_err err;
@@ -170,7 +170,7 @@ nacre_err nacre_pack_request(nacre_pack *pack, nacre_context *ctx, nacre_detail 
     return NACRE_ERR_NOT_YET;
 }
 
-nacre_err nacre_pack_commit(nacre_pack *pack, nacre_pack_on_commit on_commit, void *user, nacre_detail *why)
+nacre_err nacre__pack_commit(nacre_pack *pack, nacre_pack_on_commit on_commit, void *user, nacre_detail *why)
 {
     if (pack->num_requested == 0) return NACRE_OK;
     nacre_err err = nacre__state_flush(pack, why);
@@ -298,18 +298,17 @@ static nacre_err store_window_lost(void *self, nacre_detail *why)
     return note_and_flush(self, 0, true, why);
 }
 
-static nacre_err save_one(nacre__packed *packed, const nacre_context *ctx, nacre_detail *why)
+/* Of one context; the caller flushes. */
+static nacre_err note_save(nacre__packed *packed, const nacre__cell *cell, nacre_detail *why)
 {
     nacre__segment *s = packed->segment;
-    nacre__cell cell = nacre__cell_of(ctx);
     nacre_err err = NACRE_OK;
-    nacre__state_forget(s->pack, ctx); /* what was asked for before is not confirmed behind it */
-    s->pack->num_saves++;
+    nacre__state_forget(s->pack, &packed->ctx); /* what was asked for before is not confirmed behind it */
     uint8_t *at = nacre__state_cell(s, (uint32_t)(packed - s->contexts), &err, why);
     if (at == NULL) return err;
-    nacre__cell_write(at, s->shape.cell_size, &cell);
+    nacre__cell_write(at, s->shape.cell_size, cell);
     s->pack->is_used = true;
-    return nacre__state_flush(s->pack, why);
+    return NACRE_OK;
 }
 
 static nacre_err store_save(void *self, const nacre_context *ctx, nacre_detail *why)
@@ -318,11 +317,51 @@ static nacre_err store_save(void *self, const nacre_context *ctx, nacre_detail *
     nacre_err err = check(packed, why);
     if (err != NACRE_OK) return err;
     nacre_pack *pack = packed->segment->pack;
+    const nacre__cell cell = nacre__cell_of(ctx);
     (void)pthread_mutex_lock(&pack->stores_lock);
-    err = save_one(packed, ctx, why);
+    err = note_save(packed, &cell, why);
+    if (err == NACRE_OK) err = nacre__state_flush(pack, why);
     (void)pthread_mutex_unlock(&pack->stores_lock);
     nacre__pack_stop_if_lost(packed);
     return err;
+}
+
+/* ---- Many at once ---- */
+
+static nacre_err note_request(const nacre_store_request *request, nacre_detail *why)
+{
+    const nacre_stored *state = request->state;
+    if (state == NULL) return nacre__state_note(request->self, request->ceiling, request->window_lost, why);
+    nacre__cell cell = { .use = NACRE__IN_USE, .next = state->next_seq, .known = state->window_known };
+    cell.index = state->window_index;
+    memcpy(cell.bits, state->window_bits, sizeof cell.bits);
+    return note_save(request->self, &cell, why);
+}
+
+/* What cannot be noted fails by itself; the others share one sync. It changes no context: the loops that have them do. */
+static void store_submit(nacre_store_request *const *requests, size_t num)
+{
+    nacre_pack *pack = ((nacre__packed *)requests[0]->self)->segment->pack;
+    nacre_detail why = { "" }, reason = { "" };
+    bool *is_noted = calloc(num, sizeof *is_noted);
+    (void)pthread_mutex_lock(&pack->stores_lock);
+    nacre_err err = is_noted != NULL ? nacre__pack_check_owner(pack, &why) : nacre__pack_no_memory(pack, &why);
+    for (size_t i = 0; err == NACRE_OK && i < num; i++) {
+        const nacre_err noted = note_request(requests[i], &reason);
+        is_noted[i] = noted == NACRE_OK;
+        if (noted != NACRE_OK) nacre_store_done(requests[i], noted, reason.text);
+    }
+    const bool any = err == NACRE_OK;
+    if (any) err = nacre__state_flush(pack, &why);
+    (void)pthread_mutex_unlock(&pack->stores_lock);
+    for (size_t i = 0; i < num; i++)
+        if (!any || is_noted[i]) nacre_store_done(requests[i], err, err != NACRE_OK ? why.text : NULL);
+    free(is_noted);
+}
+
+static const void *store_batch(void *self)
+{
+    return ((nacre__packed *)self)->segment->pack;
 }
 
 static nacre_err load_one(const nacre__packed *packed, nacre_stored *state, nacre_detail *why)
@@ -364,6 +403,8 @@ nacre_store nacre_pack_store(nacre_pack *pack, nacre_context *ctx)
                                          .reserve = store_reserve,
                                          .window_lost = store_window_lost,
                                          .save = store_save,
-                                         .load = store_load };
+                                         .load = store_load,
+                                         .submit = store_submit,
+                                         .batch = store_batch };
     return (nacre_store){ &ops, nacre__pack_find(pack, ctx) };
 }

@@ -88,7 +88,7 @@ static nacre_err make_hidden(const moving *m, nacre_context *ctx)
 /* When it is gone, but its secret could not be overwritten, the next opening does that. */
 static nacre_err take_out(const moving *m, nacre_context *ctx)
 {
-    nacre_err err = nacre_pack_remove(m->pack, ctx, m->why);
+    nacre_err err = nacre__pack_remove(m->pack, ctx, m->why);
     return nacre_pack_context_at(m->pack, m->index) == NULL ? NACRE_OK : err;
 }
 
@@ -140,7 +140,7 @@ static nacre_err look_at_hidden(const moving *m, bool *left_alone)
                        m->hidden);
 }
 
-nacre_err nacre_pack_move_out(nacre_pack *pack, size_t index, const char *dir, nacre_detail *why)
+nacre_err nacre__pack_move_out(nacre_pack *pack, size_t index, const char *dir, nacre_detail *why)
 {
     moving m = { .pack = pack, .index = index, .dir = dir, .why = why };
     bool left_alone = false;
