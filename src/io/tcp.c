@@ -127,22 +127,29 @@ size_t nacre__tcp_max_fds(const nacre_tcp *tcp)
     return 1 + (size_t)tcp->num_entries;
 }
 
-/* The first is the listener's; then one per connection in table order, so that no lookup is needed afterwards. */
+/* The first is the listener's; then one per connection with a socket: poll refuses more than the limit of descriptors. */
 size_t nacre__tcp_prepare(nacre_tcp *tcp, struct pollfd *fds, uint64_t now_ms)
 {
     fds[0] = (struct pollfd){ .fd = tcp->listener_pause > now_ms ? -1 : tcp->listener, .events = POLLIN };
+    size_t num = 1;
     for (size_t i = 0; i < tcp->num_entries; i++) {
         nacre__connection *c = &tcp->connections[i];
-        bool live = c->state != NACRE__TCP_FREE && c->state != NACRE__TCP_CLOSED;
-        fds[1 + i] = (struct pollfd){ .fd = live ? c->fd : -1, .events = nacre__connection_events(c) };
+        c->polled_at = 0;
+        if (c->state == NACRE__TCP_FREE || c->state == NACRE__TCP_CLOSED) continue;
+        c->polled_at = num;
+        fds[num++] = (struct pollfd){ .fd = c->fd, .events = nacre__connection_events(c) };
     }
-    return nacre__tcp_max_fds(tcp);
+    return num;
 }
 
 void nacre__tcp_ready(nacre_tcp *tcp, const struct pollfd *fds, size_t num, uint64_t now_ms)
 {
     nacre_buf scratch = { tcp->scratch, tcp->config.stream.max_message };
-    for (size_t i = 1; i < num; i++) nacre__connection_ready(&tcp->connections[i - 1], fds[i].revents, scratch, now_ms);
+    for (size_t i = 0; i < tcp->num_entries; i++) {
+        nacre__connection *c = &tcp->connections[i];
+        if (c->polled_at != 0 && c->polled_at < num)
+            nacre__connection_ready(c, fds[c->polled_at].revents, scratch, now_ms);
+    }
     if (fds[0].revents != 0) nacre__tcp_accept(tcp, now_ms); /* last: new connections had no descriptor in `fds` */
 }
 

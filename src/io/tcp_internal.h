@@ -40,6 +40,7 @@ typedef struct nacre__connection {
     bool is_ours;     /* opened here */
     bool is_verified; /* a message on it has verified */
     bool is_known;    /* the endpoint may have exchanges on it and has not been told that it is lost */
+    size_t polled_at; /* its place in the last `fds` of nacre__tcp_prepare; 0: none */
     nacre_address peer;
     nacre_stream stream;
     uint8_t *memory;               /* of the stream: input, then output */
