@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* nacre: OSCORE (RFC 8613) for C. This header includes the rooms, in the order in which they stand on each other. */
+/* nacre: OSCORE (RFC 8613) for C. This header includes all others. */
 #ifndef NACRE_NACRE_H
 #define NACRE_NACRE_H
 
