@@ -145,7 +145,7 @@ static void run_scene(void *arg, size_t n)
                 (void)nacre_endpoint_receive_many(s->ep, s->acks, s->num_acks, s->now_ms);
             }
         } while (told + sent > before);
-        bench_check(told == NUM_OBSERVERS && sent == NUM_OBSERVERS, "somebody was not told");
+        bench_check(told == NUM_OBSERVERS && sent == NUM_OBSERVERS, "an observer was not notified");
     }
 }
 

@@ -51,13 +51,13 @@ static const uint8_t *good(void)
 
 static void seal(uint8_t *bytes, size_t at)
 {
-    static const nacre__pack_id nobody;
+    static const nacre__pack_id no_id;
     nacre__pack_id id;
     nacre__shape shape;
     size_t page = at / NACRE__PACK_PAGE;
     memcpy(id.bytes, good() + 16, sizeof id.bytes);
     if (page != RECORDS) {
-        nacre__page_seal(bytes + page * NACRE__PACK_PAGE, page == 0 ? &nobody : &id, page);
+        nacre__page_seal(bytes + page * NACRE__PACK_PAGE, page == 0 ? &no_id : &id, page);
         return;
     }
     CHECK(nacre__shape_read(&shape, good() + (size_t)SEGMENT * NACRE__PACK_PAGE, &id, SEGMENT));

@@ -12,15 +12,15 @@ static bool within(uint32_t number, uint32_t len, bool repeated)
     return len >= info->min_len && len <= info->max_len && (!repeated || (info->flags & NACRE_REPEATABLE) != 0);
 }
 
-bool nacre__option_counts(const nacre_option *option, bool repeated)
+bool nacre__option_is_valid(const nacre_option *option, bool repeated)
 {
     return within(option->number, (uint32_t)option->value.len, repeated);
 }
 
-bool nacre__option_is_foreign(const nacre_option *option, bool repeated)
+bool nacre__option_must_reject(const nacre_option *option, bool repeated)
 {
     if (!nacre_option_is_critical(option->number)) return false;
-    return nacre_option_lookup(option->number)->name == NULL || !nacre__option_counts(option, repeated);
+    return nacre_option_lookup(option->number)->name == NULL || !nacre__option_is_valid(option, repeated);
 }
 
 uint32_t nacre__options_seen(nacre_bytes options)
@@ -41,7 +41,7 @@ uint32_t nacre__options_seen(nacre_bytes options)
             len = (uint32_t)value.len;
         }
         all |= NACRE__SEEN(number);
-        if (!within(number, len, number == before)) all |= NACRE__SEEN_UNCOUNTED;
+        if (!within(number, len, number == before)) all |= NACRE__SEEN_UNRECOGNISED;
     }
     return all;
 }
@@ -53,7 +53,7 @@ size_t nacre__options_drop(uint8_t *to, nacre_bytes options)
     uint32_t last = 0, before = 0;
     nacre_option_iter it = nacre_option_begin(options);
     for (nacre_option option; nacre_option_next(&it, &option); before = option.number) {
-        if (!nacre_option_is_critical(option.number) && !nacre__option_counts(&option, option.number == before))
+        if (!nacre_option_is_critical(option.number) && !nacre__option_is_valid(&option, option.number == before))
             continue;
         out = nacre__option_head_write(out, option.number - last, option.value.len);
         nacre__move(out, option.value.ptr, option.value.len);

@@ -16,16 +16,16 @@ typedef struct nacre__option_limits {
 extern const nacre__option_limits nacre__limits[NACRE__NUM_LIMITS];
 
 /* A bit of nacre__options_seen: an unrecognised option may be present. No option has a number with this bit. */
-#define NACRE__SEEN_UNCOUNTED NACRE__SEEN(0)
+#define NACRE__SEEN_UNRECOGNISED NACRE__SEEN(0)
 
-/* nacre__options_seen returns the bits of nacre__options_scan for well-formed options, and NACRE__SEEN_UNCOUNTED. */
+/* nacre__options_seen returns the bits of nacre__options_scan for well-formed options, and NACRE__SEEN_UNRECOGNISED. */
 uint32_t nacre__options_seen(nacre_bytes options);
 
 /* Whether length and repetition are valid; `repeated`: the previous option has the same number. True for unknown numbers. */
-bool nacre__option_counts(const nacre_option *option, bool repeated);
+bool nacre__option_is_valid(const nacre_option *option, bool repeated);
 
-/* Whether a critical option is unknown or invalid. */
-bool nacre__option_is_foreign(const nacre_option *option, bool repeated);
+/* Whether the option is critical, and unknown or invalid: its message is rejected. */
+bool nacre__option_must_reject(const nacre_option *option, bool repeated);
 
 /* nacre__options_drop copies `options` without invalid elective ones to `to`, which has at least as many bytes, or is
  * options.ptr. Returns the length. */

@@ -58,8 +58,8 @@ static bool is_possible(const nacre_tcp_config *c)
     if (c->size < sizeof *c || c->num_connections == 0 || c->connections_per_host == 0 || c->connect_timeout_ms == 0)
         return false;
     nacre__connection probe;
-    static const nacre_address nobody;
-    if (!nacre__connection_begin(&probe, c, -1, &nobody, false, 0)) return false;
+    static const nacre_address no_peer;
+    if (!nacre__connection_begin(&probe, c, -1, &no_peer, false, 0)) return false;
     nacre__connection_free(&probe);
     return true;
 }

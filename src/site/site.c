@@ -98,7 +98,7 @@ static bool is_known_but_not_served(uint16_t number)
 /* RFC 7252 5.4.1, 5.4.3, 5.4.5: an unknown, wrongly sized or wrongly repeated option counts as "not understood". */
 static bool is_understood(const nacre_option *option, bool repeated)
 {
-    return !nacre__option_is_foreign(option, repeated) && !is_known_but_not_served(option->number);
+    return !nacre__option_must_reject(option, repeated) && !is_known_but_not_served(option->number);
 }
 
 typedef struct refusal {

@@ -223,7 +223,7 @@ static bool is_foreign(nacre_bytes options, uint16_t number)
     uint16_t last = 0;
     nacre_option_iter it = nacre_option_begin(options);
     for (nacre_option option; nacre_option_next(&it, &option); last = option.number)
-        if (option.number == number && nacre__option_is_foreign(&option, last == number)) return true;
+        if (option.number == number && nacre__option_must_reject(&option, last == number)) return true;
     return false;
 }
 

@@ -61,9 +61,9 @@ static void elective_options_are_dropped_in_place_and_in_a_copy(void **state)
         uint32_t seen = 0;
         (void)nacre__options_scan(sent.ptr, sent.ptr + sent.len, &seen);
         const uint32_t all = nacre__options_seen(sent);
-        assert_int_equal(all & ~NACRE__SEEN_UNCOUNTED, seen);
+        assert_int_equal(all & ~NACRE__SEEN_UNRECOGNISED, seen);
         const size_t len = nacre__options_drop(apart, sent);
-        assert_int_equal((all & NACRE__SEEN_UNCOUNTED) != 0, len != sent.len);
+        assert_int_equal((all & NACRE__SEEN_UNRECOGNISED) != 0, len != sent.len);
         same_options(nacre_bytes_of(apart, len), rows[i].left);
         same_options(nacre_bytes_of(buf, nacre__options_drop(buf, sent)), rows[i].left);
     }
@@ -80,10 +80,10 @@ static void the_table_decides(void **state)
             const bool counts = len >= info->min_len && len <= info->max_len;
             const listed one[] = { { number, len }, { 0, 0 } }, two[] = { { number, len }, { number, len }, { 0, 0 } };
             uint32_t seen = nacre__options_seen(encode(NACRE_BUF(buf), one));
-            if (number != 32) assert_int_equal((seen & NACRE__SEEN_UNCOUNTED) == 0, counts);
+            if (number != 32) assert_int_equal((seen & NACRE__SEEN_UNRECOGNISED) == 0, counts);
             seen = nacre__options_seen(encode(NACRE_BUF(buf), two));
             if (number != 32)
-                assert_int_equal((seen & NACRE__SEEN_UNCOUNTED) == 0, counts && (info->flags & NACRE_REPEATABLE) != 0);
+                assert_int_equal((seen & NACRE__SEEN_UNRECOGNISED) == 0, counts && (info->flags & NACRE_REPEATABLE) != 0);
         }
     }
 }

@@ -140,7 +140,7 @@ static void find_meant(char meant[64], const char *member)
 static void check_member(struct check *c, const char *file, const nacre__json *m)
 {
     char meant[64];
-    if (nacre__setting_knows(m->name)) return;
+    if (nacre__setting_is_known(m->name)) return;
     find_meant(meant, m->name);
     if (meant[0] != '\0')
         find(c, WARNING, file, "line %zu: \"%.80s\" means nothing, and is passed over; did you mean \"%s\"?", m->line,

@@ -42,11 +42,11 @@ static nacre_err key_init(const nacre_crypto *crypto, const nacre_aead *aead, na
                           const uint8_t *bytes)
 {
     const plugtest_crypto *c = (const plugtest_crypto *)(const void *)crypto->ops;
-    uint8_t turned[32];
+    uint8_t inverted_bytes[32];
     if ((int)direction != c->inverted) return c->under.ops->key_init(&c->under, aead, direction, key, bytes);
-    for (size_t i = 0; i < aead->key_len; i++) turned[i] = (uint8_t)~bytes[i];
-    nacre_err err = c->under.ops->key_init(&c->under, aead, direction, key, turned);
-    nacre_wipe(turned, sizeof turned);
+    for (size_t i = 0; i < aead->key_len; i++) inverted_bytes[i] = (uint8_t)~bytes[i];
+    nacre_err err = c->under.ops->key_init(&c->under, aead, direction, key, inverted_bytes);
+    nacre_wipe(inverted_bytes, sizeof inverted_bytes);
     return err;
 }
 

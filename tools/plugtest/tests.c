@@ -71,9 +71,9 @@ static plugtest_verdict unexpected(plugtest_client *client)
     char buf[5];
     if (client->remark[0] != '\0') return PLUGTEST_FAILED;
     if (o->kind != NACRE_EVENT_FAILED)
-        return fail(client, "answered %s%s", code_of(client, buf), o->is_protected ? ", protected" : "");
+        return fail(client, "responded %s%s", code_of(client, buf), o->is_protected ? ", protected" : "");
     if (o->err == NACRE_ERR_UNAUTHENTICATED || o->err == NACRE_ERR_NOT_PROTECTED)
-        return fail(client, "answered %s without protection", code_of(client, buf));
+        return fail(client, "responded %s without protection", code_of(client, buf));
     return fail(client, "%s", nacre_err_text(o->err));
 }
 
@@ -94,7 +94,7 @@ static plugtest_verdict compare(plugtest_client *client, const expected *e)
         return fail(client, "the options are %s in hex", hex);
     }
     if (!nacre_bytes_equal(m->payload, payload))
-        return fail(client, "the payload has %zu bytes, or others than the test has", m->payload.len);
+        return fail(client, "the payload has %zu bytes, and not those of the test", m->payload.len);
     return PLUGTEST_PASSED;
 }
 
@@ -115,7 +115,7 @@ static plugtest_verdict expect_refusal(plugtest_client *client, nacre_context *c
         return PLUGTEST_PASSED;
     if (o->kind != NACRE_EVENT_FAILED || o->err != NACRE_ERR_TIMEOUT) return unexpected(client);
     make(r, NACRE_GET, "/oscore/hello/coap");
-    if (expect_response(client, NULL, r, &alive) != PLUGTEST_PASSED) return fail(client, "the server does not answer");
+    if (expect_response(client, NULL, r, &alive) != PLUGTEST_PASSED) return fail(client, "the server does not respond");
     remark(client, "the server chose to be silent");
     return PLUGTEST_PASSED;
 }
@@ -246,7 +246,7 @@ static plugtest_verdict expect_end(plugtest_client *client, uint8_t code)
     if (!plugtest_wait(client, CHANGE_MS)) return fail(client, "the observation did not end");
     if (!is_response(client, NACRE_EVENT_RESPONSE, true) || m->code != code) return unexpected(client);
     bool observes = !nacre_is_absent(nacre_option_find(m->options, NACRE_OPT_OBSERVE));
-    return observes ? fail(client, "the last answer has Observe") : PLUGTEST_PASSED;
+    return observes ? fail(client, "the last response has Observe") : PLUGTEST_PASSED;
 }
 
 static plugtest_verdict observe_to_the_end(plugtest_client *client)
@@ -277,8 +277,8 @@ static nacre_err make_wrong(plugtest_client *client, plugtest_context *wrong, in
     return err;
 }
 
-/* Sends a request with `other`, whose making had the result `made`, and closes it. The server refuses with `code`; 0: its response does not
- * verify here. */
+/* Sends a request with the context `other` and closes it; `made` is the result of making it. The server refuses with `code`; 0:
+ * its response does not verify here. */
 static plugtest_verdict request_with(plugtest_client *client, plugtest_context *other, nacre_err made, uint8_t code)
 {
     request r;
@@ -361,8 +361,8 @@ static const struct {
     [0] = { "plain GET", plain_hello },
     [1] = { "GET, contexts A and B", hello_a },
     [2] = { "GET with ID Context, contexts C and D", hello_c },
-    [3] = { "GET with Uri-Query, ETag in the answer", query },
-    [4] = { "GET with Accept, Max-Age in the answer", accept },
+    [3] = { "GET with Uri-Query, ETag in the response", query },
+    [4] = { "GET with Accept, Max-Age in the response", accept },
     [5] = { "GET with Observe of what cannot be observed", not_observable },
     [6] = { "observation that the server ends by an error", observe_to_the_end },
     [7] = { "observation that the client ends", observe_and_cancel },
@@ -372,7 +372,7 @@ static const struct {
     [11] = { "DELETE", remove_it },
     [12] = { "wrong Sender ID, refused", wrong_sender_id },
     [13] = { "wrong sender key, refused", wrong_sender_key },
-    [14] = { "wrong recipient key, the answer is refused", wrong_recipient_key },
+    [14] = { "wrong recipient key, the response is refused", wrong_recipient_key },
     [15] = { "the same request again, refused as a replay", replay },
     [16] = { "GET to a server that does not know OSCORE", unaware },
     [17] = { "plain GET of a protected resource, refused", plain_refused },

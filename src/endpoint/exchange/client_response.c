@@ -87,7 +87,7 @@ static bool is_understood(const nacre_message *response)
     uint16_t last = 0;
     nacre_option_iter it = nacre_option_begin(response->options);
     for (nacre_option option; nacre_option_next(&it, &option); last = option.number)
-        if (nacre__option_is_foreign(&option, option.number == last)) return false;
+        if (nacre__option_must_reject(&option, option.number == last)) return false;
     return true;
 }
 

@@ -10,8 +10,8 @@
 /* By Recipient ID, the kid of received requests. */
 static nacre_rederivation **bucket_of(nacre__rederivations *d, nacre_bytes kid)
 {
-    static const nacre_address nobody;
-    const uint64_t hash = nacre__peer_hash(d->core, &nobody, kid);
+    static const nacre_address no_peer;
+    const uint64_t hash = nacre__peer_hash(d->core, &no_peer, kid);
     return &d->buckets[(hash ^ hash >> 32) % NACRE__REDERIVATION_BUCKETS];
 }
 

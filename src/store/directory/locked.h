@@ -5,7 +5,7 @@
 
 #include "store/file/files.h"
 
-/* nacre__locked_open opens and locks it, before anything of it is read, so that no other process writes in between. `path` is
+/* nacre__locked_open opens and locks the directory before reading it, so that no other process writes meanwhile. `path` is
  * borrowed. On failure nothing is open. Errors of nacre__dirfd_open, nacre__lock_take and nacre__moved_check. */
 NACRE_MUST_USE nacre_err nacre__locked_open(nacre__dirfd *dirfd, nacre__guard *guard, const char *path,
                                             nacre_detail *why);

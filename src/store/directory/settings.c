@@ -52,7 +52,7 @@ const char *nacre__setting_name(size_t index)
     return index < NACRE__NUM_SETTINGS ? table[index].name : NULL;
 }
 
-bool nacre__setting_knows(const char *member)
+bool nacre__setting_is_known(const char *member)
 {
     nacre__setting_form form;
     for (nacre__setting_number i = 0; i < NACRE__NUM_SETTINGS; i++)

@@ -58,7 +58,7 @@ nacre_err nacre__setting_bad_value(const nacre__settings *settings, nacre__setti
 /* nacre__setting_name gives the name of a setting without suffix; NULL past the last. */
 const char *nacre__setting_name(size_t index);
 
-/* nacre__setting_knows tells whether a member name, with its suffix, is a setting. */
-bool nacre__setting_knows(const char *member);
+/* nacre__setting_is_known tells whether a member name, with its suffix, is a setting. */
+bool nacre__setting_is_known(const char *member);
 
 #endif

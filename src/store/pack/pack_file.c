@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_file: a pack's one file: opened, locked, read and written at places, synced.
+/* pack_file: opens, locks, reads, writes and syncs the file of a pack.
  *
- * The lock is on the file itself, which is never replaced nor removed by us. Somebody may still have moved another file
- * there while we waited: then our lock excludes nobody who opens that name, and we start again. */
+ * The lock is on the file itself, which nacre never replaces or removes. If another program replaced it during the wait for the
+ * lock, the locked file is not the one under the path, and opening starts again. */
 #include "store/pack/pack_internal.h"
 
 #include <errno.h>

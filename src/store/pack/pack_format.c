@@ -63,7 +63,7 @@ static void start(uint8_t *page, const char *magic)
 
 /* ---- Head ---- */
 
-static const nacre__pack_id nobody; /* the head's checksum: the identity is inside */
+static const nacre__pack_id no_id; /* the head's checksum: the identity is inside */
 
 void nacre__head_write(uint8_t *page, const nacre__pack_id *id)
 {
@@ -71,7 +71,7 @@ void nacre__head_write(uint8_t *page, const nacre__pack_id *id)
     put(page + 8, NACRE__PACK_VERSION, 4);
     put(page + 12, NACRE__PACK_PAGE, 4);
     memcpy(page + 16, id->bytes, NACRE__PACK_IDENTITY);
-    nacre__page_seal(page, &nobody, 0);
+    nacre__page_seal(page, &no_id, 0);
 }
 
 nacre_err nacre__head_read(nacre__pack_id *id, const uint8_t *page, const char *path, nacre_detail *why)
@@ -83,7 +83,7 @@ nacre_err nacre__head_read(nacre__pack_id *id, const uint8_t *page, const char *
     if (memcmp(page, "NACREPCK", 8) != 0)
         return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: head: is not a pack: it does not begin with NACREPCK",
                            path);
-    if (!page_holds(page, "NACREPCK", &nobody, 0))
+    if (!page_holds(page, "NACREPCK", &no_id, 0))
         return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: head: is damaged: its checksum does not hold", path);
     uint64_t version = get(page + 8, 4), page_size = get(page + 12, 4);
     if (version != NACRE__PACK_VERSION)
@@ -282,7 +282,7 @@ static uint64_t mark_of(const nacre_aead *aead, nacre_bytes id, nacre_bytes comm
     memcpy(bytes + 8, common_iv.ptr, common_iv.len);
     put(bytes + 24, (uint16_t)aead->cose, 2);
     bytes[26] = direction == NACRE_OPEN;
-    uint64_t mark = sum(&nobody, 0, bytes, sizeof bytes);
+    uint64_t mark = sum(&no_id, 0, bytes, sizeof bytes);
     return mark != 0 ? mark : 1;
 }
 

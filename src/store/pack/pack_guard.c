@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_guard: whether the file of an open pack is still the one under its name. Another one there may hold newer states, or
- * older ones, and is used by whatever opens that name; what is written here would be lost or would come second. As with
- * directories (guard.h), a pack that was lost once is not written again, and its contexts are stopped. */
+/* pack_guard: checks that the path of an open pack still leads to its file. Another file there may be in use by another
+ * process, with the same numbers. After the first such failure, as with directories (guard.h), the pack is not written again,
+ * and its contexts are stopped. */
 #include "store/pack/pack_internal.h"
 
 #include <errno.h>
@@ -31,7 +31,7 @@ nacre_err nacre__pack_check_lost(const nacre_pack *pack, nacre_detail *why)
     return nacre__fail(why, NACRE_ERR_LOCKED, "%s", pack->lost.text);
 }
 
-/* After a fork there would be two contexts that count from the same number, and two writers of one file. */
+/* After a fork two processes would use the same numbers, and write to one file. */
 nacre_err nacre__pack_check_owner(const nacre_pack *pack, nacre_detail *why)
 {
     if (pack->owner == getpid()) return nacre__pack_check_lost(pack, why);
@@ -46,7 +46,7 @@ nacre_err nacre__pack_check_file(nacre_pack *pack, nacre_detail *why)
     const char *slash = strrchr(file->path, '/'), *name = slash != NULL ? slash + 1 : file->path;
     nacre_err err = nacre__pack_check_lost(pack, why);
     if (err != NACRE_OK) return err;
-    const bool is_seen = fstatat(file->dir_fd, name, &named, 0) == 0; /* a link is followed, as by opening */
+    const bool is_seen = fstatat(file->dir_fd, name, &named, 0) == 0; /* follows a link, as open does */
     if (!is_seen && errno == ENOENT) return nacre__pack_lose(pack, "moved or removed", why);
     if (!is_seen || fstat(file->fd, &held) != 0)
         return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot look at it before writing: %s", pack->path,
@@ -57,7 +57,7 @@ nacre_err nacre__pack_check_file(nacre_pack *pack, nacre_detail *why)
 
 void nacre__pack_stop_if_lost(nacre__packed *packed)
 {
-    if (packed->segment == NULL) return; /* a fork's child finds it wiped */
+    if (packed->segment == NULL) return; /* wiped in the child of a fork */
     const nacre_pack *pack = packed->segment->pack;
     if (pack->owner == getpid() && nacre__pack_check_lost(pack, NULL) != NACRE_OK) nacre_context_stop(&packed->ctx);
 }

@@ -24,7 +24,7 @@ nacre_err nacre__context_sizes_add(nacre__context_sizes *sizes, const nacre_pack
     if (err != NACRE_OK)
         return nacre__fail(why, err, "%s: the cryptography library (%s) does not have %s", pack->path,
                            pack->crypto->ops->name, record->aead->name);
-    size = round_up(size, align < 16 ? 16 : align); /* so that one after the other is aligned for any of them */
+    size = round_up(size, align < 16 ? 16 : align); /* consecutive keys are aligned for every algorithm */
     if (size > sizes->key) sizes->key = size;
     size_t words = nacre_replay_words(record->window) * sizeof(uint64_t);
     if (words > sizes->words) sizes->words = words;
@@ -91,7 +91,7 @@ static nacre_err init(nacre__segment *s, uint32_t index, const nacre__record *re
             nacre_replay_words(record->window) == 0 ? NULL : (uint64_t *)(void *)(s->words + index * s->words_size),
         .next_seq = cell->next,
         .persistent = true,
-        .echo = nacre_bytes_of(echo, NACRE_ECHO_LEN), /* whichever side this is: it may take requests in either role */
+        .echo = nacre_bytes_of(echo, NACRE_ECHO_LEN), /* both roles may receive requests */
     };
     const nacre_derived_keys derived = { record->sender_key, record->recipient_key, record->common_iv };
     nacre_err err = nacre_context_init_derived(&packed->ctx, crypto, &params, &derived,
@@ -123,11 +123,11 @@ nacre_err nacre__pack_note_removed(nacre_pack *pack, const nacre__record *record
 
 /* ---- One segment ---- */
 
-/* The room that all need, how many places are taken, and whether what is there can be. */
+/* Sizes and number of the entries of a segment. */
 typedef struct measured {
     nacre__context_sizes sizes;
     uint32_t num_taken;
-    bool any_removed, erase; /* erase: one whose record is still there */
+    bool any_removed, erase; /* erase: the record of a removed context is still to be erased */
 } measured;
 
 static nacre_err measure(measured *m, const nacre_pack *pack, const nacre__segment_data *data, size_t first_entry,
@@ -164,7 +164,7 @@ static nacre_err prepare(nacre__segment *s, const nacre__segment_data *data, nac
     return err;
 }
 
-/* Pages whose other copy was damaged are dirty from the start. */
+/* A page whose other copy was damaged is dirty at once. */
 static nacre_err take_pages(nacre__segment *s, nacre__segment_data *data, nacre_detail *why)
 {
     nacre_err err = NACRE_OK;
@@ -181,7 +181,7 @@ static nacre_err take_pages(nacre__segment *s, nacre__segment_data *data, nacre_
     return err;
 }
 
-/* Contexts that were removed: they must not come back, and their cells say so. */
+/* The keys of removed contexts stay excluded, and their cells are set to the end of the numbers. */
 static nacre_err settle_removed(nacre__segment *s, const nacre__segment_data *data, nacre_detail *why)
 {
     nacre__pack_entry entry;
@@ -225,7 +225,7 @@ nacre_err nacre__segment_load(nacre_pack *pack, const nacre__pack_map *map, bool
         s = nacre__segment_new(pack, &data.shape, first_page, first_entry, &m.sizes);
         err = s != NULL ? NACRE_OK : nacre__pack_no_memory(pack, why);
     }
-    if (s != NULL) { /* from here on it is freed with the pack */
+    if (s != NULL) { /* now owned by the pack */
         pack->segments[pack->num_segments++] = s;
         *erase = *erase || m.erase;
         err = build(s, &data, &m, why);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_map: what a pack's file says, read and judged, before anything is made of it: which copy of the extent counts, which
- * copy of each page of states, and what is at each place. */
+/* pack_map: reads and checks a pack's file: the valid copy of the extent and of each page of states, and the content of each
+ * entry. */
 #include "store/pack/pack_internal.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #include "base/hosted/detail.h"
 
-enum { SKIP = 65536 }; /* numbers to skip where a state may be a step or a few behind; a step is at most 10000 */
+enum { SKIP = 65536 }; /* numbers to skip if a state may be some steps old; a step is at most 10000 */
 
 static uint64_t bytes_of(uint64_t pages)
 {
@@ -17,7 +17,7 @@ static uint64_t bytes_of(uint64_t pages)
 
 /* ---- Head and extent ---- */
 
-/* A sane segment head behind what the extent counts: its extent was being written, or went bad later. */
+/* Counts a valid segment after the end of the extent: its extent was not written, or was damaged later. */
 static void adopt(nacre__pack_map *map, const nacre__pack_file *file, uint64_t num_pages)
 {
     uint8_t page[NACRE__PACK_PAGE];
@@ -86,7 +86,7 @@ uint64_t nacre__record_at(const nacre__shape *shape, uint64_t first_page, uint32
     return bytes_of(first_page + 1) + (uint64_t)index * shape->record_size;
 }
 
-/* The copy that holds may be some steps behind the one that does not. */
+/* The valid copy may be some steps older than the damaged one. */
 bool nacre__page_make_pessimistic(uint8_t *image, const nacre__shape *shape)
 {
     for (uint32_t i = 0; i < nacre__cells_per_page(shape); i++) {
@@ -233,10 +233,10 @@ nacre_err nacre__segment_entry(nacre__pack_entry *entry, const nacre__segment_da
         return bad_entry(file, first_entry + number, text, why);
     }
     if (p.cell.use == NACRE__IN_USE && nacre__cell_size(p.record.window) > d->shape.cell_size)
-        return bad_entry(file, first_entry + number, "its window is larger than its state's room", why);
+        return bad_entry(file, first_entry + number, "its window does not fit into its state", why);
     if (p.cell.use == NACRE__IN_USE && !window_fits(&p.cell, p.record.window))
         return bad_entry(file, first_entry + number, "its state has bits beyond its window", why);
-    /* Erased although its state says "in use": the state is one step behind, for a record is erased last. */
+    /* An erased record with a state "in use": the state is one step old, because a record is erased last. */
     if (p.has_record && p.record.removed) p.cell.use = NACRE__REMOVED;
     *entry = p;
     return NACRE_OK;

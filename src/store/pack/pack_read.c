@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_read: what a pack says, for people, without its lock. */
+/* pack_read: reads the contexts of a pack without its lock. */
 #include "store/pack/pack_internal.h"
 
 #include <string.h>
 
-enum { ATTEMPTS = 5 }; /* somebody may be writing the very page */
+enum { ATTEMPTS = 5 }; /* another process may be writing the page */
 
 static size_t copy(uint8_t *to, nacre_bytes from)
 {

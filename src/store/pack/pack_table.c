@@ -61,7 +61,7 @@ nacre_err nacre__pack_table_add(nacre_pack *pack, size_t index, nacre_context *c
     return add(&pack->table, pack, index, ctx, why);
 }
 
-/* With room for a quarter more, so that contexts that come one by one do not have it made anew each time. */
+/* Grows by a quarter, so that adding contexts one by one does not rebuild the table each time. */
 nacre_err nacre__pack_table_reserve(nacre_pack *pack, size_t num_more, nacre_detail *why)
 {
     if (!pack->has_table || pack->table.num_contexts + num_more <= pack->table.num_slots / 4 * 3) return NACRE_OK;
