@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# readme: the programs in README.md are those in examples/, which every build compiles.
+# readme: the programs in README.md are those in examples/, which every build compiles, and it links every public header but io.h,
+# which only includes others.
 set -euo pipefail
 source_dir=$2
 readme=$(<"$source_dir/README.md")
@@ -14,3 +15,11 @@ for example in tiny_client tiny_server; do
     fi
     echo "ok - README.md shows examples/$example.c"
 done
+for path in "$source_dir"/include/nacre/*.h; do
+    header=${path##*/}
+    if [ "$header" != io.h ] && [[ $readme != *"[$header](include/nacre/$header)"* ]]; then
+        echo "not ok - README.md does not link $header"
+        exit 1
+    fi
+done
+echo 'ok - README.md links every public header'
