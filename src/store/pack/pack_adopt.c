@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_adopt: a copy of a pack becomes the one that is used (pack_identity.c). */
+/* pack_adopt: makes a copied or moved pack usable (pack_identity.c). */
 #include "store/pack/pack_internal.h"
 
-/* The states first: interrupted, the pack is still one that has to be adopted. */
+/* States first: after an interruption the pack still has to be adopted. */
 nacre_err nacre_pack_adopt(const char *path, const nacre_crypto *crypto, nacre_detail *why)
 {
     nacre_pack *pack;

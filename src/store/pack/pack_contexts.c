@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_contexts: the contexts of a pack, by place and by address. */
+/* pack_contexts: finds the contexts of a pack by index and by address. */
 #include "store/pack/pack_internal.h"
 
 size_t nacre_pack_num(const nacre_pack *pack)

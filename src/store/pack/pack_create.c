@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_create: an empty pack. Its head is written last: without it, what a crash left half-made cannot be opened. */
+/* pack_create: makes an empty pack. The head is written last, so that a file left by a crash cannot be opened. */
 #include "store/pack/pack_internal.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@ static nacre_err write_all(const nacre__pack_file *file, const nacre__pack_id *i
     return err == NACRE_OK ? nacre__pack_sync(file, why) : err;
 }
 
-/* The folder that a path's last name is in. False: the path is too long. */
+/* The directory of a path. False: the path is too long. */
 static bool directory_of(char dirfd[PATH_MAX], const char *path)
 {
     char copy[PATH_MAX];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_extent: how the extent of a pack changes: its other copy is written, and then counts. */
+/* pack_extent: changes the extent of a pack: writes the other copy, which then is the current one. */
 #include "store/pack/pack_internal.h"
 
 /* Writes a copy of the extent, and syncs. */
@@ -16,7 +16,7 @@ nacre_err nacre__extent_put(nacre_pack *pack, const nacre__extent *extent, nacre
 {
     nacre__extent next = *extent;
     nacre_err err = NACRE_OK;
-    /* What was read may have been lost by a sync that failed; see make_sure in pack_state.c. */
+    /* A failed sync may have lost the copy that was read; see make_sure in pack_state.c. */
     if (!pack->extent_sure) err = put_extent(pack, pack->extent_side, &pack->extent, why);
     pack->extent_sure = pack->extent_sure || err == NACRE_OK;
     next.generation = pack->extent.generation + 1;

@@ -27,7 +27,7 @@ static nacre_err fail(const nacre__pack_file *file, const char *what, nacre_deta
 static nacre_err open_once(nacre__pack_file *file, bool lock, nacre_detail *why)
 {
     struct stat st;
-    /* Without O_NONBLOCK a FIFO of that name would hang us before it is recognised. */
+    /* Without O_NONBLOCK, opening a FIFO would block. */
     file->fd = open(file->path, (lock ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (file->fd < 0) return fail(file, "open the pack", why);
     if (fstat(file->fd, &st) != 0) return fail(file, "look at the pack", why);
@@ -68,7 +68,7 @@ static nacre_err open_locked(nacre__pack_file *file, nacre_detail *why)
     }
 }
 
-/* Only to find the name again, so that it need not be readable. */
+/* Opened only for fstatat, so it need not be readable. */
 static nacre_err open_directory(nacre__pack_file *file, nacre_detail *why)
 {
     char *copy = strdup(file->path);

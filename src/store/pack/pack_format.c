@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_format: the pages, records and cells of a pack, writing and reading side by side. docs/pack.md draws them. */
+/* pack_format: writes and reads the pages, records and cells of a pack (docs/pack.md). */
 #include "store/pack/pack_format.h"
 
 #include <string.h>
@@ -27,7 +27,7 @@ bool nacre__is_blank(const uint8_t *bytes, size_t len)
 
 /* ---- Checksums ---- */
 
-/* Each step can be undone, so that bytes which differ in one word only never have the same sum. */
+/* Each step is invertible, so that inputs that differ in one word only have different sums. */
 static uint64_t hash_word(uint64_t h, uint64_t word)
 {
     h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
@@ -229,7 +229,7 @@ static nacre_bytes take(const uint8_t **at, size_t len)
     return bytes;
 }
 
-/* What the checksum vouches for was written so; this keeps what cannot be from being used all the same. */
+/* The checksum verifies that these bytes were written; this verifies that they are a valid record. */
 const char *nacre__record_problem(const nacre__record *r)
 {
     if (nacre_hash_len(r->hash) == 0) return "its hash is not known";

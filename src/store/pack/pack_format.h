@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_format: the bytes of a pack (docs/pack.md draws them): pages with checksums, records, cells. No I/O here. */
+/* pack_format: the bytes of a pack (docs/pack.md): pages with checksums, records, cells. No I/O. */
 #ifndef NACRE_STORE_PACK_FORMAT_H
 #define NACRE_STORE_PACK_FORMAT_H
 
@@ -12,8 +12,8 @@ enum {
     NACRE__PACK_VERSION = 1,
     NACRE__PACK_IDENTITY = 16,
     NACRE__PACK_FIRST_SEGMENT = 3, /* pages before it: head, two extents */
-    NACRE__SEGMENT_MAX = 65536,    /* places */
-    NACRE__SEGMENTS_MAX = 4096,    /* NACRE_PACK_MAX places need 256 of the largest; small ones grow */
+    NACRE__SEGMENT_MAX = 65536,    /* entries */
+    NACRE__SEGMENTS_MAX = 4096,    /* NACRE_PACK_MAX entries need 256 of the largest; small ones grow */
     NACRE__RECORD_MAX = 896,       /* bytes: 16 + 2 * 7 + 255 + 256 + 256 + 13 + 2 * 32 + 8 and some zeros */
     NACRE__CELL_MAX = 16 + NACRE_REPLAY_MAX / 8,
     NACRE__PACK_CELLS_AT = 32, /* in a page of states */
@@ -37,7 +37,7 @@ typedef struct nacre__extent {
     uint64_t generation, num_pages, num_entries;
     uint32_t num_segments;
     char identity
-        [NACRE__FILE_IDENTITY_TEXT]; /* the file that it is used in (file_identity.h); "": not used yet, or not known */
+        [NACRE__FILE_IDENTITY_TEXT]; /* of the file that it is used in (file_identity.h); "": not used yet, or unknown */
 } nacre__extent;
 void nacre__extent_write(uint8_t *page, const nacre__extent *extent, const nacre__pack_id *id, uint64_t page_number);
 bool nacre__extent_read(nacre__extent *extent, const uint8_t *page, const nacre__pack_id *id, uint64_t page_number);
@@ -50,7 +50,7 @@ bool nacre__shape_read(nacre__shape *shape, const uint8_t *page, const nacre__pa
 uint32_t nacre__cells_per_page(const nacre__shape *shape);
 uint32_t nacre__record_pages(const nacre__shape *shape);
 uint32_t nacre__cell_pages(const nacre__shape *shape);    /* of one copy */
-uint64_t nacre__segment_pages(const nacre__shape *shape); /* all in all */
+uint64_t nacre__segment_pages(const nacre__shape *shape); /* of the whole segment */
 
 /* ---- Records ---- */
 typedef struct nacre__record {
@@ -63,17 +63,17 @@ typedef struct nacre__record {
 size_t nacre__record_size(const nacre__record *record); /* bytes in the file, a multiple of 8 */
 void nacre__record_write(uint8_t *to, size_t size, const nacre__record *record, const nacre__pack_id *id,
                          uint32_t segment, uint32_t index);
-/* Writes a record's checksum; nacre__record_write has. */
+/* Writes a record's checksum; nacre__record_write includes it. */
 void nacre__record_seal(uint8_t *to, size_t size, const nacre__pack_id *id, uint32_t segment, uint32_t index);
-/* nacre__record_read: the record's bytes are views of `from`. Otherwise `problem` says what is wrong, in a few words. */
+/* nacre__record_read: the record's bytes point into `from`. On failure `problem` is a short description. */
 bool nacre__record_read(nacre__record *record, const char **problem, const uint8_t *from, size_t size,
                         const nacre__pack_id *id, uint32_t segment, uint32_t index);
 
-/* What is wrong with a record that its checksum cannot tell, in a few words; NULL: nothing. */
+/* A short description of why a record with a correct checksum is invalid; NULL: it is valid. */
 const char *nacre__record_problem(const nacre__record *record);
-/* Two contexts with the same Sender ID and Common IV have the same nonces: a number for the pair, never 0. */
+/* A hash of Sender ID and Common IV, never 0: contexts with the same pair have the same nonces. */
 uint64_t nacre__nonce_mark(const nacre_aead *aead, nacre_bytes sender_id, nacre_bytes common_iv);
-/* The same of its Recipient Key: equal ones have two replay windows for the same messages. */
+/* A hash of Recipient ID and Common IV, never 0: contexts with the same pair accept the same messages. */
 uint64_t nacre__window_mark(const nacre_aead *aead, nacre_bytes recipient_id, nacre_bytes common_iv);
 
 /* ---- Cells ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_identity: which file a pack is used in. A copy says that numbers are free which the original may have used since, or the
- * other way round; so the extent names the very file, by what no copy shares (file_identity.h), before the first number is used. A
- * pack that was never used can be carried to where it will be. */
+/* pack_identity: the identity of the file that a pack is used in. Of a pack and its copy, each may use numbers that the other has
+ * used; so the extent gets the identity of its file, which no copy has (file_identity.h), before the first number is used. A pack
+ * that was never used may be moved. */
 #include "store/pack/pack_internal.h"
 
 #include <string.h>
@@ -19,7 +19,7 @@ nacre_err nacre__pack_check_identity(const nacre_pack *pack, nacre_detail *why)
                        pack->path);
 }
 
-/* In both copies of the extent: were one lost, the other would not know. */
+/* In both copies of the extent, so that the identity survives the loss of one. */
 nacre_err nacre__pack_claim(nacre_pack *pack, nacre_detail *why)
 {
     nacre__extent extent = pack->extent;

@@ -144,7 +144,7 @@ static nacre_err read_shape(nacre__segment_data *d, const nacre__pack_file *file
                        (unsigned)number, (unsigned long long)nacre__segment_pages(&d->shape), (unsigned long long)left);
 }
 
-/* Room for so many pages; NULL when there is none, or a 32-bit machine cannot count its bytes. */
+/* NULL: no memory, or more bytes than size_t counts on a 32-bit machine. */
 static uint8_t *alloc_pages(size_t *len, uint64_t pages)
 {
     *len = (size_t)bytes_of(pages);
@@ -191,7 +191,7 @@ void nacre__segment_data_free(nacre__segment_data *d)
     *d = (nacre__segment_data){ .first_page = 0 };
 }
 
-/* ---- Places ---- */
+/* ---- Entries ---- */
 
 static const uint8_t *cell_at(const nacre__segment_data *d, uint32_t index)
 {

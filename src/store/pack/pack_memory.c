@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_memory: arrays that grow, and what is said without memory. */
+/* pack_memory: growing arrays, and the error without memory. */
 #include "store/pack/pack_internal.h"
 
 #include <stdlib.h>

@@ -5,8 +5,8 @@
 
 #include <nacre/pack.h>
 
-/* nacre__pack_check_in tells whether nacre_pack_move_in could begin with this directory, or has it already, and changes nothing.
- * Errors as there. */
+/* nacre__pack_check_in checks, without changes, that nacre_pack_move_in can begin with this directory, or that the pack has its
+ * context already. Errors as there. */
 NACRE_MUST_USE nacre_err nacre__pack_check_in(nacre_pack *pack, const char *dir, nacre_role role, nacre_detail *why);
 
 #endif

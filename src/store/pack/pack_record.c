@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_record: a description of a context made into a record: checked, with what is derived from its secret. */
+/* pack_record: makes a record from the description of a context: checks it and derives its keys. */
 #include "store/pack/pack_internal.h"
 
 #include "context/derive.h"
 
-/* RFC 8613 3.2.1; as bytes, which nacre_context_init never shows. */
+/* RFC 8613 3.2.1; as bytes, which nacre_context_init does not return. */
 static nacre_err derive(const nacre_crypto *crypto, const nacre_directory_info *info, nacre_bytes id, const char *type,
                         uint8_t *out, size_t len)
 {
