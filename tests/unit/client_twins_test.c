@@ -87,7 +87,7 @@ static void see(void *user, bool outgoing, const nacre_address *peer, nacre_byte
 
 static nacre_client *open_client(fixture *f)
 {
-    const nacre_client_options options = { .credentials = f->map, .timing = pair_quick, .on_datagram = see, .user = f };
+    const nacre_client_options options = { .credentials = f->map, .on_datagram = see, .user = f };
     f->datagrams = 0;
     return pair_open(&options);
 }
