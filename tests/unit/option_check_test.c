@@ -83,7 +83,8 @@ static void the_table_decides(void **state)
             if (number != 32) assert_int_equal((seen & NACRE__SEEN_UNRECOGNISED) == 0, counts);
             seen = nacre__options_seen(encode(NACRE_BUF(buf), two));
             if (number != 32)
-                assert_int_equal((seen & NACRE__SEEN_UNRECOGNISED) == 0, counts && (info->flags & NACRE_REPEATABLE) != 0);
+                assert_int_equal((seen & NACRE__SEEN_UNRECOGNISED) == 0,
+                                 counts && (info->flags & NACRE_REPEATABLE) != 0);
         }
     }
 }
