@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test test-fast with-tests coverage interop bench plots fuzz docs format lint install clean help setup-build setup-test configured
+.PHONY: all demo test test-fast with-tests coverage interop bench plots fuzz mutate docs format lint install clean help setup-build setup-test configured
 
 # $(call build,TARGETS): what these need and no more. The compiler's lines go to $(BUILD)/build.log, or to the terminal with
 # V=1; its warnings and errors are always seen.
@@ -55,6 +55,10 @@ bench: setup-build configured
 	$(call build,nacre-tool bench-programs)
 	@scripts/bench.sh $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(BUILD) $(BENCH)
 
+# ARGS: of scripts/mutate.py, e.g. ARGS='--all src/oscore/protect.c'
+mutate: setup-test
+	@nice -n 10 scripts/mutate.py $(ARGS)
+
 plots:
 	@scripts/plots.sh $(BUILD)
 
@@ -90,6 +94,7 @@ help:
 	@echo "              QUICK=1: only that it works, ROUNDS=n instead of 101)"
 	@echo "make plots    docs/plots/ anew, from what make bench left (needs gnuplot)"
 	@echo "make fuzz     every fuzz target, 300 seconds in all (SECONDS_IN_ALL=n); needs clang"
+	@echo "make mutate   mutations of the sources that the tests should kill (ARGS=options of scripts/mutate.py); hours with --all"
 	@echo "make docs     docs/rfc8613.md anew, from the marks in code and tests"
 	@echo "make format   clang-format over all C files;  make lint: check the format, words and includes, and clang-tidy"
 	@echo "make install  into PREFIX (now $(PREFIX); DESTDIR is honoured); then, as root, ldconfig"
