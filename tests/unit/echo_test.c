@@ -285,6 +285,38 @@ static void challenges_use_sequence_numbers(void **state)
     }
 }
 
+static nacre_err take_echo(nacre_context *server, nacre_context *client, const char *echo)
+{
+    nacre_message m = request_with_echo(echo), plain;
+    nacre_request_id at_client, at_server;
+    nacre_bytes request = test_protect_request(client, &at_client, &m);
+    nacre_message outer = test_parse(request);
+    return nacre_unprotect_request(server, test_crypto(), &at_server, &plain, test_buf(request.len), &outer);
+}
+
+/* A value that is used up, or that a stopped context no longer has, is zeros in memory: neither that nor the old value
+ * recovers a window that is lost again, and there is nothing to challenge with. */
+static void a_wiped_echo_value_recovers_nothing(void **state)
+{
+    (void)state;
+    static const char zeros[] = "0000000000000000";
+    for (int stopped = 0; stopped <= 1; stopped++) {
+        nacre_context *client = test_context_of(1, TEST_CLIENT), *server = server_that_forgot(1, ECHO_VALUE);
+        if (stopped) nacre_context_stop(server);
+        else assert_ok(take_echo(server, client, ECHO_VALUE));
+        assert_ok(nacre_context_set_replay(server, false, 0, NULL, 0));
+        const nacre_err refusal = stopped ? NACRE_ERR_CONTEXT_UNAVAILABLE : NACRE_ERR_REPLAY;
+        assert_err(take_echo(server, client, zeros), refusal);
+        assert_err(take_echo(server, client, ECHO_VALUE), refusal);
+        nacre_message m = request_with_echo(NULL);
+        nacre_request_id id;
+        nacre_bytes out;
+        nacre_message outer = test_parse(test_protect_request(client, &id, &m));
+        assert_err(nacre_protect_echo(server, test_crypto(), &id, &out, test_buf(100), &outer), NACRE_ERR_BAD_ARGUMENT);
+        for (size_t i = 0; i < NACRE_ECHO_LEN; i++) assert_int_equal(server->echo[i], 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +329,7 @@ int main(void)
         TEST(without_an_echo_value_there_is_no_challenge),
         TEST(a_challenge_never_uses_the_requests_nonce),
         TEST(challenges_use_sequence_numbers),
+        TEST(a_wiped_echo_value_recovers_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 /* endpoint_rederive_test: RFC 8613 B.2 between two endpoints, with each of its four messages lost, doubled, copied
  * under another MID and late, two clients at once, and a peer that lost its context. */
 #include "../scenario/rederiving.h"
+#include "oscore/unprotect.h"
 
 /* Kid contexts encoded with their length: R2, and R2 | R3. */
 enum { RESPONSE_1_FIELD = 1 + NACRE_REDERIVE_R2, REQUEST_2_FIELD = 2 + NACRE_REDERIVE_R2 + NACRE_REDERIVE_NONCE };
@@ -95,6 +96,62 @@ static void four_messages_rederive_a_context(void **state)
         assert_int_equal(nacre_context_next_seq(nacre_rederivation_context(&p.ours.rederivation)), 2);
         close_rederiving(&p);
     }
+}
+
+/* A response to request #1 as an ordinary server would make it, under context 1. */
+static datagram response_under_context_1(rederiving_pair *p, const datagram *request_1)
+{
+    const nacre__unprotect_how how = { .any_kid_context = true };
+    const nacre_crypto *crypto = &p->server.crypto;
+    const nacre_message outer = datagram_message(request_1);
+    nacre_rederive_client unused;
+    nacre_rederived first = { 0 };
+    nacre_message plain;
+    nacre_request_id id;
+    nacre_bytes out;
+    uint8_t bytes[256];
+    datagram d = { .peer = p->client.address };
+    size_t size, align;
+    assert_int_equal(nacre_context_key_layout(crypto, 0, &size, &align), NACRE_OK);
+    first.key_buf = (nacre_buf){ malloc(size), size };
+    const uint8_t *r1 = option_of(request_1).kid_context.ptr + 1; /* after the head of a CBOR byte string */
+    assert_int_equal(nacre_rederive_begin(&unused, &first, crypto, &p->theirs.rederivation.material, r1), NACRE_OK);
+    assert_int_equal(nacre__unprotect_request(&first.context, crypto, &id, &plain, NACRE_BUF(bytes), &outer, &how),
+                     NACRE_OK);
+    const nacre_message response = { .type = NACRE_NON, .code = NACRE_CONTENT, .mid = 77, .token = outer.token };
+    assert_int_equal(nacre_protect_response(&first.context, crypto, &id, &out, (nacre_buf){ d.bytes, sizeof d.bytes },
+                                            &response, NULL),
+                     NACRE_OK);
+    memmove(d.bytes, out.ptr, out.len);
+    d.len = out.len;
+    nacre_context_wipe(&first.context);
+    free(first.key_buf.ptr);
+    return d;
+}
+
+/* RFC 8613 B.2: no response uses context 1, which anything that repeats R1 brings back. It verifies, and is none. */
+static void a_response_under_context_1_is_not_accepted(void **state)
+{
+    (void)state;
+    rederiving_pair p;
+    datagram m[4];
+    open_rederiving(&p, NULL);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_NON);
+    const datagram request_1 = next_of(&p.client, 0), wrong = response_under_context_1(&p, &request_1);
+    party_give(&p.client, &p.server, &wrong, 0);
+    expect_quiet(&p.client, 0);
+    assert_null(nacre_rederivation_context(&p.ours.rederivation));
+    party_give(&p.server, &p.client, &request_1, 0); /* the procedure goes on */
+    for (int i = 1; i < 4; i++) {
+        party *from = i % 2 == 0 ? &p.client : &p.server, *to = i % 2 == 0 ? &p.server : &p.client;
+        m[i] = next_of(from, 0);
+        party_give(to, from, &m[i], 0);
+        if (i == 2) expect_rederived(&p.server, &p.theirs);
+        if (i == 2) serve(&p, "new");
+    }
+    expect_rederived(&p.client, &p.ours);
+    expect_response(&p, "new");
+    close_rederiving(&p);
 }
 
 typedef enum fate { LOST, DOUBLED, COPIED, FATES } fate;
@@ -783,6 +840,7 @@ int main(void)
         cmocka_unit_test(removing_ends_exchanges_at_each_step),
         cmocka_unit_test(removed_keys_are_not_reported),
         cmocka_unit_test(closing_the_endpoint_wipes_the_contexts),
+        cmocka_unit_test(a_response_under_context_1_is_not_accepted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,12 +110,39 @@ static void rederivation_refuses_it_too(void **state)
     }
 }
 
+/* RFC 8613 8.3, D.4: the context object that verified the request; another with the same keys does not know what that one has
+ * sent. */
+static void the_right_to_a_nonce_stays_with_the_context_object_that_verified(void **state)
+{
+    (void)state;
+    for (int other = 0; other <= 1; other++) {
+        nacre_context *client = test_context_of(1, TEST_CLIENT);
+        nacre_context *server = test_context_of(1, TEST_SERVER), *twin = test_context_of(1, TEST_SERVER);
+        nacre_context *responding = other ? twin : server;
+        nacre_message get = test_request(NACRE_GET, NACRE_ABSENT, NACRE_ABSENT);
+        nacre_message plain = test_response(NACRE_CONTENT, NACRE_ABSENT, NACRE_ABSENT);
+        nacre_protect_options how = { .nonce = NACRE_NONCE_REQUEST };
+        nacre_request_id at_client, at_server;
+        nacre_bytes out;
+        (void)test_unprotect_request(server, &at_server, test_protect_request(client, &at_client, &get));
+        const nacre_context *before = test_snapshot(responding);
+        assert_err(nacre_protect_response(responding, test_crypto(), &at_server, &out, test_buf(100), &plain, &how),
+                   other ? NACRE_ERR_NONCE_USED : NACRE_OK);
+        if (!other) continue;
+        assert_true(test_same(before, twin));
+        how.nonce = NACRE_NONCE_AUTO; /* a Partial IV of its own, and the right is still the other's */
+        assert_ok(nacre_protect_response(twin, test_crypto(), &at_server, &out, test_buf(100), &plain, &how));
+        assert_int_equal(nacre_context_next_seq(twin), 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_longer_kid_than_the_nonce_holds_is_refused),
         TEST(protecting_refuses_it_too),
         TEST(rederivation_refuses_it_too),
+        TEST(the_right_to_a_nonce_stays_with_the_context_object_that_verified),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

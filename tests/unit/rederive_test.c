@@ -26,6 +26,7 @@ static nacre_rederived *new_rederived(void)
     nacre_rederived *index = test_alloc(sizeof *index);
     memset(index, 0, sizeof *index);
     index->key_buf = (nacre_buf){ test_alloc(size), size };
+    memset(index->key_buf.ptr, 0, size);
     return index;
 }
 
@@ -254,6 +255,43 @@ static void forged_and_foreign_responses_change_nothing(void **unused)
     assert_err(take_response(&c, no_kid_context, threes), NACRE_ERR_NO_CONTEXT);
     assert_ok(take_response(&c, good, threes));
     assert_err(take_response(&c, good, fours), NACRE_ERR_BAD_ARGUMENT); /* duplicated: accepted once */
+}
+
+static void expect_wiped(const nacre_rederived *r)
+{
+    static const nacre_context none;
+    assert_memory_equal(&r->context, &none, sizeof none);
+    for (size_t i = 0; i < r->key_buf.cap; i++) assert_int_equal(r->key_buf.ptr[i], 0);
+}
+
+static nacre_bytes with_a_wrong_tag(nacre_bytes datagram)
+{
+    nacre_bytes wrong = test_copy(datagram);
+    ((uint8_t *)(uintptr_t)wrong.ptr)[wrong.len - 1] ^= 1;
+    return wrong;
+}
+
+/* Contexts 1 and 2, and what verified nothing, exist during one call only. */
+static void the_spare_context_is_wiped_after_each_message(void **unused)
+{
+    (void)unused;
+    nacre_rederive_server server = a_server();
+    party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
+    nacre_bytes request_1 = first_request(&c), response = NACRE_ABSENT;
+    assert_err(offer(&server, &s, with_a_wrong_tag(request_1), twos, false, &response), NACRE_ERR_PROTECTION_INVALID);
+    expect_wiped(s.spare);
+    assert_ok(offer(&server, &s, request_1, twos, false, &response));
+    expect_wiped(s.spare);
+    assert_err(take_response(&c, with_a_wrong_tag(response), threes), NACRE_ERR_PROTECTION_INVALID);
+    expect_wiped(c.spare);
+    assert_ok(take_response(&c, response, threes));
+    expect_wiped(c.spare); /* with context 1, whose place context 3 has taken */
+    nacre_bytes request_2 = second_request(&c);
+    assert_err(accept(&server, &s, with_a_wrong_tag(request_2)), NACRE_ERR_PROTECTION_INVALID);
+    expect_wiped(s.spare);
+    assert_ok(accept(&server, &s, request_2));
+    expect_wiped(s.spare);
+    assert_non_null(s.derived->context.keys);
 }
 
 /* A second copy of request #1 gets its own R2; either may be used, each once. */
@@ -522,6 +560,8 @@ int main(void)
         TEST(a_badly_wrapped_r2_is_refused),
         TEST(forged_and_foreign_responses_change_nothing),
         TEST(duplicated_late_and_lost_requests_complete_once),
+        TEST(the_spare_context_is_wiped_after_each_message),
+        TEST(requests_doubled_late_and_lost),
         TEST(a_forged_second_request_leaves_the_offer),
         TEST(a_forged_first_request_makes_no_offer),
         TEST(two_clients_rederive_at_once),

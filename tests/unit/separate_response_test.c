@@ -243,6 +243,22 @@ static void a_response_too_long_may_be_shortened(void **state)
         }
 }
 
+/* A request that is delivered once its Echo value has recovered the window. */
+static nacre_exchange requested_with_echo(raw *r, datagram *d)
+{
+    raw_request(r, d, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
+    (void)expect_event(&world.server, NACRE_EVENT_PERSIST); /* asked for early: the challenge took the last */
+    (void)raw_take(r, d, 0);
+    const nacre_message challenge = raw_read(r, d);
+    uint8_t echo[16];
+    nacre_options options;
+    nacre_bytes with_echo;
+    nacre_options_init(&options, NACRE_BUF(echo));
+    nacre_options_add(&options, NACRE_OPT_ECHO, nacre_option_find(challenge.options, NACRE_OPT_ECHO));
+    assert_int_equal(nacre_options_finish(&options, &with_echo), NACRE_OK);
+    return raw_requested(r, NACRE_CON, NACRE_GET, with_echo, 0).exchange;
+}
+
 /* RFC 8613 B.1: a recovered window removes the right to the request's nonce, so its response has a number, which may
  * wait for the store: then the response waits too, and is sent when it is confirmed. */
 static void a_separate_response_waits_for_its_store(void **state)
@@ -253,17 +269,7 @@ static void a_separate_response_waits_for_its_store(void **state)
         raw r = raw_open(&world, world.ours);
         datagram d;
         nacre_context_confirm_reserved(world.theirs, 1);
-        raw_request(&r, &d, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
-        (void)expect_event(&world.server, NACRE_EVENT_PERSIST); /* requested early, by the challenge */
-        (void)raw_take(&r, &d, 0);
-        const nacre_message challenge = raw_read(&r, &d);
-        uint8_t echo[16];
-        nacre_options options;
-        nacre_bytes with_echo;
-        nacre_options_init(&options, NACRE_BUF(echo));
-        nacre_options_add(&options, NACRE_OPT_ECHO, nacre_option_find(challenge.options, NACRE_OPT_ECHO));
-        assert_int_equal(nacre_options_finish(&options, &with_echo), NACRE_OK);
-        const nacre_exchange exchange = raw_requested(&r, NACRE_CON, NACRE_GET, with_echo, 0).exchange;
+        const nacre_exchange exchange = requested_with_echo(&r, &d);
         assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
         nacre_endpoint_expire(world.server.ep, 100);
         raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
@@ -280,6 +286,37 @@ static void a_separate_response_waits_for_its_store(void **state)
         }
         pair_close(&world);
     }
+}
+
+static bool pool_holds(const char *text)
+{
+    const nacre_endpoint *ep = world.server.ep;
+    const size_t len = strlen(text);
+    for (uint32_t i = 0; i < ep->tx.num; i++) {
+        const uint8_t *bytes = ep->tx.all[i].bytes;
+        for (size_t at = 0; bytes != NULL && at + len <= ep->core.config.max_message; at++)
+            if (memcmp(bytes + at, text, len) == 0) return true;
+    }
+    return false;
+}
+
+/* While it waits for its store it stands in the pool in clear. */
+static void a_waiting_response_that_is_dropped_leaves_no_plaintext(void **state)
+{
+    (void)state;
+    pair_open(&world, NULL, &(pairing){ .server_lost = true, .server_persistent = true, .first_chunk = 1 });
+    raw r = raw_open(&world, world.ours);
+    datagram d;
+    nacre_context_confirm_reserved(world.theirs, 1);
+    const nacre_exchange exchange = requested_with_echo(&r, &d);
+    assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
+    nacre_endpoint_expire(world.server.ep, 100);
+    raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
+    respond(exchange, "the plaintext of a response");
+    assert_true(pool_holds("the plaintext of a response"));
+    nacre_endpoint_remove_context(world.server.ep, world.theirs);
+    assert_false(pool_holds("plaintext"));
+    pair_close(&world);
 }
 
 /* A request that waited for its store frees that entry when its message is released, not when it gets its response. */
@@ -332,6 +369,9 @@ int main(void)
         cmocka_unit_test(a_separate_response_waits_for_its_store),
         cmocka_unit_test(pending_requests_free_their_entry_when_deferred),
         cmocka_unit_test(requests_that_are_not_deferred_are_ignored),
+        cmocka_unit_test(waits_for_store),
+        cmocka_unit_test(a_waiting_response_that_is_dropped_leaves_no_plaintext),
+        cmocka_unit_test(pending_then_deferred),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -429,6 +429,33 @@ static void responses_above_the_limit_are_refused(void **state)
     }
 }
 
+/* Without Size2 only the blocks tell how long the body is. The buffer is a block of exactly its size. */
+static void a_body_without_size2_never_leaves_its_buffer(void **state)
+{
+    (void)state;
+    const struct {
+        size_t cap, second;
+        bool fits;
+    } rows[] = { { 1024, 0, true },    { 1024, 1, false },    { 1500, 476, true },
+                 { 1500, 477, false }, { 2047, 1024, false }, { 2048, 1024, true } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fixture f;
+        begin(&f, NULL);
+        uint8_t *buf = malloc(rows[i].cap);
+        assert_non_null(buf);
+        const said get = SAID(.code = NACRE_GET);
+        assert_int_equal(request_with(&f, &get, (nacre_transfer_options){ .buf = { buf, rows[i].cap } }), NACRE_OK);
+        arrives(&f);
+        respond_and_next(&f, &SAID(.code = NACRE_CONTENT, .block2 = BLOCK(0, 1, 6), .payload = pattern(0, 1024)));
+        respond(&f, &SAID(.code = NACRE_CONTENT, .block2 = BLOCK(1, 0, 6), .payload = pattern(1024, rows[i].second)));
+        if (rows[i].fits)
+            assert_pattern(ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK).message.payload, 0, 1024 + rows[i].second);
+        else (void)ends(&f, NACRE_EVENT_FAILED, NACRE_ERR_TOO_LONG);
+        end(&f);
+        free(buf);
+    }
+}
+
 static nacre_err swallow(void *user, uint64_t offset, nacre_bytes piece, uint64_t total)
 {
     (void)user, (void)offset, (void)piece, (void)total;
@@ -653,6 +680,7 @@ int main(void)
         cmocka_unit_test(responses_with_another_block_are_refused),
         cmocka_unit_test(responses_above_the_limit_are_refused),
         cmocka_unit_test(block_numbers_do_not_wrap),
+        cmocka_unit_test(a_body_without_size2_never_leaves_its_buffer),
         cmocka_unit_test(invalid_requests_are_refused),
         cmocka_unit_test(a_transfer_waits_for_an_entry),
         cmocka_unit_test(a_lost_block_fails_the_transfer),
