@@ -97,10 +97,20 @@ static void a_transfer_and_a_stream_follow_the_same_rule(void **state)
     nacre_transfer_config transfer = nacre_transfer_config_default(ep);
     assert_int_equal(transfer.num_client_exchanges, 16);
     assert_int_equal(nacre_transfer_size(&transfer), nacre_transfer_size(&(nacre_transfer_config){ .endpoint = ep }));
+    const size_t size = nacre_transfer_size(&transfer);
+    uint8_t *block = malloc(size);
+    nacre_transfer *t = NULL;
+    assert_err(nacre_transfer_init(&t, NULL, size, &transfer), NACRE_ERR_BAD_ARGUMENT);
+    assert_err(nacre_transfer_init(&t, block + 1, size, &transfer), NACRE_ERR_BAD_ARGUMENT);
+    assert_err(nacre_transfer_init(&t, block, size - 1, &transfer), NACRE_ERR_BUFFER_TOO_SMALL);
     transfer.num_bodies = 0;
     assert_int_equal(nacre_transfer_size(&transfer), 0);
+    assert_err(nacre_transfer_init(&t, block, size, &transfer), NACRE_ERR_BAD_ARGUMENT);
+    assert_null(t);
     transfer.size = 0;
     assert_true(nacre_transfer_size(&transfer) > 0);
+    assert_ok(nacre_transfer_init(&t, block, size, &transfer));
+    free(block);
     free(memory);
 
     nacre_stream_config stream = nacre_stream_config_default();

@@ -148,6 +148,31 @@ static void unprotected_error_is_reported_when_the_time_is_up(void **state)
     }
 }
 
+/* RFC 7252 5.5.2: a payload with a Content-Format is no diagnostic text. */
+static void a_hint_with_a_content_format_has_no_text(void **state)
+{
+    (void)state;
+    for (int row = 0; row < 2; row++) {
+        pair p;
+        datagram d, again;
+        pair_open(&p, NULL, &(pairing){ 0 });
+        const nacre_message sent = request_after(&p, &d, ACKNOWLEDGED);
+        nacre_message error = { .type = NACRE_NON, .code = NACRE_UNAUTHORIZED, .mid = 9, .token = sent.token };
+        error.payload = NACRE_STR("{}");
+        if (row == 1) error.options = NACRE_STR("\xc1\x32"); /* Content-Format 50 */
+        datagram_write(&again, &error);
+        party_give(&p.client, &p.server, &again, 4000);
+        for (uint64_t due; (due = nacre_endpoint_deadline(p.client.ep)) != UINT64_MAX;) {
+            nacre_endpoint_expire(p.client.ep, due);
+            while (party_take(&p.client, &again, due)) continue;
+        }
+        const nacre_event event = expect_event(&p.client, NACRE_EVENT_FAILED);
+        assert_int_equal(event.message.code, NACRE_UNAUTHORIZED);
+        assert_int_equal(event.message.payload.len, row == 0 ? 2 : 0);
+        pair_close(&p);
+    }
+}
+
 /* A plain error in the ACK of a copy acknowledges it: it is not transmitted a third time. */
 static void unprotected_error_in_an_ack_ends_the_retransmissions(void **state)
 {
@@ -661,6 +686,7 @@ int main(void)
         cmocka_unit_test(plain_responses_complete_plain_requests),
         cmocka_unit_test(responses_that_match_nothing_are_dropped),
         cmocka_unit_test(a_response_that_does_not_verify_is_dropped),
+        cmocka_unit_test(a_hint_with_a_content_format_has_no_text),
         cmocka_unit_test(a_reused_entry_starts_clean),
         cmocka_unit_test(a_response_to_another_request_is_refused),
         cmocka_unit_test(a_protected_response_does_not_complete_a_plain_request),
