@@ -133,8 +133,12 @@ NACRE_MUST_USE nacre_err nacre_client_request_with(nacre_client *client, nacre_r
 
 /* ---- Requests that do not wait ----
  * nacre_client_start sends a request and returns; `on_done` is called once when it has ended, from nacre_client_step or from a
- * call that waits. Up to max_in_flight requests are in flight, to any peers. on_done may start and cancel requests; calls that
- * wait, and nacre_client_step, return NACRE_ERR_BUSY there, and the client must not be closed.
+ * call that waits. Up to max_in_flight requests are in flight, to any peers. What the callbacks of a client may do:
+ *
+ *     cancel and deregister calls    all of them, the call that they belong to included: it ends after the callback
+ *     start calls                    all but sources, sinks and on_progress: NACRE_ERR_BUSY there
+ *     wait, nacre_client_step        none: NACRE_ERR_BUSY
+ *     nacre_client_close             none
  *
  *     while (nacre_client_num_in_flight(client) > 0 && err == NACRE_OK) err = nacre_client_step(client, UINT32_MAX, &why);
  *
@@ -148,7 +152,7 @@ NACRE_MUST_USE nacre_err nacre_client_request_with(nacre_client *client, nacre_r
 /* nacre_client_start: `call` (may be NULL) receives the handle of the request.
  * NACRE_OK                on_done is called later, never before this returns
  * NACRE_ERR_BAD_ARGUMENT  `request` was not made with the default, or has no uri or no on_done
- * NACRE_ERR_BUSY          max_in_flight is reached: start it when a request has ended
+ * NACRE_ERR_BUSY          max_in_flight is reached, or a source or sink runs: start it when a request has ended, or after that
  * others                  as nacre_client_request; on_done is not called */
 NACRE_MUST_USE nacre_err nacre_client_start(nacre_client *client, nacre_client_call *call,
                                             const nacre_client_request_config *request, nacre_detail *why);

@@ -216,7 +216,7 @@ size_t nacre_loop_fds(nacre_loop *loop, nacre_fd *fds, size_t num)
     return used;
 }
 
-nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *why)
+static nacre_err step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *why)
 {
     struct pollfd *fds = loop->fds;
     nacre__persist_take(&loop->persist, loop->ep);
@@ -245,4 +245,14 @@ nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *
     if (deadline_of(loop) <= nacre_clock_ms()) expire(loop, nacre_clock_ms());
     (void)settle(loop);
     return NACRE_OK;
+}
+
+nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *why)
+{
+    if (loop->stepping)
+        return nacre__fail(why, NACRE_ERR_BUSY, "a callback of this loop runs: a step inside of it is not possible");
+    loop->stepping = true;
+    const nacre_err err = step(loop, max_wait_ms, why);
+    loop->stepping = false;
+    return err;
 }

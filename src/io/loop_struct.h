@@ -46,6 +46,7 @@ struct nacre_loop {
     int busy_steps; /* consecutive full bursts */
     bool unsettled; /* MAX_ROUNDS was reached: work is left */
     bool touched;   /* the endpoint was used since the last step */
+    bool stepping;  /* callbacks may run */
     bool woken;     /* the last step saw wake_fd readable */
 };
 

@@ -49,8 +49,11 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     client->options.proxy = NULL;
     client->options.credentials = NULL;
     if (options->size == 0) fill_defaults(&client->options);
-    if (client->options.size < sizeof *options || client->options.max_body == 0 || client->options.max_in_flight == 0 ||
-        client->options.nstart == 0)
+    if (client->options.size < sizeof *options)
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                           "the client's options have %zu bytes, not %zu: compile the program anew",
+                           client->options.size, sizeof *options);
+    if (client->options.max_body == 0 || client->options.max_in_flight == 0 || client->options.nstart == 0)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "a client takes no max_body, max_in_flight or nstart of 0");
     if (client->options.max_in_flight > UINT16_MAX - OTHERS)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "at most %d requests in flight", UINT16_MAX - OTHERS);
@@ -152,7 +155,9 @@ nacre_err nacre__call_out_of_time(nacre__call *call, nacre_detail *why)
 {
     call->is_late = true;
     nacre_transfer_give_up(nacre_loop_transfer(call->client->loop), call->exchange);
+    call->client->is_stepping = true;
     const nacre_err err = nacre_loop_step(call->client->loop, 0, why);
+    call->client->is_stepping = false;
     if (!call->done) nacre__call_cancel(call);
     const bool is_told = call->done && (call->result == NACRE_OK || call->result == NACRE_ERR_UNAUTHENTICATED ||
                                         call->result == NACRE_ERR_NOT_PROTECTED);

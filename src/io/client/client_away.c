@@ -48,6 +48,7 @@ bool nacre__call_away(nacre__call *call)
 {
     if (call->stage != NACRE__OBSERVING || !is_absence(call)) return false;
     if (call->attempts == 0) tell(call, true);
+    if (call->stage != NACRE__OBSERVING) return false; /* on_away has deregistered it */
     call->again_ms = nacre_clock_ms() + pause_ms(call->client->first_pause_ms, call->attempts);
     call->attempts++;
     call->exchange.number = 0;

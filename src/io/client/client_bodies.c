@@ -37,6 +37,21 @@ static void tell_progress(const nacre__call *call, bool outgoing, uint64_t done,
         call->client->options.on_progress(call->client->options.user, outgoing, done, total);
 }
 
+/* The application's functions run between these two. A call that they cancel or deregister fails in the transfer; at the event of
+ * that it is freed, or deregistered. */
+static void begin_callback(nacre__call *call)
+{
+    call->num_callbacks++;
+    call->client->is_reading_or_writing = true;
+}
+
+static nacre_err end_callback(nacre__call *call, nacre_err err)
+{
+    call->num_callbacks--;
+    call->client->is_reading_or_writing = false;
+    return call->is_cancelled || call->leaves ? NACRE_ERR_STALE : err;
+}
+
 static nacre_err told(nacre__call *call, nacre_err err)
 {
     call->is_given_up = call->is_given_up || err != NACRE_OK;
@@ -46,8 +61,10 @@ static nacre_err told(nacre__call *call, nacre_err err)
 static nacre_err read_source(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
     nacre__call *call = user;
+    begin_callback(call);
     if (offset > 0) tell_progress(call, true, offset, call->source.size == NACRE_SIZE_UNKNOWN ? 0 : call->source.size);
-    return told(call, call->source.read(call->source.user, offset, buf, len));
+    const nacre_err err = told(call, call->source.read(call->source.user, offset, buf, len));
+    return end_callback(call, err);
 }
 
 static nacre_err read_payload(void *user, uint64_t offset, nacre_buf buf, size_t *len)
@@ -74,9 +91,12 @@ static nacre_err collect(nacre__call *call, uint64_t offset, nacre_bytes piece, 
 static nacre_err write_sink(void *user, uint64_t offset, nacre_bytes piece, uint64_t total)
 {
     nacre__call *call = user;
+    begin_callback(call);
     if (offset > 0 || piece.len < total) tell_progress(call, false, offset + piece.len, total);
-    if (call->sink.write == NULL) return collect(call, offset, piece, total);
-    return told(call, call->sink.write(call->sink.user, offset, piece, total));
+    const nacre_err err = call->sink.write == NULL
+                              ? collect(call, offset, piece, total)
+                              : told(call, call->sink.write(call->sink.user, offset, piece, total));
+    return end_callback(call, err);
 }
 
 void nacre__call_bodies(nacre__call *call)

@@ -90,7 +90,10 @@ void nacre__call_end(nacre__call *call)
 {
     nacre__call **at = &call->client->calls;
     while (*at != NULL && *at != call) at = &(*at)->next;
-    if (*at != NULL) *at = call->next;
+    if (*at != NULL) {
+        *at = call->next;
+        call->client->num_calls--;
+    }
     nacre__tcp_unwatch(call->client->tcp, &call->watch);
 }
 
@@ -107,7 +110,7 @@ void nacre__call_conclude(nacre__call *call, nacre_err err)
                                          .err = call->result,
                                          .reply = has_reply ? &call->reply : NULL,
                                          .why = call->result == NACRE_OK ? "" : call->why.text };
-    call->on_done(call->user, &result);
+    if (!call->is_cancelled) call->on_done(call->user, &result);
     nacre__call_free(call);
 }
 
@@ -133,9 +136,17 @@ static nacre_err transmit(nacre__call *call)
 
 nacre_err nacre__call_send(nacre__call *call, nacre_detail *why)
 {
-    call->next = call->client->calls;
-    call->client->calls = call;
+    nacre_client *client = call->client;
+    const bool was_stepping = client->is_stepping;
+    if (client->num_calls >=
+        client->options.max_in_flight) /* an observation keeps its place while its server is away */
+        return nacre__call_explain(call, NACRE_ERR_BUSY, why);
+    call->next = client->calls;
+    client->calls = call;
+    client->num_calls++;
+    client->is_stepping = true;
     const nacre_err err = transmit(call);
+    client->is_stepping = was_stepping;
     if (err == NACRE_OK) return NACRE_OK;
     nacre__call_end(call);
     return nacre__call_explain(call, err, why);
@@ -146,6 +157,16 @@ void nacre__call_cancel(nacre__call *call)
     nacre_transfer_cancel(nacre_loop_transfer(call->client->loop), call->exchange);
     nacre__loop_touch(call->client->loop);
     nacre__call_end(call);
+}
+
+bool nacre__call_end_callback(nacre__call *call)
+{
+    call->num_callbacks--;
+    if (!call->is_cancelled) return true;
+    if (call->num_callbacks > 0) return false;
+    nacre__call_cancel(call);
+    nacre__call_free(call);
+    return false;
 }
 
 /* Whether the request may be sent to another address after this was unreachable. An idempotent method carried out twice has
@@ -185,6 +206,7 @@ static void ended(nacre__call *call, const nacre_event *event)
     call->done = true;
     call->result = is_response ? NACRE_OK : event->err;
     call->has_response = event->message.code != NACRE_EMPTY;
+    call->num_callbacks++;
     if (event->kind == NACRE_EVENT_NOTIFICATION) /* a single response was asked for */
         nacre_transfer_cancel(nacre_loop_transfer(call->client->loop), event->transfer_exchange);
     /* RFC 8613 8.4: an unprotected message is no response to a protected request. */
@@ -192,7 +214,8 @@ static void ended(nacre__call *call, const nacre_event *event)
     if (call->result == NACRE_OK || call->result == NACRE_ERR_UNAUTHENTICATED ||
         call->result == NACRE_ERR_NOT_PROTECTED)
         nacre__call_keep_reply(call, &event->message, is_protected);
-    if (call->stage == NACRE__WAITING && goes_on_elsewhere(call)) return;
+    const bool goes_on = !call->is_cancelled && call->stage == NACRE__WAITING && goes_on_elsewhere(call);
+    if (!nacre__call_end_callback(call) || goes_on) return;
     if (nacre__call_has_deadline(call)) nacre__call_conclude(call, result_of(call));
     else if (call->steps != NULL) call->steps->ended(call);
 }
@@ -213,6 +236,11 @@ void nacre__client_on_event(void *user, nacre_transfer *transfer, const nacre_ev
     }
     nacre__call *call = find_by_exchange(client, event->transfer_exchange);
     if (call == NULL) return;
+    if (call->is_cancelled) { /* by a source or sink, inside of the transfer */
+        nacre__call_cancel(call);
+        nacre__call_free(call);
+        return;
+    }
     switch (event->kind) {
     case NACRE_EVENT_OVERSIZED: /* a hint: the response, or the next notification, may still come */
         call->oversized = event->oversized;
@@ -270,7 +298,9 @@ static nacre__call *take_late(nacre_client *client)
     nacre__call **at = &client->calls;
     while (*at != NULL && (!nacre__call_has_deadline(*at) || !(*at)->is_late)) at = &(*at)->next;
     nacre__call *call = *at;
-    if (call != NULL) *at = call->next;
+    if (call == NULL) return NULL;
+    *at = call->next;
+    client->num_calls--;
     return call;
 }
 
@@ -320,6 +350,8 @@ nacre_err nacre__client_start(nacre_client *client, nacre_client_call *call, con
     if (err != NACRE_OK) return err;
     if (request->on_done == NULL)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "a request that does not wait has on_done");
+    if (client->is_reading_or_writing)
+        return nacre__fail(why, NACRE_ERR_BUSY, "a source or sink of this client runs: start the request after it");
     err = nacre__call_make(client, &made, &plan, why);
     if (err != NACRE_OK || made == NULL) return err;
     err = copy_payload(made, why);
@@ -361,7 +393,7 @@ void nacre_client_cancel(nacre_client *client, nacre_client_call call)
 {
     nacre__call *at = nacre__call_of(client, call);
     if (at == NULL) return;
-    if (at == client->calling) {
+    if (at->num_callbacks > 0) {
         at->is_cancelled = true;
         return;
     }
@@ -371,9 +403,7 @@ void nacre_client_cancel(nacre_client *client, nacre_client_call call)
 
 size_t nacre_client_num_in_flight(const nacre_client *client)
 {
-    size_t num = 0;
-    for (const nacre__call *c = client->calls; c != NULL; c = c->next) num++;
-    return num;
+    return client->num_calls;
 }
 
 nacre_err nacre_client_step(nacre_client *client, uint32_t max_wait_ms, nacre_detail *why)

@@ -77,7 +77,9 @@ typedef struct nacre__call {
     void *user;
     const nacre_observe_options *observing; /* NULL: a single response is asked for */
     nacre_observe_options observe_options;  /* … of one that does not wait, copied */
-    bool is_cancelled;                      /* in a callback of its own */
+    unsigned num_callbacks;                 /* of it that run: it is not freed meanwhile */
+    bool is_cancelled;                      /* in one of them */
+    bool leaves;                            /* deregistered in its sink: the deregistration is sent after it */
     const nacre__observation_steps *steps;  /* of one that does not wait; NULL: another call */
     void (*notified)(struct nacre__call *call, const nacre_event *event); /* of an observation */
     nacre__stage stage;
@@ -97,14 +99,15 @@ struct nacre_client {
     nacre_tcp *tcp;
     nacre_loop *loop;
     nacre__context_set context_set;
-    nacre__call *calls;   /* in flight */
-    nacre__call *last;    /* the last waiting call: its reply lives until the next one */
-    nacre__call *calling; /* the observation whose callback may run; it is not freed meanwhile */
+    nacre__call *calls; /* in flight */
+    nacre__call *last;  /* the last waiting call: its reply lives until the next one */
+    size_t num_calls;   /* in flight */
     uint32_t last_number;
-    const nacre_context *ctx; /* of the last request; NULL: unprotected */
-    nacre_address peer;       /* its destination */
-    bool is_stepping;
-    uint32_t first_pause_ms; /* before a lost observation is registered again; doubled for each further attempt */
+    const nacre_context *ctx;   /* of the last request; NULL: unprotected */
+    nacre_address peer;         /* its destination */
+    bool is_stepping;           /* or sends: callbacks may run, and may not wait */
+    bool is_reading_or_writing; /* a source or sink runs, on buffers that a new request would use */
+    uint32_t first_pause_ms;    /* before a lost observation is registered again; doubled for each further attempt */
     volatile sig_atomic_t stopped;
 };
 
@@ -147,7 +150,11 @@ void nacre__call_conclude(
     nacre_err err); /* the result is `err`; calls on_done and frees it, or leaves it to the waiting caller */
 void nacre__call_end(nacre__call *call);    /* its exchange has ended: removes it from those in flight */
 void nacre__call_cancel(nacre__call *call); /* the same, and ends its exchange */
-void nacre__call_free(nacre__call *call);   /* not while in flight; NULL is allowed */
+
+/* A callback of the call, for which num_callbacks was counted up, has returned. False: the call was cancelled in it; after the
+ * outermost one it is freed. */
+NACRE_MUST_USE bool nacre__call_end_callback(nacre__call *call);
+void nacre__call_free(nacre__call *call); /* not while in flight; NULL is allowed */
 void nacre__call_keep_reply(nacre__call *call, const nacre_message *message, bool is_protected);
 void nacre__client_on_event(void *user, nacre_transfer *transfer, const nacre_event *event);
 

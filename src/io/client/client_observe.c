@@ -38,33 +38,24 @@ static void leave(nacre__call *call)
     call->result = NACRE_OK;
 }
 
-/* Callbacks may cancel the observation: it ends after them. False: it has. */
-static void begin_callbacks(nacre__call *call)
-{
-    call->client->calling = call;
-}
-
-static bool end_callbacks(nacre__call *call)
-{
-    call->client->calling = NULL;
-    if (!call->is_cancelled) return true;
-    nacre__call_cancel(call);
-    nacre__call_free(call);
-    return false;
-}
-
 static void notified(nacre__call *call, const nacre_event *event)
 {
     bool is_protected = event->context != NULL;
+    if (call->leaves) {
+        call->leaves = false;
+        leave(call);
+        return;
+    }
     /* A notification not fetched whole is followed by others. RFC 8613 8.4: an unprotected one is not a notification. */
     if (call->stage == NACRE__LEAVING || event->err != NACRE_OK || is_protected != (call->to.ctx != NULL)) return;
     if (call->stage == NACRE__WAITING) enter(call, NACRE__OBSERVING);
-    begin_callbacks(call);
+    call->num_callbacks++;
     nacre__call_back(call);
     nacre__call_keep_reply(call, &event->message, is_protected);
-    bool go_on = !call->is_cancelled && call->observing->on_notification(call->observing->user, &call->reply);
+    bool go_on = !call->is_cancelled && call->stage != NACRE__LEAVING &&
+                 call->observing->on_notification(call->observing->user, &call->reply);
     nacre__call_forget_body(call);
-    if (!end_callbacks(call)) return;
+    if (!nacre__call_end_callback(call)) return;
     if (!go_on && call->stage != NACRE__LEAVING) leave(call);
 }
 
@@ -124,9 +115,9 @@ static nacre_err end_result(nacre__call *call)
 
 static void ended(nacre__call *call)
 {
-    begin_callbacks(call);
+    call->num_callbacks++;
     const bool goes_on = nacre__call_away(call);
-    if (end_callbacks(call) && !goes_on) nacre__call_conclude(call, end_result(call));
+    if (nacre__call_end_callback(call) && !goes_on) nacre__call_conclude(call, end_result(call));
 }
 
 static uint64_t deadline(const nacre__call *call)
@@ -177,7 +168,9 @@ void nacre_client_unobserve(nacre_client *client, nacre_client_call call)
     nacre__call *at = nacre__call_of(client, call);
     if (at == NULL || at->observing == NULL || at->stage == NACRE__LEAVING) return;
     nacre__loop_touch(client->loop);
-    leave(at);
+    at->leaves = client->is_reading_or_writing && at->num_callbacks > 0;
+    if (at->leaves) enter(at, NACRE__LEAVING);
+    else leave(at);
 }
 
 /* ---- Observations that wait ------------------------------------------------------------------------------------------ */
