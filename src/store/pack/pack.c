@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pack: a pack's life: opened and closed. */
+/* pack: opens and closes a pack. */
 #include "store/pack/pack_internal.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "base/hosted/detail.h"
 #include "store/wipe_on_fork.h"
 
-/* Everything but the states: nothing is written here. */
+/* Frees everything; writes no states. */
 void nacre__pack_release(nacre_pack *pack)
 {
     for (size_t i = 0; i < pack->num_segments; i++) nacre__segment_free(pack->segments[i]);
@@ -38,12 +38,12 @@ static nacre_err load_all(nacre_pack *pack, const nacre__pack_map *map, bool *er
                        (unsigned long long)map->extent.num_entries, (unsigned long long)num_entries);
 }
 
-/* All that was read holds. It may not be durable yet: somebody may have been killed between a write and its sync. What was
- * damaged is written anew, and records that were to be erased are. */
+/* Everything read is valid, but may not be durable: a process may have been killed between a write and its sync. Rewrites what
+ * was damaged, and erases records that are still to be erased. */
 static nacre_err settle(nacre_pack *pack, const nacre__pack_map *map, bool erase, nacre_detail *why)
 {
     nacre_err err = nacre__pack_sync(&pack->file, why);
-    pack->extent_sure = map->damaged; /* as a page of states is (pack_internal.h) */
+    pack->extent_sure = map->damaged; /* as for a page of states (pack_internal.h) */
     if (err == NACRE_OK && map->damaged) err = nacre__extent_put(pack, &map->extent, why);
     if (err == NACRE_OK) err = nacre__state_flush(pack, why);
     for (size_t i = 0; erase && err == NACRE_OK && i < pack->num_segments; i++)
@@ -65,7 +65,7 @@ static nacre_err load(nacre_pack *pack, bool anywhere, nacre_detail *why)
     return err == NACRE_OK ? settle(pack, &map, erase, why) : err;
 }
 
-/* Recursive: what nacre_pack_commit calls may ask again. */
+/* Recursive: the callback of nacre_pack_commit may call nacre_pack_request. */
 static bool make_lock(pthread_mutex_t *lock)
 {
     pthread_mutexattr_t attributes;

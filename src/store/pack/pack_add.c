@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_add: places, and contexts put into them.
+/* pack_add: adds contexts to a pack.
  *
- * Places are made first, empty, a segment at a time: the segment is written and synced, then the extent. Then a run of
- * records is written and synced, and then their cells say "in use", which is the moment when they are in. */
+ * First, segments of empty entries are added: each segment is written and synced, then the extent. Then a batch of records is
+ * written and synced, and then their cells, as "in use", which adds the contexts. */
 #include "store/pack/pack_internal.h"
 
 #include <stdlib.h>
@@ -11,12 +11,12 @@
 #include "base/hosted/detail.h"
 #include "store/random.h"
 
-enum { RUN = 4096, FEW = 32 }; /* contexts taken in at a time; the least places of a segment */
+enum { RUN = 4096, FEW = 32 }; /* contexts in a batch; the fewest entries of a segment */
 
 typedef struct draft {
     nacre_directory_info info;
     nacre__derived derived;
-    nacre__record record; /* views of both */
+    nacre__record record; /* points into both */
     nacre__cell cell;
 } draft;
 
@@ -24,10 +24,10 @@ typedef struct adding {
     nacre_pack *pack;
     nacre_pack_source source;
     void *user;
-    size_t num, at; /* contexts to come in all; the first one of the present run */
-    draft *drafts;  /* RUN of them, or fewer when fewer are to come */
+    size_t num, at; /* all contexts to add; the first one of this batch */
+    draft *drafts;  /* at most RUN */
     size_t num_drafts;
-    uint64_t *marks; /* nonce and window marks of all that are, were or will be in: open addressing, 0 is free */
+    uint64_t *marks; /* nonce and window marks of present, removed and new contexts: open addressing, 0 is free */
     size_t num_marks;
     nacre_detail *why;
 } adding;
@@ -62,7 +62,7 @@ static bool collect_marks(adding *a)
     return true;
 }
 
-/* ---- What is to be added ---- */
+/* ---- Drafts ---- */
 
 static nacre_err refuse(const adding *a, size_t index, nacre_err err, const char *what)
 {
@@ -105,7 +105,7 @@ static nacre_err take_one(adding *a, draft *d, size_t index)
     return NACRE_OK;
 }
 
-/* The error comes after what was taken before it: `num_drafts` says how many that are. */
+/* On an error the `num_drafts` drafts before it are still added. */
 static nacre_err take_run(adding *a)
 {
     nacre_err err = NACRE_OK;
@@ -116,9 +116,9 @@ static nacre_err take_run(adding *a)
     return err;
 }
 
-/* ---- Places ---- */
+/* ---- Segments ---- */
 
-/* Head and empty cells; records need no bytes yet. */
+/* Writes head and empty cells; the records stay holes. */
 static nacre_err write_segment(const nacre__segment *s, nacre_detail *why)
 {
     const nacre_pack *pack = s->pack;
@@ -140,8 +140,8 @@ static nacre_err write_segment(const nacre__segment *s, nacre_detail *why)
     return err == NACRE_OK ? nacre__pack_sync(&pack->file, why) : err;
 }
 
-/* The segment that is written belongs to the pack once the extent says so. When that failed, it may say so or not: then
- * the same extent is written again, before anything else may change what lies behind it. */
+/* The written segment belongs to the pack when the extent includes it. After a failed write the extent may include it or not:
+ * the same extent is written again before any other change after its end. */
 static nacre_err adopt(nacre_pack *pack, nacre_detail *why)
 {
     nacre__segment *s = pack->unsure;
@@ -159,7 +159,7 @@ static nacre_err adopt(nacre_pack *pack, nacre_detail *why)
     return NACRE_OK;
 }
 
-/* What the drafts from `from` on need of a segment. */
+/* The sizes that a segment needs for the drafts from `from` on. */
 static nacre_err needs_of(nacre__shape *shape, nacre__context_sizes *sizes, const adding *a, size_t from, size_t to)
 {
     nacre_err err = NACRE_OK;
@@ -179,7 +179,7 @@ static nacre_err make_segment(adding *a, size_t from)
     nacre__shape shape = { .number = (uint32_t)pack->num_segments };
     nacre__context_sizes sizes = { 0, 0, 0 };
     size_t to_come = a->num - a->at - from, quarter = (size_t)(pack->extent.num_entries / 4);
-    size_t num_entries = to_come > quarter ? to_come : quarter; /* so that adding one by one makes few segments */
+    size_t num_entries = to_come > quarter ? to_come : quarter; /* adding one by one makes few segments */
     if (num_entries < FEW) num_entries = FEW;
     if (num_entries > NACRE__SEGMENT_MAX) num_entries = NACRE__SEGMENT_MAX;
     if (num_entries > NACRE_PACK_MAX - pack->extent.num_entries)
@@ -201,7 +201,7 @@ static nacre_err make_segment(adding *a, size_t from)
     return adopt(pack, a->why);
 }
 
-/* How many of the drafts from `from` on the last segment has places for. */
+/* The number of drafts from `from` on that fit into the last segment. */
 static size_t fitting(const adding *a, size_t from)
 {
     if (a->pack->num_segments == 0) return 0;
@@ -219,10 +219,10 @@ static size_t fitting(const adding *a, size_t from)
     return num;
 }
 
-/* ---- Into their places ---- */
+/* ---- Entries ---- */
 
-/* The pages of the cells may have been written or not; they are written anew before these places are used again. Where a page
- * cannot even be read for that, nothing is added any more: its cells may say "in use" with the states of these contexts. */
+/* The pages of the cells may have been written or not; they are rewritten before these entries are used again. If a page cannot
+ * be read for that, no more contexts are added: its cells may be "in use" with the states of these contexts. */
 static void take_back(nacre__segment *s, uint32_t first, uint32_t num)
 {
     static const nacre__cell empty;
@@ -271,7 +271,7 @@ static nacre_err write_records(const adding *a, const nacre__segment *s, uint32_
 static nacre_err write_cells(const adding *a, nacre__segment *s, uint32_t first, const draft *drafts, uint32_t num)
 {
     nacre_err err = NACRE_OK;
-    /* Into both copies: were one lost later, the other may be a step behind, but must not say that nothing is here. */
+    /* Into both copies: after the loss of one, the other may be one step old, but not empty. */
     for (int copy = 0; copy < 2; copy++) {
         for (uint32_t i = 0; err == NACRE_OK && i < num; i++) {
             uint8_t *at = nacre__state_cell(s, first + i, &err, a->why);
@@ -287,7 +287,7 @@ static nacre_err put_run(const adding *a, size_t from, uint32_t num)
     nacre__segment *s = a->pack->segments[a->pack->num_segments - 1];
     const draft *drafts = a->drafts + from;
     uint32_t first = s->num_taken;
-    /* What an attempt that failed may have left in the cells is out of the way before the records are written over. */
+    /* Clears what a failed attempt may have left in the cells, before the records are overwritten. */
     nacre_err err = nacre__state_flush(a->pack, a->why);
     if (err != NACRE_OK) return err;
     err = nacre__pack_table_reserve(a->pack, num, a->why);
@@ -319,7 +319,7 @@ static nacre_err add_all(adding *a, size_t *num_added)
     while (err == NACRE_OK && a->at < a->num) {
         nacre_err taken = take_run(a);
         nacre_detail *why = a->why;
-        if (taken != NACRE_OK) a->why = NULL; /* the first error is the one that is told */
+        if (taken != NACRE_OK) a->why = NULL; /* the first error is reported */
         err = put_all(a, num_added);
         a->why = why;
         if (taken != NACRE_OK) err = taken;

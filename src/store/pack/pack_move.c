@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_move: a directory's context into a pack, so that at no moment two can use its numbers.
+/* pack_move: moves a directory's context into a pack, so that its numbers are never usable in both.
  *
- *     1  DIR/moved.json: to which pack, next number      nacre refuses DIR
- *     2  DIR/sequence.json: used up, window unknown      everybody else fails, too
- *     3  the pack has it
+ *     1  DIR/moved.json: the pack, the next number          nacre refuses DIR
+ *     2  DIR/sequence.json: numbers used up, window unknown  other programs fail too
+ *     3  the pack has the context
  *     4  DIR/moved.json: completed
  *
- * Interrupted before 2, the state in DIR is the true one and the move begins again. After 2, the number in moved.json is:
- * nobody could use DIR any more. After 3 the pack has it already. */
+ * After an interruption before 2, the state in DIR is valid and the move begins again. After 2, the number in moved.json is
+ * valid, because DIR cannot be used any more. After 3 the pack has the context. */
 #include "store/directory/moved.h"
 
 #include <fcntl.h>
@@ -26,7 +26,7 @@ _Static_assert(NACRE__MOVED_IDENTITY == 2 * NACRE__PACK_IDENTITY, "a pack's iden
 
 /* ---- DIR/moved.json ---- */
 
-/* The pack's name is for people; it is told when JSON can tell it. */
+/* The pack's name is for messages only; omitted if it is not valid in JSON. */
 static nacre_err write_moved(const nacre_pack *pack, const nacre__dirfd *dirfd, uint64_t next, bool completed,
                              nacre_detail *why)
 {
@@ -55,7 +55,7 @@ typedef struct move {
     nacre_detail *why;
 } move;
 
-/* Numbers used up, window unknown, written by closing it: what is open says so then. */
+/* Writes numbers used up and window unknown, by closing the directory. */
 static nacre_err exhaust(nacre_directory *dir, nacre_detail *why)
 {
     nacre_context *ctx = nacre_directory_context(dir);
@@ -73,15 +73,15 @@ static nacre_err disarm(move *m)
     const char *path = m->dirfd.path;
     nacre_err err = nacre_directory_open_as(&dir, path, m->role, m->pack->crypto, m->why);
     if (err != NACRE_OK) return err;
-    err = nacre_directory_read_as(&m->info, path, m->role, true, m->why); /* under the lock that it is open with */
+    err = nacre_directory_read_as(&m->info, path, m->role, true, m->why); /* under the lock of the open directory */
     if (err == NACRE_OK) err = write_moved(m->pack, &m->dirfd, m->info.next_to_send, false, m->why);
     if (err == NACRE_OK) return exhaust(dir, m->why);
-    (void)nacre_directory_close(dir, NULL); /* as it was */
+    (void)nacre_directory_close(dir, NULL); /* unchanged */
     return err;
 }
 
-/* Whether the pack has this context: from an attempt that was interrupted after step 3; or has, or had, one that has the
- * same nonces, or the same Recipient Key. */
+/* Whether the pack has this context, from an attempt interrupted after step 3; or has, or had, one with the same nonces or the
+ * same Recipient Key. */
 nacre_err nacre__pack_knows(bool *has_it, bool *had_it, nacre_pack *pack, const nacre_directory_info *info,
                             const char *path, nacre_detail *why)
 {
@@ -119,7 +119,7 @@ static nacre_err refuse(const move *m)
                        m->dirfd.path);
 }
 
-/* Before anything is changed: the pack must be able to take it. */
+/* Checks before any change that the pack can add it. */
 static nacre_err check_start(move *m)
 {
     bool has_it = false, had_it = false;
@@ -135,7 +135,7 @@ static nacre_err start(move *m)
     return err == NACRE_OK ? disarm(m) : err;
 }
 
-/* An interrupted move: `info` gets what it had come to, or the move begins again. `in` is set when the pack has it. */
+/* An interrupted move: sets `info` to its state, or the move begins again. `in` is set if the pack has the context. */
 static nacre_err resume(move *m, const nacre__moved *found, bool *in)
 {
     bool had_it = false;
@@ -170,7 +170,7 @@ static nacre_err refuse_moved(const move *m, const nacre__moved *found)
                        m->dirfd.path);
 }
 
-/* Steps 1 and 2, or what is left to do of them. */
+/* The remaining ones of steps 1 and 2. */
 static nacre_err take(move *m, const nacre__moved *found, bool *in)
 {
     *in = false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_remove: a context ended for good. Its cell says so first, durably; then its record is overwritten, but for what
- * tells that it was here. */
+/* pack_remove: ends a context. Its cell is marked first, durably; then its record is overwritten, except the marks that exclude
+ * its keys. */
 #include "store/pack/pack_internal.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@ static nacre_err write_record(const nacre__segment *s, uint32_t index, const uin
                            s->shape.record_size, why);
 }
 
-/* What is read is a record that was not erased yet, or was half. */
+/* Reads a record that is not erased, or only in part. */
 static nacre_err erase(const nacre__segment *s, uint32_t index, nacre_detail *why)
 {
     uint8_t bytes[NACRE__RECORD_MAX], erased[NACRE__RECORD_MAX] = { 0 };
@@ -49,7 +49,7 @@ nacre_err nacre__segment_erase(nacre__segment *s, nacre_detail *why)
     return err == NACRE_OK ? nacre__pack_sync(&s->pack->file, why) : err;
 }
 
-/* Durable in both copies, or as it was. */
+/* Durable in both copies, or unchanged. */
 static nacre_err mark_removed(nacre__packed *packed, nacre_detail *why)
 {
     static const nacre__cell removed = { .use = NACRE__REMOVED, .next = NACRE_SEQ_MAX + 1 };
@@ -63,7 +63,7 @@ static nacre_err mark_removed(nacre__packed *packed, nacre_detail *why)
         nacre__cell_write(at, s->shape.cell_size, &removed);
         err = nacre__state_flush(s->pack, why);
         if (err == NACRE_OK) continue;
-        memcpy(at, before, s->shape.cell_size); /* the page is written anew by the next flush */
+        memcpy(at, before, s->shape.cell_size); /* the next flush rewrites the page */
         return err;
     }
     return NACRE_OK;

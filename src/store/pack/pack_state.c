@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_state: what is durable about a pack's contexts, and how it changes.
+/* pack_state: the durable states of a pack's contexts.
  *
- * A change is made in an image of its page. A flush writes all changed pages, each over the copy that does not count, and
- * syncs once; then those copies count. When it fails, the images stay, and are written to the same copies again: the copies
- * that count are never touched before others are durable. */
+ * A change is made in an image of its page. A flush writes all changed pages, each over its old copy, and syncs once; then those
+ * copies are the current ones. If it fails, the images stay, and are written to the same copies again: a current copy is never
+ * overwritten before the other is durable. */
 #include "store/pack/pack_internal.h"
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 #include "base/hosted/detail.h"
 
-enum { MAX_STEP = 20000 }; /* numbers: a copy that went bad may say some steps more than the other; see pack_map.c */
+enum { MAX_STEP = 20000 }; /* numbers: a damaged copy may have been some steps ahead of the other; see pack_map.c */
 
 /* ---- Pages ---- */
 
@@ -20,7 +20,7 @@ static uint64_t copy_page(const nacre__segment *s, uint32_t page, unsigned side)
     return nacre__states_page(&s->shape, s->first_page, side, page);
 }
 
-/* The copy that counts, as it is in the file. */
+/* Reads the current copy from the file. */
 static nacre_err get_page(uint8_t *to, const nacre__segment *s, uint32_t p, nacre_detail *why)
 {
     const nacre__pack_page *page = &s->pages[p];
@@ -60,9 +60,9 @@ uint8_t *nacre__state_cell(nacre__segment *s, uint32_t index, nacre_err *err, na
     return s->pages[p].image + NACRE__PACK_CELLS_AT + (size_t)(index % per_page) * s->shape.cell_size;
 }
 
-/* The copy that counts must be the one that was read or written last, or another program has written here. And is it
- * durable? A sync that failed may have lost it: then it can be read for a while, and no later sync helps. So before its other
- * copy is written over for the first time, it is written again. */
+/* The current copy must be the one read or written last; else another program has written to the file. It may not be durable: a
+ * failed sync may have lost it although it can still be read, and no later sync helps. So it is written again before the first
+ * write over the other copy. */
 static nacre_err make_sure(nacre_pack *pack, nacre_detail *why)
 {
     uint8_t page[NACRE__PACK_PAGE];
@@ -117,7 +117,7 @@ nacre_err nacre__state_flush(nacre_pack *pack, nacre_detail *why)
     return NACRE_OK;
 }
 
-/* ---- What contexts ask for ---- */
+/* ---- Requests of contexts ---- */
 
 nacre_err nacre__state_note(nacre__packed *packed, uint64_t ceiling, bool window_lost, nacre_detail *why)
 {
@@ -175,7 +175,7 @@ nacre_err nacre__pack_commit(nacre_pack *pack, nacre_pack_on_commit on_commit, v
     if (pack->num_requested == 0) return NACRE_OK;
     nacre_err err = nacre__state_flush(pack, why);
     nacre__pack_stop_all_if_lost(pack);
-    /* The callback may ask again: that is for the next commit. */
+    /* The callback may request again, for the next commit. */
     nacre__requested *requested = pack->requested;
     size_t num = pack->num_requested, cap = pack->cap_requested;
     pack->requested = NULL;
@@ -187,7 +187,7 @@ nacre_err nacre__pack_commit(nacre_pack *pack, nacre_pack_on_commit on_commit, v
     }
     for (size_t i = 0; on_commit != NULL && i < num; i++) on_commit(user, requested[i].ctx, err);
     if (pack->requested == NULL) {
-        pack->requested = requested; /* to be used again */
+        pack->requested = requested; /* reused */
         pack->cap_requested = cap;
     } else free(requested);
     return err;
@@ -201,7 +201,7 @@ void nacre__state_forget(nacre_pack *pack, const nacre_context *ctx)
     pack->num_requested = kept;
 }
 
-/* ---- The true state ---- */
+/* ---- The exact state ---- */
 
 nacre__cell nacre__cell_of(const nacre_context *ctx)
 {
@@ -261,7 +261,7 @@ nacre_err nacre__state_save_all(nacre_pack *pack, nacre_detail *why)
     return err == NACRE_OK ? nacre__state_flush(pack, why) : err;
 }
 
-/* ---- One by one ---- */
+/* ---- One context ---- */
 
 static nacre_err check(nacre__packed *packed, nacre_detail *why)
 {
@@ -298,12 +298,12 @@ static nacre_err store_window_lost(void *self, nacre_detail *why)
     return note_and_flush(self, 0, true, why);
 }
 
-/* Of one context; the caller flushes. */
+/* For one context; the caller flushes. */
 static nacre_err note_save(nacre__packed *packed, const nacre__cell *cell, nacre_detail *why)
 {
     nacre__segment *s = packed->segment;
     nacre_err err = NACRE_OK;
-    nacre__state_forget(s->pack, &packed->ctx); /* what was asked for before is not confirmed behind it */
+    nacre__state_forget(s->pack, &packed->ctx); /* an earlier request is not confirmed after this */
     uint8_t *at = nacre__state_cell(s, (uint32_t)(packed - s->contexts), &err, why);
     if (at == NULL) return err;
     nacre__cell_write(at, s->shape.cell_size, cell);
@@ -326,7 +326,7 @@ static nacre_err store_save(void *self, const nacre_context *ctx, nacre_detail *
     return err;
 }
 
-/* ---- Many at once ---- */
+/* ---- Many contexts ---- */
 
 static nacre_err note_request(const nacre_store_request *request, nacre_detail *why)
 {
@@ -338,7 +338,7 @@ static nacre_err note_request(const nacre_store_request *request, nacre_detail *
     return note_save(request->self, &cell, why);
 }
 
-/* What cannot be noted fails by itself; the others share one sync. It changes no context: the loops that have them do. */
+/* A request that cannot be recorded fails alone; the others share one sync. Contexts are changed by their own loops. */
 static void store_submit(nacre_store_request *const *requests, size_t num)
 {
     nacre_pack *pack = ((nacre__packed *)requests[0]->self)->segment->pack;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_unpack: a context out of a pack into a directory of its own, so that at no moment two can use its numbers.
+/* pack_unpack: moves a context from a pack into a directory, so that its numbers are never usable in both.
  *
- *     1  a complete directory beside DIR, under a hidden name
- *     2  the pack has it no more
- *     3  the directory gets its name
+ *     1  a complete directory is made beside DIR, under a hidden name
+ *     2  the context is removed from the pack
+ *     3  the directory is renamed to DIR
  *
- * Interrupted before 2 is durable, the pack has it still, and what lies under the hidden name is made anew. After that, all
- * there is lies under that name, and the same call gives it its own. */
+ * After an interruption before 2 is durable, the pack has the context, and the hidden directory is made again. After that, only
+ * the hidden directory has it, and the same call renames it. */
 #include "store/pack/pack_internal.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@ typedef struct moving {
     nacre_pack *pack;
     size_t index;
     const char *dir;
-    char hidden[PATH_MAX]; /* "folder/.name.unpacked" */
+    char hidden[PATH_MAX]; /* "directory/.name.unpacked" */
     nacre_detail *why;
 } moving;
 
@@ -70,8 +70,8 @@ static nacre_err describe(const moving *m, nacre_directory_info *info, nacre_con
     return err;
 }
 
-/* Should the move fail, the context may be used on, and its state may count as gone all the same. So it has to ask the store
- * anew for whatever goes beyond what the directory says. */
+/* If the move fails, the context may be used in the pack, or later from the hidden directory. So it has to request again
+ * everything beyond the state in that directory. */
 static nacre_err make_hidden(const moving *m, nacre_context *ctx)
 {
     nacre_directory_info info;
@@ -85,7 +85,7 @@ static nacre_err make_hidden(const moving *m, nacre_context *ctx)
 
 /* ---- 2 and 3 ---- */
 
-/* When it is gone, but its secret could not be overwritten, the next opening does that. */
+/* If it is removed but its secret could not be overwritten, the next opening overwrites it. */
 static nacre_err take_out(const moving *m, nacre_context *ctx)
 {
     nacre_err err = nacre__pack_remove(m->pack, ctx, m->why);
@@ -102,7 +102,7 @@ static nacre_err give_name(const moving *m)
 
 /* ---- Interrupted ---- */
 
-/* Its secret comes last. */
+/* The secret is written last. */
 static bool is_half_made(const char *hidden)
 {
     nacre__dirfd dirfd;
@@ -112,14 +112,14 @@ static bool is_half_made(const char *hidden)
     return half;
 }
 
-/* What an attempt that was interrupted left: `left_alone` says that all there is of the context is there. */
+/* The result of an interrupted attempt; `left_alone`: only the hidden directory has the context. */
 static nacre_err look_at_hidden(const moving *m, bool *left_alone)
 {
     nacre_directory_info info;
     bool has_it = false, had_it = false;
     *left_alone = false;
     if (!is_there(m->hidden)) return NACRE_OK;
-    if (is_half_made(m->hidden)) nacre__directory_take_away(m->hidden); /* the pack has it */
+    if (is_half_made(m->hidden)) nacre__directory_take_away(m->hidden); /* the pack has the context */
     if (!is_there(m->hidden)) return NACRE_OK;
     nacre_err err = nacre_directory_read(&info, m->hidden, true, NULL);
     if (err != NACRE_OK)
@@ -133,7 +133,7 @@ static nacre_err look_at_hidden(const moving *m, bool *left_alone)
     if (has_it) nacre__directory_take_away(m->hidden);
     *left_alone = !has_it;
     if (has_it || nacre_pack_context_at(m->pack, m->index) == NULL) return NACRE_OK;
-    /* Places are not used again: what is there is not what lies under the hidden name. */
+    /* An index is not reused: this is not the context of the hidden directory. */
     return nacre__fail(m->why, NACRE_ERR_BAD_CONTEXT,
                        "%s: is in the way: another context of this pack on its way out; finish that first, by the "
                        "place that it had",
