@@ -101,8 +101,9 @@ nacre_store_health nacre_loop_store_health(const nacre_loop *loop);
  * nacre_endpoint_confirmed, from the loop's thread, acts at once and is reported as well, without a text. */
 void nacre_loop_store_failed(nacre_loop *loop, nacre_context *ctx, nacre_err err, const char *text);
 
-/* nacre_loop_step waits at most `max_wait_ms` for work, and does it. NACRE_OK; NACRE_ERR_ADDRESS when the socket failed for
- * good; NACRE_ERR_BUSY when a callback of this loop calls it, and nothing was done. A store's failure goes to the exchanges that waited, its text to nacre_loop_store_failure. */
+/* nacre_loop_step waits at most `max_wait_ms` for work, and does it. A store's failure goes to the exchanges that waited, its
+ * text to nacre_loop_store_failure.
+ * NACRE_OK; NACRE_ERR_ADDRESS (the socket failed for good); NACRE_ERR_BUSY (called from a callback of this loop) */
 NACRE_MUST_USE nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *why);
 
 /* A loop inside another one (poll, epoll, libuv, libevent): wait for these descriptors until the deadline, then call

@@ -185,7 +185,7 @@ static void lose_server(world *w, char tcp[72])
     until(w, &w->aways, 1);
 }
 
-static void observation_keeps_its_place_while_its_server_is_away(void **state)
+static void observation_counts_as_in_flight_while_its_server_is_away(void **state)
 {
     (void)state;
     world w;
@@ -246,7 +246,7 @@ static nacre_err read_piece(void *user, uint64_t offset, nacre_buf buf, size_t *
     return NACRE_OK;
 }
 
-static void a_call_that_a_callback_of_its_own_cancels_ends_without_on_done(void **state)
+static void a_call_cancelled_in_its_callback_ends_without_on_done(void **state)
 {
     (void)state;
     for (int tcp = 0; tcp < 2; tcp++)
@@ -422,9 +422,9 @@ static void a_handler_steps_no_server(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(observation_keeps_its_place_while_its_server_is_away),
+        TEST(observation_counts_as_in_flight_while_its_server_is_away),
         TEST(observation_deregistered_as_its_server_goes_away_is_not_registered_again),
-        TEST(a_call_that_a_callback_of_its_own_cancels_ends_without_on_done),
+        TEST(a_call_cancelled_in_its_callback_ends_without_on_done),
         TEST(a_notification_whose_sink_ends_the_observation_is_the_last),
         TEST(a_handler_steps_no_server),
         TEST(a_sink_starts_no_request),

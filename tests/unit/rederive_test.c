@@ -561,7 +561,6 @@ int main(void)
         TEST(forged_and_foreign_responses_change_nothing),
         TEST(duplicated_late_and_lost_requests_complete_once),
         TEST(the_spare_context_is_wiped_after_each_message),
-        TEST(requests_doubled_late_and_lost),
         TEST(a_forged_second_request_leaves_the_offer),
         TEST(a_forged_first_request_makes_no_offer),
         TEST(two_clients_rederive_at_once),

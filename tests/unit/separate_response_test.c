@@ -369,9 +369,7 @@ int main(void)
         cmocka_unit_test(a_separate_response_waits_for_its_store),
         cmocka_unit_test(pending_requests_free_their_entry_when_deferred),
         cmocka_unit_test(requests_that_are_not_deferred_are_ignored),
-        cmocka_unit_test(waits_for_store),
         cmocka_unit_test(a_waiting_response_that_is_dropped_leaves_no_plaintext),
-        cmocka_unit_test(pending_then_deferred),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
