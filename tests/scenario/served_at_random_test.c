@@ -206,14 +206,8 @@ static void every_entry_is_free_again(void)
         take_something(1);
         expect_quiet(&w.pair.server, w.now);
     }
-<<<<<<< HEAD
     nacre__validate(&ep->validation, &r->address); /* otherwise it would get half of what plain peers get */
     for (int i = 0; i < TRANSMISSIONS + 1; i++)
-=======
-    assert_int_equal(ep->tx.num_free, TRANSMISSIONS);
-    nacre__validate(&ep->validation, &r->address);
-    for (int i = 0; i < 2; i++) /* plain peers have half of them */
->>>>>>> f2f021e (served_at_random_test: plain requests have half of the transmissions)
         assert_int_equal(
             nacre_endpoint_defer_response(ep, raw_requested(r, NACRE_NON, NACRE_GET, NACRE_ABSENT, w.now).exchange),
             i < TRANSMISSIONS / 2 ? NACRE_OK : NACRE_ERR_BUSY);
