@@ -29,7 +29,8 @@ static void end_responses(nacre_endpoint *ep, const nacre_address *peer)
 void nacre__peer_lost(nacre_endpoint *ep, const nacre_address *peer)
 {
     end_requests(ep, peer);
-    nacre__observers_end_all(&ep->observe, NULL, peer, NACRE_ERR_UNREACHABLE); /* before the transmissions to them */
+    (void)nacre__observers_end_all(&ep->observe, NULL, peer,
+                                   NACRE_ERR_UNREACHABLE); /* before the transmissions to them */
     end_responses(ep, peer);
     nacre__outer_peer_lost(&ep->outer, peer);
     nacre__echo_forget(&ep->kept_echos, NULL, peer);

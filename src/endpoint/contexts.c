@@ -62,6 +62,6 @@ void nacre_endpoint_remove_context(nacre_endpoint *ep, nacre_context *context)
         if (exchange->context == context)
             nacre__response_withdraw(&ep->server_exchanges, exchange, NACRE_ERR_NO_CONTEXT);
     }
-    nacre__observers_end_all(&ep->observe, context, NULL, NACRE_ERR_NO_CONTEXT);
+    (void)nacre__observers_end_all(&ep->observe, context, NULL, NACRE_ERR_NO_CONTEXT);
     while (nacre__persist_next(&ep->persist_waits, &waiter)) resume(ep, waiter, context, NACRE_ERR_NO_CONTEXT);
 }

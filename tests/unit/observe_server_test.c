@@ -18,6 +18,7 @@ typedef struct world {
     nacre__address_validation validation;
     nacre__server_exchanges x;
     nacre__observe_server s;
+    nacre_context *context; /* of the registrations; NULL: plain */
     void *memory;
 } world;
 
@@ -44,7 +45,7 @@ static size_t cut(world *w, uint8_t *base, uint8_t *bytes[3])
     return layout.at;
 }
 
-static world *world_open(uint32_t per_peer)
+static world *world_open_for(uint32_t num_observers, uint32_t per_peer)
 {
     world *w = calloc(1, sizeof *w);
     assert_non_null(w);
@@ -52,7 +53,7 @@ static world *world_open(uint32_t per_peer)
     w->core.config.num_server_exchanges = REQUESTS;
     w->core.config.num_transmissions = w->core.config.transmissions_per_peer = SEPARATES;
     w->core.config.burst = 1;
-    w->core.config.observe.num_observers = OBSERVERS;
+    w->core.config.observe.num_observers = num_observers;
     w->core.config.observe.observer_bytes = 64;
     w->core.config.observe.observers_per_peer = per_peer;
     uint8_t *bytes[3];
@@ -79,6 +80,11 @@ static world *world_open(uint32_t per_peer)
     return w;
 }
 
+static world *world_open(uint32_t per_peer)
+{
+    return world_open_for(OBSERVERS, per_peer);
+}
+
 static void world_close(world *w)
 {
     free(w->memory);
@@ -101,6 +107,7 @@ static nacre_err observe(world *w, uint8_t peer, char name, uint64_t *number)
         &w->x, &datagram, &request, nacre__peer_hash(&w->core, &datagram.peer, datagram.bytes), 0);
     assert_non_null(exchange);
     exchange->message = request;
+    exchange->context = w->context;
     exchange->state = NACRE__SERVER_DELIVERED;
     const nacre_err err = nacre__observer_register(&w->s, exchange, &tokens[(uint8_t)name], number);
     if (err == NACRE_OK) nacre__observer_begun(&w->s, nacre__observer_of(&w->s, *number), NULL);
@@ -224,6 +231,40 @@ static void same_token_of_the_same_address_replaces_the_registration(void **stat
     world_close(w);
 }
 
+static uint32_t num_of_ended(world *w, nacre_err err)
+{
+    uint32_t num = 0;
+    for (nacre_event event; nacre__observers_ended_event(&w->s, &event); num++) assert_int_equal(event.err, err);
+    return num;
+}
+
+/* Three of 203 belong to the peer and to the context; of the others few have the same hash. */
+static void end_of_a_peer_or_a_context_visits_what_belongs_to_it(void **state)
+{
+    (void)state;
+    enum { OTHERS = 200, OWN = 3, COLLIDING = 8 };
+    nacre_context contexts[2] = { { .next = 0 } };
+    for (int by_context = 0; by_context < 2; by_context++) {
+        world *w = world_open_for(OTHERS + OWN, OTHERS + OWN);
+        uint64_t number;
+        const nacre_address peer = layer_peer(0);
+        w->context = &contexts[0];
+        for (unsigned i = 0; i < OWN; i++) assert_int_equal(observe(w, 0, (char)i, &number), NACRE_OK);
+        for (unsigned i = 0; i < OTHERS; i++) {
+            w->context = i % 2 && !by_context ? &contexts[1] : NULL;
+            assert_int_equal(observe(w, (uint8_t)(1 + i), (char)(OWN + i), &number), NACRE_OK);
+        }
+        const nacre_err err = by_context ? NACRE_ERR_NO_CONTEXT : NACRE_ERR_UNREACHABLE;
+        assert_in_range(nacre__observers_end_all(&w->s, by_context ? &contexts[0] : NULL, &peer, err), OWN,
+                        OWN + COLLIDING);
+        assert_int_equal(num_of_ended(w, err), OWN);
+        assert_int_equal(w->s.num_observing, OTHERS);
+        assert_int_equal(nacre__observers_end_all(&w->s, by_context ? &contexts[0] : NULL, &peer, err) <= COLLIDING, 1);
+        assert_int_equal(num_of_ended(w, err), 0);
+        world_close(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +272,7 @@ int main(void)
         cmocka_unit_test(unconfirmed_observer_comes_after_the_others),
         cmocka_unit_test(second_con_to_a_peer_waits_for_the_first),
         cmocka_unit_test(one_peer_gets_no_more_than_its_share),
+        cmocka_unit_test(end_of_a_peer_or_a_context_visits_what_belongs_to_it),
         cmocka_unit_test(same_token_of_the_same_address_replaces_the_registration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,6 +53,8 @@ void nacre__observe_server_lay_out(nacre__observe_server *s, nacre__pool_layout 
     s->observers = nacre__lay_out(layout, s->max, sizeof *s->observers);
     s->by_token.buckets = nacre__lay_out(layout, num_buckets, sizeof(uint32_t));
     s->by_mid.buckets = nacre__lay_out(layout, num_buckets, sizeof(uint32_t));
+    nacre__groups_lay_out(&s->by_peer, layout, s->max);
+    nacre__groups_lay_out(&s->by_context, layout, s->max);
     s->counts = nacre__lay_out(layout, s->num_counts, sizeof(uint32_t));
     s->stalled = nacre__lay_out(layout, s->max > 0 ? NACRE__STALLS + 1 : 0, sizeof(nacre__list));
     s->num_con_notifications = nacre__lay_out(layout, s->max > 0 ? NACRE__STALLS : 0, sizeof(uint32_t));
@@ -64,6 +66,8 @@ void nacre__observe_server_init(nacre__observe_server *s, uint8_t *bytes)
     s->links = (nacre__links){ &s->observers->link, stride };
     s->by_token.links = (nacre__links){ &s->observers->token_chain, stride };
     s->by_mid.links = (nacre__links){ &s->observers->mid_chain, stride };
+    nacre__groups_init(&s->by_peer, &s->observers->peer_link, stride);
+    nacre__groups_init(&s->by_context, &s->observers->context_link, stride);
     nacre__chains_init(&s->by_token);
     nacre__chains_init(&s->by_mid);
     for (size_t i = 0; i < NACRE__OBSERVER_STATES; i++) s->lists[i] = NACRE__LIST_EMPTY;
@@ -179,6 +183,20 @@ void nacre__observer_free(nacre__observe_server *s, nacre__observer *o)
     nacre__observer_set(s, o, NACRE__OBSERVER_FREE);
 }
 
+static void join_groups(const nacre__observe_server *s, const nacre__observer *o)
+{
+    const uint32_t self = nacre__observer_index(s, o);
+    nacre__group_add(&s->by_peer, nacre__group_of_peer(s->core, &o->peer), self);
+    if (o->context != NULL) nacre__group_add(&s->by_context, nacre__group_of_context(o->context), self);
+}
+
+static void leave_groups(const nacre__observe_server *s, const nacre__observer *o)
+{
+    const uint32_t self = nacre__observer_index(s, o);
+    nacre__group_remove(&s->by_peer, nacre__group_of_peer(s->core, &o->peer), self);
+    if (o->context != NULL) nacre__group_remove(&s->by_context, nacre__group_of_context(o->context), self);
+}
+
 /* Every observer ends here, and queues its event. Transmissions to it are dropped. */
 void nacre__observer_end(nacre__observe_server *s, nacre__observer *o, nacre_err err)
 {
@@ -187,6 +205,7 @@ void nacre__observer_end(nacre__observe_server *s, nacre__observer *o, nacre_err
     o->separate = o->server = NACRE__NONE;
     nacre__chain_remove(&s->by_token, o->token_hash, nacre__observer_index(s, o));
     unset_mid(s, o);
+    leave_groups(s, o);
     count(s, o, false);
     nacre_wipe(o->bytes, o->len);
     o->context = NULL;
@@ -217,16 +236,20 @@ nacre__observer *nacre__observer_by_mid(const nacre__observe_server *s, const na
     return NULL;
 }
 
-/* Ends all observers of a removed context, or, if NULL, of a lost peer. */
-void nacre__observers_end_all(nacre__observe_server *s, const nacre_context *context, const nacre_address *peer,
-                              nacre_err err)
+/* Ends all observers of a removed context, or, if NULL, of a lost peer; returns how many entries it has visited. */
+uint32_t nacre__observers_end_all(nacre__observe_server *s, const nacre_context *context, const nacre_address *peer,
+                                  nacre_err err)
 {
-    for (uint32_t i = 0; i < s->max; i++) {
+    const nacre__groups *groups = context != NULL ? &s->by_context : &s->by_peer;
+    const uint64_t hash = context != NULL ? nacre__group_of_context(context) : nacre__group_of_peer(s->core, peer);
+    uint32_t visited = 0;
+    for (uint32_t i = nacre__group_first(groups, hash), next; i != NACRE__NONE; i = next, visited++) {
         nacre__observer *o = &s->observers[i];
-        if (o->state == NACRE__OBSERVER_FREE || o->state == NACRE__OBSERVER_ENDED) continue;
+        next = nacre__group_next(groups, i);
         if (context != NULL ? o->context == context : nacre_address_equal(&o->peer, peer))
             nacre__observer_end(s, o, err);
     }
+    return visited;
 }
 
 /* ---- Registering --------------------------------------------------------------------------------------------------- */
@@ -268,6 +291,7 @@ static void keep(nacre__observe_server *s, nacre__observer *o, nacre__server_exc
     nacre__chain_add(&s->by_token, o->token_hash, nacre__observer_index(s, o));
     exchange->observer = nacre__observer_index(s, o);
     o->server = nacre__server_exchange_index(s->x, exchange);
+    join_groups(s, o);
     count(s, o, true);
 }
 

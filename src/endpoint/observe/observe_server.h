@@ -3,6 +3,7 @@
 #ifndef NACRE_ENDPOINT_OBSERVE_OBSERVE_SERVER_H
 #define NACRE_ENDPOINT_OBSERVE_OBSERVE_SERVER_H
 
+#include "endpoint/core/groups.h"
 #include "endpoint/exchange/server_exchange.h"
 
 enum {
@@ -37,8 +38,9 @@ typedef struct nacre__observer {
     nacre__observer_state state;
     uint64_t number;
     uint32_t generation;
-    nacre__link link;                /* in the list of its state */
-    uint32_t token_chain, mid_chain; /* hash chains */
+    nacre__link link;                    /* in the list of its state */
+    nacre__link peer_link, context_link; /* in their groups; the latter only if protected */
+    uint32_t token_chain, mid_chain;     /* hash chains */
     uint64_t token_hash, mid_hash;
     nacre_address peer;
     nacre_context *context; /* NULL: not protected */
@@ -68,6 +70,7 @@ typedef struct nacre__observe_server {
     nacre__list lists[NACRE__OBSERVER_STATES];
     nacre__links links;
     nacre__chains by_token, by_mid;
+    nacre__groups by_peer, by_context; /* those that have not ended */
     nacre__list *stalled; /* NACRE__STALLS lists of observers, by context or peer, and one of all plain ones … */
     uint32_t *num_con_notifications; /* … and CON notifications in flight, by peer */
     uint32_t *counts;                /* of observers, by peer; collisions share one */
@@ -98,8 +101,8 @@ void nacre__observer_end(nacre__observe_server *s, nacre__observer *observer, na
 void nacre__observer_cancel(nacre__observe_server *s, const nacre__server_exchange *exchange);
 nacre__observer *nacre__observer_by_mid(const nacre__observe_server *s, const nacre_address *peer, uint16_t mid);
 void nacre__observer_set_mid(nacre__observe_server *s, nacre__observer *observer, uint16_t mid);
-void nacre__observers_end_all(nacre__observe_server *s, const nacre_context *context, const nacre_address *peer,
-                              nacre_err err);
+uint32_t nacre__observers_end_all(nacre__observe_server *s, const nacre_context *context, const nacre_address *peer,
+                                  nacre_err err);
 
 /* notifications.c */
 bool nacre__observer_reset(nacre__observe_server *s, const nacre_address *peer, uint16_t mid);
