@@ -106,11 +106,11 @@ static void send_one(contest *c)
     let_server_act(c);
 }
 
-/* Runs until `end`, or, once the client has asked, until it is served. */
-static void run(contest *c, uint64_t end, bool asked)
+/* Runs until `end`, or, once the client has sent its request, until it is served. */
+static void run(contest *c, uint64_t end, bool is_requested)
 {
     const uint64_t step = 1000000 / (c->flood->per_second * c->flood->networks);
-    for (; c->now < end && !(asked && c->served > 0); c->now++) {
+    for (; c->now < end && !(is_requested && c->served > 0); c->now++) {
         for (; c->next <= c->now * 1000; c->next += step) send_one(c);
         party_expire(c->server, c->now);
         party_expire(c->client, c->now);

@@ -242,22 +242,22 @@ static uint32_t num_of_ended(world *w, nacre_err err)
 static void end_of_a_peer_or_a_context_visits_what_belongs_to_it(void **state)
 {
     (void)state;
-    enum { OTHERS = 200, OWN = 3, COLLIDING = 8 };
+    enum { OTHERS = 200, BELONGING = 3, COLLIDING = 8 };
     nacre_context contexts[2] = { { .next = 0 } };
     for (int by_context = 0; by_context < 2; by_context++) {
-        world *w = world_open_for(OTHERS + OWN, OTHERS + OWN);
+        world *w = world_open_for(OTHERS + BELONGING, OTHERS + BELONGING);
         uint64_t number;
         const nacre_address peer = layer_peer(0);
         w->context = &contexts[0];
-        for (unsigned i = 0; i < OWN; i++) assert_int_equal(observe(w, 0, (char)i, &number), NACRE_OK);
+        for (unsigned i = 0; i < BELONGING; i++) assert_int_equal(observe(w, 0, (char)i, &number), NACRE_OK);
         for (unsigned i = 0; i < OTHERS; i++) {
             w->context = i % 2 && !by_context ? &contexts[1] : NULL;
-            assert_int_equal(observe(w, (uint8_t)(1 + i), (char)(OWN + i), &number), NACRE_OK);
+            assert_int_equal(observe(w, (uint8_t)(1 + i), (char)(BELONGING + i), &number), NACRE_OK);
         }
         const nacre_err err = by_context ? NACRE_ERR_NO_CONTEXT : NACRE_ERR_UNREACHABLE;
-        assert_in_range(nacre__observers_end_all(&w->s, by_context ? &contexts[0] : NULL, &peer, err), OWN,
-                        OWN + COLLIDING);
-        assert_int_equal(num_of_ended(w, err), OWN);
+        assert_in_range(nacre__observers_end_all(&w->s, by_context ? &contexts[0] : NULL, &peer, err), BELONGING,
+                        BELONGING + COLLIDING);
+        assert_int_equal(num_of_ended(w, err), BELONGING);
         assert_int_equal(w->s.num_observing, OTHERS);
         assert_int_equal(nacre__observers_end_all(&w->s, by_context ? &contexts[0] : NULL, &peer, err) <= COLLIDING, 1);
         assert_int_equal(num_of_ended(w, err), 0);
