@@ -27,19 +27,6 @@ static inline uint64_t nacre__replay_index(const nacre_replay *w)
     return (uint64_t)w->index_high << 32 | w->index_low;
 }
 
-/* While the window is unknown its index is the first number above all that got an Echo challenge. */
-static inline bool nacre__replay_is_higher(const nacre_replay *w, uint64_t seq)
-{
-    return !w->known && seq >= nacre__replay_index(w);
-}
-
-static inline void nacre__replay_note_challenge(nacre_replay *w, uint64_t seq)
-{
-    if (!nacre__replay_is_higher(w, seq)) return;
-    w->index_low = (uint32_t)(seq + 1);
-    w->index_high = (uint16_t)((seq + 1) >> 32);
-}
-
 static inline nacre_bytes nacre__id_context(const nacre_context *ctx)
 {
     return nacre_bytes_of(ctx->id_context, ctx->id_context_len);

@@ -3,32 +3,18 @@
  * store. */
 #include "endpoint/exchange/server_exchange.h"
 #include "coap/option_check.h"
-#include "context/fields.h"
-#include "oscore/request_id.h"
 
 #include <string.h>
 
 /* ---- The result of verification ---------------------------------------------------------------------------------- */
-
-/* Takes a token, and notes the request's Partial IV in the window, which has no other use for it while it is unknown. */
-static bool may_challenge(nacre__server_exchanges *x, const nacre__server_exchange *exchange)
-{
-    const uint64_t seq = nacre__request_seq(&exchange->id);
-    nacre__context_lock(x->core, exchange->context);
-    nacre_replay *window = &exchange->context->replay;
-    const bool may = nacre__challenge_take(x->rate_limits, exchange->context, &exchange->record->peer,
-                                           nacre__replay_is_higher(window, seq));
-    if (may) nacre__replay_note_challenge(window, seq);
-    nacre__context_unlock(x->core, exchange->context);
-    return may;
-}
 
 /* RFC 8613 B.1.2: the replay window is unknown, so the sender must prove freshness. */
 static void challenge(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_bytes token)
 {
     nacre_message header = { .code = NACRE_UNAUTHORIZED };
     nacre_bytes out;
-    if (!may_challenge(x, exchange)) { /* dropped without a record: the client retransmits */
+    if (!nacre__challenge_take(x->rate_limits,
+                               exchange->context)) { /* dropped without a record: the client retransmits */
         x->core->stats.dropped++;
         nacre__server_exchange_release(x, exchange);
         return;
