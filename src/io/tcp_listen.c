@@ -124,12 +124,17 @@ static void tell_shortage(nacre_tcp *tcp)
         "raise the limit (ulimit -n, LimitNOFILE= of systemd), or lower the number of connections");
 }
 
-/* Descriptors are left for UDP, files and stores. False: not for this connection. */
-static bool spares(nacre_tcp *tcp, int fd, uint64_t now_ms)
+/* Descriptors from max_fd on are left for UDP, files and stores: an accepted socket gets the number of a connection that is
+ * evicted for it. Returns the descriptor, or -1: not for this connection. */
+static int spare(nacre_tcp *tcp, int fd, uint64_t now_ms)
 {
-    if (fd < tcp->max_fd) return true;
+    if (fd < tcp->max_fd) return fd;
     tell_shortage(tcp);
-    return nacre__tcp_evict_one(tcp, NULL, now_ms);
+    int lower = nacre__tcp_evict_one(tcp, NULL, now_ms) ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    (void)close(fd);
+    if (lower < tcp->max_fd) return lower;
+    (void)close(lower);
+    return -1;
 }
 
 void nacre__tcp_accept(nacre_tcp *tcp, uint64_t now_ms)
@@ -138,11 +143,9 @@ void nacre__tcp_accept(nacre_tcp *tcp, uint64_t now_ms)
         struct sockaddr_storage name;
         socklen_t len = sizeof name;
         int fd = accept(tcp->listener, (struct sockaddr *)&name, &len);
-        if (fd >= 0 && !spares(tcp, fd, now_ms)) {
-            (void)close(fd);
-            continue;
-        }
         if (fd >= 0) {
+            fd = spare(tcp, fd, now_ms);
+            if (fd < 0) continue;
             take_in(tcp, fd, (const struct sockaddr *)&name, len, now_ms);
             continue;
         }

@@ -18,7 +18,7 @@ for file in "$source_dir"/tests/vectors/*.json; do
     "$tests/vectors" --provider ipsec_mb "$file"
 done
 export NACRE_TEST_PROVIDER=ipsec_mb
-for name in openssl aead hkdf context protect unprotect in_place burst echo rederive regressions usage table; do
+for name in openssl aead hkdf context protect unprotect in_place burst echo rederive regressions key_usage table; do
     echo "== $name"
     "$tests/${name}_test" >"$log" 2>&1 || { cat "$log" && exit 1; }
 done

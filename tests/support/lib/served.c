@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/prctl.h>
+#endif
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,6 +44,9 @@ static void serve(const char *bind, void (*fill)(nacre_server *, void *), void *
     nacre_detail why = { { 0 } };
     char text[72];
     struct sigaction action = { .sa_handler = on_signal };
+#if defined(__linux__)
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test ends without it, and its output would stay open */
+#endif
     if (nacre_server_open(&serving, bind, &why) != NACRE_OK) {
         fprintf(stderr, "server: %s\n", why.text);
         exit(2);
