@@ -143,11 +143,11 @@ const char *nacre_err_name(nacre_err err);
 const char *nacre_err_text(nacre_err err);
 uint8_t nacre_err_coap_code(nacre_err err);
 
-/* nacre_err_is_protection_invalid: whether `err` says that a message cannot be trusted: DECODE, REPLAY, REPLAY_ECHO or
+/* nacre_err_is_protection_invalid: whether `err` means that a message cannot be trusted: DECODE, REPLAY, REPLAY_ECHO or
  * PROTECTION_INVALID. */
 bool nacre_err_is_protection_invalid(nacre_err err);
 
-/* An error message for people: one line that says what failed, where, and what to do, without a final dot or newline. It is
+/* An error message for people: one line with what failed, where, and what to do, without a final dot or newline. It is
  * UTF-8 without control characters: those in names and texts are shown as '?'. Functions that take a nacre_detail set it
  * whenever they return an error; NULL is allowed. */
 typedef struct nacre_detail {

@@ -18,14 +18,14 @@
  * (nacre_context_wipe) in a child handler of pthread_atfork, or put them into memory with MADV_WIPEONFORK, which zeroes
  * them. The same holds for nacre_memory, nacre_rederivation and nacre_rederive_server.
  *
- * nacre_context_needs tells what must be durable before a persistent context can continue; the store makes it durable and
- * confirms it. The order of calls, the same at the first start and after every reboot:
+ * nacre_context_needs returns what must be durable before a persistent context can continue; the store makes it durable
+ * and confirms it. The order of calls, the same at the first start and after every reboot:
  *   1. nacre_store_load            what the store holds: next_seq and the replay window
  *   2. nacre_context_init          with `persistent`, and that next_seq. The window is unknown now
  *   3. nacre_context_set_replay    with the loaded window, known or not. Without this call the window stays unknown, and
  *                                  a server requires Echo before it accepts a request (RFC 8613 B.1.2)
  *   4. nacre_table_add, or the first request
- *   5. nacre_store_serve           whenever nacre_context_needs names something (the endpoint asks by an event)
+ *   5. nacre_store_serve           whenever nacre_context_needs names something (the endpoint requests it by an event)
  *   6. nacre_store_save, nacre_context_wipe   at a clean end */
 #ifndef NACRE_CONTEXT_H
 #define NACRE_CONTEXT_H
@@ -80,7 +80,7 @@ NACRE_MUST_USE nacre_err nacre_replay_check(const nacre_replay *w, uint64_t seq)
  * NACRE_OK recorded; the others as nacre_replay_check, with `w` unchanged */
 NACRE_MUST_USE nacre_err nacre_replay_accept(nacre_replay *w, uint64_t seq);
 
-/* nacre_replay_export writes the state as {index, bitfield}: bit i of bitfield (bit i%8 of byte i/8) stands for the
+/* nacre_replay_export writes the state as {index, bitfield}: bit i of bitfield (bit i%8 of byte i/8) represents the
  * number index + i. `bitfield` has (size + 7) / 8 bytes. False when uninitialised: nothing is written. */
 bool nacre_replay_export(const nacre_replay *w, uint64_t *index, uint8_t *bitfield);
 
@@ -144,7 +144,7 @@ NACRE_MUST_USE nacre_err nacre_context_key_layout(const nacre_crypto *crypto, in
                                                   size_t *align);
 
 /* nacre_context_init derives Sender Key, Recipient Key and Common IV (RFC 8613 3.2) and prepares the keys in `keys`,
- * which must be as large and as aligned as nacre_context_key_layout says and live as long as the context. `params` is
+ * which must have the size and alignment of nacre_context_key_layout and live as long as the context. `params` is
  * not needed afterwards, but the memory of its id_context and window_words is.
  * NACRE_OK                `ctx` is ready; end it with nacre_context_wipe
  * NACRE_ERR_UNSUPPORTED   algorithm or hash not in the table or not with this provider (nacre_context_key_layout)

@@ -194,9 +194,9 @@ typedef struct nacre_datagram {
  *                      (RFC 7959 4), and a smaller Block1 where it     are answered, others are dropped
  *                      has a larger one (2.9.3)
  *     response to a    ACK to a CON                                    plain: FAILED, NACRE_ERR_OVERSIZED
- *     request of ours                                                  protected: an OVERSIZED event; it goes on, because
- *                                                                      nothing of it can be verified; a timeout is
- *                                                                      then NACRE_ERR_OVERSIZED
+ *     request sent here                                                protected: an OVERSIZED event. The exchange
+ *                                                                      continues, because the datagram cannot be
+ *                                                                      verified; a timeout is then NACRE_ERR_OVERSIZED
  *     anything else    RST to a CON                                    */
 size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *datagrams, size_t num, uint64_t now_ms);
 
@@ -206,7 +206,7 @@ typedef enum nacre_event_kind {
         1, /* answer it with nacre_endpoint_respond or nacre_endpoint_ignore before the next receive_many, or call
                                 nacre_endpoint_defer_response before that */
     NACRE_EVENT_RESPONSE, /* the response to a request sent; the exchange has ended */
-    NACRE_EVENT_FAILED,   /* a request sent ended without a response: `err` says why; the exchange has ended. With
+    NACRE_EVENT_FAILED,   /* a request sent ended without a response, for the reason `err`; the exchange has ended. With
                                 NACRE_ERR_UNAUTHENTICATED (4.00, 4.01, 4.02, 4.05, 4.13, 5.03) and
                                 NACRE_ERR_NOT_PROTECTED (any other code) `message` is the unprotected response: a hint
                                 only. It ends a request that was transmitted once and not acknowledged. Otherwise the
@@ -224,7 +224,7 @@ typedef enum nacre_event_kind {
                            _defer_response, with the same deadlines. `context` protects the notification */
     NACRE_EVENT_OBSERVER_REMOVED, /* the observation has ended, and `observer` with it. `err`: NACRE_OK (cancelled by the
                                 client, ended by the last response, or its request was not answered), NACRE_ERR_STALE
-                                (registered anew), _RESET, _TIMEOUT (a CON notification was not acknowledged),
+                                (registered again), _RESET, _TIMEOUT (a CON notification was not acknowledged),
                                 _NO_CONTEXT (nacre_endpoint_remove_context), _UNREACHABLE, _BUSY (evicted: plain, and
                                 never confirmed), or the error of protection or of its store */
     NACRE_EVENT_NOTIFICATION, /* a representation for a request sent with Observe 0, including the first; the exchange
@@ -375,8 +375,9 @@ NACRE_MUST_USE nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre
 /* ---- Observe server (RFC 7641, RFC 8613 4.1.3.5) --------------------------------------------------------------------
  * A GET or FETCH with Observe 0 that the application takes as a registration becomes an observer.
  * The endpoint then adds Observe to the 2.xx response of that request, replacing any it has, and to each notification.
- *  - Each NOTIFY event asks for the current state; changes in between are not queued, and one notification per observer is in
- *    flight. How often to notify is up to the application (RFC 7641 4.5.1). No-Response of a registration is ignored.
+ *  - Each NOTIFY event requests the current state; changes in between are not queued, and one notification per observer
+ *    is in flight. How often to notify is up to the application (RFC 7641 4.5.1). No-Response of a registration is
+ *    ignored.
  *  - A response other than 2.xx is sent and ends the observation; OBSERVER_REMOVED follows every end. A client that sends
  *    Observe 1 is removed before its request is delivered; answer that as any other.
  *  - Notifications are CON until one is acknowledged or the client's address is validated, then every sixteenth, the first
@@ -387,12 +388,12 @@ NACRE_MUST_USE nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre
  *    with the value.
  *  - A RST ends a plain observation. A protected one is checked: one NOTIFY event follows and is answered as CON. Its timeout
  *    ends the observation; so does a RST, if at most four unmatched RST came from that address within exchange_lifetime_ms
- *    (an attacker who sends five leaves only the timeout). A guessed ACK ends the retransmissions of a CON; the next
+ *    (an attacker that sends five leaves only the timeout). A guessed ACK ends the retransmissions of a CON; the next
  *    notification or registration then replaces a lost one.
  *
  * nacre_endpoint_observe takes a delivered request, before it is answered, as a registration; one of the same client under
  * the same token (protected: with the same context and the same options too) ends and gets its OBSERVER_REMOVED.
- * NACRE_OK                `observer` is set, `user` comes back in its events; now answer the request
+ * NACRE_OK                `observer` is set, `user` is in its events; now answer the request
  * NACRE_ERR_BUSY          num_observers exist, or observers_per_peer of this peer: answer without observing. A plain one
  *                         that was never confirmed (no CON acknowledged, address not validated) is evicted in the
  *                         former case

@@ -103,7 +103,7 @@ void nacre_loop_store_failed(nacre_loop *loop, nacre_context *ctx, nacre_err err
 
 /* nacre_loop_step waits at most `max_wait_ms` for work, and does it. A store's failure goes to the exchanges that waited, its
  * text to nacre_loop_store_failure.
- * NACRE_OK; NACRE_ERR_ADDRESS (the socket failed for good); NACRE_ERR_BUSY (called from a callback of this loop) */
+ * NACRE_OK; NACRE_ERR_ADDRESS (the socket failed permanently); NACRE_ERR_BUSY (called from a callback of this loop) */
 NACRE_MUST_USE nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *why);
 
 /* A loop inside another one (poll, epoll, libuv, libevent): wait for these descriptors until the deadline, then call

@@ -201,8 +201,8 @@ typedef struct nacre_protection {
  * NACRE_OK, `out` is where the message will be. */
 NACRE_MUST_USE nacre_err nacre_protect_begin(const nacre_crypto *crypto, nacre_protection *p, nacre_protect_item *item);
 
-/* nacre_protect_finish is the second step, for up to NACRE_BURST messages. `ok` says for each whether it succeeded; when the
- * provider fails, the buffer is wiped. */
+/* nacre_protect_finish is the second step, for up to NACRE_BURST messages. `ok` is set for each message: whether it
+ * succeeded; when the provider fails, the buffer is wiped. */
 void nacre_protect_finish(const nacre_crypto *crypto, nacre_protection *const *protections, bool *ok, size_t num);
 
 typedef struct nacre_unprotect_item {

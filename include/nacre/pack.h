@@ -58,7 +58,7 @@ enum { NACRE_PACK_MAX = 1 << 24 }; /* contexts in one pack, removed ones include
 typedef struct nacre_pack nacre_pack;
 
 /* nacre_pack_create makes an empty pack, durably, mode 0600.
- * NACRE_OK; NACRE_ERR_FILE (it exists already, or cannot be made; nothing is left behind); NACRE_ERR_CRYPTO (the system gives
+ * NACRE_OK; NACRE_ERR_FILE (it exists already, or cannot be made; nothing remains); NACRE_ERR_CRYPTO (the system gives
  * no random bytes); NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre_pack_create(const char *path, nacre_detail *why);
 

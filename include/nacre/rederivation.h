@@ -3,7 +3,7 @@
  * nacre/rederive.h). For devices that lose their sequence numbers or replay windows and have good randomness; both sides need
  * it, and the same secret.
  *
- *     nacre_rederivation r = { .material = …, .own.key_buf = …, .spare.key_buf = …, .asks = true };
+ *     nacre_rederivation r = { .material = …, .derived.key_buf = …, .spare.key_buf = …, .is_client = true };
  *     nacre_endpoint_add_rederivation(ep, &r)
  *     nacre_endpoint_request_with(ep, …, NULL, …, &(nacre_request_options){ .rederivation = &r }, …)
  *     NACRE_EVENT_REDERIVED    there is a context now; the request that triggered it continues
@@ -18,12 +18,12 @@
  * nacre_endpoint_remove_context: requests sent and observers with NACRE_ERR_NO_CONTEXT; unanswered requests received get
  * 4.01, because the peer no longer has the old keys.
  *
- * Client. A request with `rederivation` is sent under the context in use. If there is none it is request #1, then request #2;
- * the endpoint draws R1 and R3. Other requests with this rederivation wait until a response to #2 has verified. If the
- * request fails, so does the procedure; the next request starts it anew. A peer that has lost its state starts the procedure
- * in its response to an ordinary request under `first` (ID Context of at most 8 bytes); the endpoint follows. Under a
- * rederived context it cannot (the ID Context is too long) and responds unprotected: NACRE_ERR_UNAUTHENTICATED, which proves
- * nothing; to act on it, call nacre_endpoint_rederive.
+ * Client. A request with `rederivation` is sent under the context in use. If there is none it is request #1, then
+ * request #2; the endpoint draws R1 and R3. Other requests with this rederivation wait until a response to #2 has
+ * verified. If the request fails, so does the procedure; the next request starts it again. A peer that has lost its
+ * state starts the procedure in its response to an ordinary request under `first` (ID Context of at most 8 bytes); the
+ * endpoint follows. Under a rederived context it cannot (the ID Context is too long) and responds unprotected:
+ * NACRE_ERR_UNAUTHENTICATED, which proves nothing; to act on it, call nacre_endpoint_rederive.
  *
  * Requests under the context in use name it, by its ID Context in the kid context, on either side and as long as it is used:
  * the peer may have an older context under the same kid, unknown to the endpoint. That costs 25 bytes per request with an R2

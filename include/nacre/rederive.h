@@ -12,11 +12,11 @@
  *       |  response, context 3                        |
  *       |<--------------------------------------------|
  *
- * Contexts 1 and 2 exist only during the procedure. Context 3 is volatile: derived anew after a boot. In the kid context
- * field the IDs are wrapped as a CBOR byte string; in the derivation they are raw. Nothing here allocates: the caller
- * supplies contexts and their key_buf, and R1, R3 and S2 from a good random source, new for each call. `material` gives
- * algorithm, secret, salt and IDs; its id_context is used only where an ordinary request serves as #1, its sequence numbers
- * and window memory never.
+ * Contexts 1 and 2 exist only during the procedure. Context 3 is volatile: derived again after a boot. In the kid
+ * context field the IDs are wrapped as a CBOR byte string; in the derivation they are raw. Nothing here allocates: the
+ * caller supplies contexts and their key_buf, and R1, R3 and S2 from a good random source, new for each call.
+ * `material` gives algorithm, secret, salt and IDs; its id_context is used only where an ordinary request serves as #1,
+ * its sequence numbers and window memory never.
  *
  * After response #2 both sides use context 3. Requests should keep naming it, by its ID Context R2 | R3, raw, in the kid
  * context, as nacre_protect_request does by default: without a kid context, a server that keeps an older context under the
@@ -71,7 +71,7 @@ NACRE_MUST_USE nacre_err nacre_rederive_begin(nacre_rederive_client *client, nac
 
 /* nacre_rederive_follow: a request under an ordinary context, `first`, got a response with a kid context: the server may have
  * lost its state and started the procedure; nacre_rederive_response decides.
- * NACRE_OK                 go on with nacre_rederive_response; `derived` may be empty there
+ * NACRE_OK                 continue with nacre_rederive_response; `derived` may be empty there
  * NACRE_ERR_BAD_ARGUMENT   first's ID Context is longer than 8 bytes */
 NACRE_MUST_USE nacre_err nacre_rederive_follow(nacre_rederive_client *client, const nacre_context_params *material,
                                                const nacre_context *first);
@@ -106,15 +106,15 @@ NACRE_MUST_USE nacre_err nacre_rederive_response(nacre_rederive_client *client, 
  * displaces another.
  *
  *     an offer                                                         is valid until …
- *     of this server object (its key is made at each start)            the object is wiped or initialised anew
+ *     of this server object (its key is made at each start)            the object is wiped or initialised again
  *     by age                                                           lifetime_ms have passed; from 1 s on, up to
  *                                                                      1 % earlier
  *     of this generation                                               nacre_rederive_accept has taken a request #2, or
  *                                                                      nacre_rederive_void_offers was called
  *
- * A copy of the process's memory (fork, an image of a virtual machine) copies the key: two processes would then accept the
- * same request #2, and answer it differently under the same key and nonce. Initialise the server anew in the copy before
- * use. */
+ * A copy of the process's memory (fork, an image of a virtual machine) copies the key: two processes would then accept
+ * the same request #2, and answer it differently under the same key and nonce. Initialise the server again in the copy
+ * before use. */
 typedef struct nacre_rederive_server {
     uint8_t key[NACRE_REDERIVE_KEY]; /* private */
     uint64_t generation;

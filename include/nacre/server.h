@@ -109,15 +109,16 @@ void nacre_server_on_warning(nacre_server *server, void (*on_warning)(void *user
 
 /* nacre_server_run serves until nacre_server_stop, which a signal handler may call; a stop before the run counts. It may be
  * called again.
- * NACRE_OK: stopped; NACRE_ERR_ADDRESS (the socket failed for good); NACRE_ERR_NO_MEMORY (no threads); NACRE_ERR_BUSY (called
- * from a handler) */
+ * NACRE_OK: stopped; NACRE_ERR_ADDRESS (the socket failed permanently); NACRE_ERR_NO_MEMORY (no threads);
+ * NACRE_ERR_BUSY (called from a handler) */
 NACRE_MUST_USE nacre_err nacre_server_run(nacre_server *server, nacre_detail *why);
 void nacre_server_stop(nacre_server *server);
 
 /* A server of one thread in the program's loop, instead of nacre_server_run: as nacre_loop_fds, nacre_loop_deadline and
  * nacre_loop_step (nacre/loop.h). After nacre_server_stop one step returns NACRE_ERR_STALE. With several workers there are no
  * descriptors, and nacre_server_step returns NACRE_ERR_UNSUPPORTED.
- * NACRE_OK; NACRE_ERR_STALE (stopped); NACRE_ERR_ADDRESS (the socket failed for good); NACRE_ERR_BUSY (called from a handler) */
+ * NACRE_OK; NACRE_ERR_STALE (stopped); NACRE_ERR_ADDRESS (the socket failed permanently); NACRE_ERR_BUSY (called from a
+ * handler) */
 NACRE_MUST_USE nacre_err nacre_server_step(nacre_server *server, uint32_t max_wait_ms, nacre_detail *why);
 size_t nacre_server_fds(nacre_server *server, nacre_fd *fds, size_t num);
 uint64_t nacre_server_deadline(const nacre_server *server);

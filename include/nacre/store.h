@@ -58,10 +58,10 @@ typedef struct nacre_store_ops {
     /* The batched form; NULL: none. A loop, client or server that has it calls none of the three writing functions above, and
      * they may be NULL.
      *
-     * Make durable what the requests ask, and call nacre_store_done once for each: before `submit`
-     * returns, or later from any thread. A store thread calls it, never the loop's: it may block. Calls with one result of
-     * `batch` never overlap, and take effect in their order: a ceiling is never lowered, and a known window never comes back,
-     * but by a save that was submitted later. */
+     * Make durable what the requests name, and call nacre_store_done once for each: before `submit` returns, or later
+     * from any thread. A store thread calls it, never the loop's: it may block. Calls with one result of `batch` never
+     * overlap, and take effect in their order: a ceiling is never lowered, and a known window is never restored, but by
+     * a save that was submitted later. */
     void (*submit)(nacre_store_request *const *requests, size_t num);
     /* Identifies the database of `self`: requests with one result share a call of `submit`. Called by any thread, at any time.
      * NULL: each context has its own. */
@@ -111,7 +111,7 @@ NACRE_MUST_USE nacre_err nacre_store_load(const nacre_store *store, nacre_stored
 typedef struct nacre_memory {
     nacre_err result; /* what every call returns; anything but NACRE_OK leaves the "durable" part below unchanged */
     unsigned num_reserve, num_window_lost, num_save; /* calls, failed ones too */
-    uint64_t requested;                              /* the last ceiling asked for */
+    uint64_t requested;                              /* the last ceiling requested */
     uint64_t next_seq;                               /* durable: numbers below may have been used */
     bool window_lost;                                /* durable: the window is not known */
     uint64_t window_index;
@@ -155,9 +155,9 @@ typedef struct nacre_directory nacre_directory;
  *                           well), F2FS, tmpfs, overlayfs above one of these
  * NACRE_MARK_NO_BIRTH       inode numbers only: NFS, ext4 with inodes of 128 bytes. A backup that is put back as a whole may
  *                           get the numbers of the files that it replaces
- * NACRE_MARK_NO_GENERATION  DIR/lock is another user's or read-only: a snapshot of hard links may not be told
+ * NACRE_MARK_NO_GENERATION  DIR/lock is another user's or read-only: a snapshot of hard links may not be detected
  * NACRE_MARK_NONE           FAT, FUSE and others, and systems other than Linux: only an old sequence.json beside a newer
- *                           DIR/lock is told */
+ *                           DIR/lock is detected */
 typedef enum nacre_mark {
     NACRE_MARK_FULL = 0,
     NACRE_MARK_NO_BIRTH = 1,
@@ -229,7 +229,7 @@ nacre_err nacre_directory_close(nacre_directory *dir, nacre_detail *why);
 /* The contents of a directory, read without locking it and without keeping keys. */
 typedef struct nacre_directory_info {
     nacre_layout layout;
-    nacre_role role; /* as asked for */
+    nacre_role role; /* as requested */
     const nacre_aead *aead;
     nacre_hash hash;
     uint16_t window;
@@ -306,7 +306,7 @@ NACRE_MUST_USE nacre_err nacre_directory_adopt(const char *path, nacre_role role
  * NACRE_OK
  * NACRE_ERR_FILE         one exists already, or cannot be created; nothing remains
  * NACRE_ERR_BAD_ARGUMENT an unknown algorithm, an ID Context above 255 bytes, a Sender ID that is too long, equal Sender
- *                        IDs, equal paths, another `size`; `why` says which
+ *                        IDs, equal paths, another `size`; `why` names which
  * NACRE_ERR_CRYPTO       the system has no random bytes; NACRE_ERR_NO_MEMORY */
 typedef struct nacre_generate_options {
     size_t size;            /* sizeof the struct, or 0; see CONVENTIONS.md, "Options" */

@@ -15,7 +15,7 @@ typedef struct nacre_tcp_config {
     size_t size; /* set by nacre_tcp_config_default, see CONVENTIONS.md, "Configurations" */
     /* both directions together; 0 means 64. When all are in use, a newcomer takes the entry of the longest-idle accepted
      * connection on which nothing has verified, which gets an Abort; where there is none, it is closed. Verified ones leave an
-     * eighth (one at least) for newcomers: beyond that, one that verifies takes the place of the longest-idle verified one,
+     * eighth (one at least) for newcomers: beyond that, one that verifies replaces the longest-idle verified one,
      * which is sent a Release */
     uint16_t num_connections;
     uint16_t
