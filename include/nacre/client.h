@@ -29,9 +29,12 @@ typedef struct nacre_client_options {
      * host. URIs may then have any scheme that the proxy supports. With a context the proxy sees only where a request is
      * sent. */
     const char *proxy;
-    bool proxy_uri;         /* send one Proxy-Uri option; otherwise Proxy-Scheme, Uri-Host and Uri-Port */
-    bool non;               /* send NON instead of CON; no effect over TCP */
-    uint32_t timeout_ms;    /* for the whole exchange; 0: CoAP's timers */
+    bool proxy_uri; /* send one Proxy-Uri option; otherwise Proxy-Scheme, Uri-Host and Uri-Port */
+    bool non;       /* send NON instead of CON; no effect over TCP */
+    /* for the whole exchange, waits for a store included. 0: CoAP's timers, which start when a message is sent: a
+     * request whose store never confirms has none, and waits until it is cancelled (nacre_client_cancel, or
+     * nacre_client_stop for a call that waits) */
+    uint32_t timeout_ms;
     uint16_t block_size;    /* the largest block, both ways, 16 to 1024; 0: 1024, and smaller ones are not requested */
     size_t max_body;        /* the longest response body held whole, in bytes; 0: 16 MiB */
     uint16_t max_in_flight; /* concurrent requests; 0: 64. Some 3 KiB each */
@@ -124,7 +127,7 @@ typedef struct nacre_client_request_config {
 /* nacre_client_request_config_default: a GET; set `uri` and `on_done`. */
 nacre_client_request_config nacre_client_request_config_default(void);
 
-/* nacre_client_request_with is nacre_client_request for all that nacre_client_request_config says, such as bodies read and
+/* nacre_client_request_with is nacre_client_request with all of nacre_client_request_config, such as bodies read and
  * written in pieces; on_done is not called, and may be NULL. Without a sink the response body is held whole. An error returned by
  * a source or sink ends the request with that error. NACRE_ERR_BAD_ARGUMENT also when `request` was not made with the default, or
  * has no uri. */
@@ -162,7 +165,8 @@ void nacre_client_cancel(nacre_client *client, nacre_client_call call);
 size_t nacre_client_num_in_flight(const nacre_client *client);
 
 /* nacre_client_step waits at most `max_wait_ms` for work, and does it.
- * NACRE_OK; NACRE_ERR_BUSY (called from a callback); NACRE_ERR_ADDRESS (the socket failed for good: close the client) */
+ * NACRE_OK; NACRE_ERR_BUSY (called from a callback); NACRE_ERR_ADDRESS (the socket failed permanently: close the
+ * client) */
 NACRE_MUST_USE nacre_err nacre_client_step(nacre_client *client, uint32_t max_wait_ms, nacre_detail *why);
 size_t nacre_client_fds(nacre_client *client, nacre_fd *fds, size_t num);
 uint64_t nacre_client_deadline(const nacre_client *client);
@@ -179,8 +183,9 @@ typedef struct nacre_observe_options {
     void (*on_oversized)(void *user, size_t len, size_t max);
 } nacre_observe_options;
 
-/* nacre_client_observe asks for a resource's state, by a GET or FETCH as for nacre_client_request_with, and for its changes
- * (RFC 7641); the first notification is the present state. timeout_ms counts until then. The call returns when the observation has ended.
+/* nacre_client_observe requests a resource's state, by a GET or FETCH as for nacre_client_request_with, and for its
+ * changes (RFC 7641); the first notification is the present state. timeout_ms counts until then. The call returns when
+ * the observation has ended.
  *
  *     no notification for too long   registers again
  *     server away                    registers again after 0.5 to 1 second, then after twice as long each time, up to 60; at
