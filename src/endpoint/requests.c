@@ -38,15 +38,15 @@ nacre_err nacre_endpoint_ping(nacre_endpoint *ep, nacre_exchange *handle, const 
     return err;
 }
 
-void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange handle)
+void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange)
 {
-    nacre__client_exchange *found = nacre__client_exchange_of(&ep->client_exchanges, handle.number);
+    nacre__client_exchange *found = nacre__client_exchange_of(&ep->client_exchanges, exchange.number);
     if (found != NULL) nacre__client_exchange_cancel(&ep->client_exchanges, found);
 }
 
-void nacre_endpoint_give_up(nacre_endpoint *ep, nacre_exchange handle)
+void nacre_endpoint_give_up(nacre_endpoint *ep, nacre_exchange exchange)
 {
-    nacre__client_exchange *found = nacre__client_exchange_of(&ep->client_exchanges, handle.number);
+    nacre__client_exchange *found = nacre__client_exchange_of(&ep->client_exchanges, exchange.number);
     if (found != NULL && found->state != NACRE__CLIENT_ENDED)
         nacre__client_exchange_give_up(&ep->client_exchanges, found);
 }

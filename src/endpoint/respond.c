@@ -54,13 +54,13 @@ nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange handle, cons
     return NACRE_OK;
 }
 
-void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange handle)
+void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange)
 {
-    if (nacre__number_kind(handle.number) == NACRE__OF_OBSERVER) {
-        nacre__observer_ignore(&ep->observe, handle.number);
+    if (nacre__number_kind(exchange.number) == NACRE__OF_OBSERVER) {
+        nacre__observer_ignore(&ep->observe, exchange.number);
         return;
     }
-    nacre__server_exchange *found = nacre__server_exchange_of(&ep->server_exchanges, handle.number);
+    nacre__server_exchange *found = nacre__server_exchange_of(&ep->server_exchanges, exchange.number);
     if (found == NULL) return;
     if (found->acked) nacre__response_known_only(&ep->server_exchanges, found);
     else nacre__response_empty(&ep->server_exchanges, found);

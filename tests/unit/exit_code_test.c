@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* exit_code_test: the command line's exit codes. */
+/* NOLINTNEXTLINE(bugprone-suspicious-include): the table is the tool's, which is no library */
 #include "../../tools/nacre/exit_code.c"
 #include "support.h"
 

@@ -56,7 +56,7 @@ static nacre_err fill(nacre__call *call, const nacre__call_plan *plan, nacre_det
     nacre_client *client = call->client;
     nacre_options o;
     nacre_options_init(&o, NACRE_BUF(call->option_buf));
-    call->uri = strdup(plan->uri);
+    call->uri = plan->uri != NULL ? strdup(plan->uri) : NULL;
     if (call->uri == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a request");
     call->plain = (nacre_message){ .type = client->options.non ? NACRE_NON : NACRE_CON, .code = plan->method };
     call->given = plan->payload;

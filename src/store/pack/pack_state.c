@@ -346,12 +346,12 @@ static void store_submit(nacre_store_request *const *requests, size_t num)
     bool *is_noted = calloc(num, sizeof *is_noted);
     (void)pthread_mutex_lock(&pack->stores_lock);
     nacre_err err = is_noted != NULL ? nacre__pack_check_owner(pack, &why) : nacre__pack_no_memory(pack, &why);
-    for (size_t i = 0; err == NACRE_OK && i < num; i++) {
+    const bool any = is_noted != NULL && err == NACRE_OK;
+    for (size_t i = 0; any && i < num; i++) {
         const nacre_err noted = note_request(requests[i], &reason);
         is_noted[i] = noted == NACRE_OK;
         if (noted != NACRE_OK) nacre_store_done(requests[i], noted, reason.text);
     }
-    const bool any = err == NACRE_OK;
     if (any) err = nacre__state_flush(pack, &why);
     (void)pthread_mutex_unlock(&pack->stores_lock);
     for (size_t i = 0; i < num; i++)
