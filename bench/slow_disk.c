@@ -30,6 +30,7 @@ int fsync(int fd)
     return atomic_load(&is_slow) ? poll(NULL, 0, SYNC_MS) : 0;
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): the C library names it in its own way */
 int fdatasync(int fd)
 {
     return fsync(fd);
