@@ -98,9 +98,9 @@ void bench_value(bench *b, const char *label, const char *name, double value, co
 void bench_value_against(bench *b, const char *label, const char *name, double value, const char *unit, double other);
 
 /* bench_value_of_rounds notes one with its ratio to another one in each of `num` rounds (NULL: it is that other one); at least
- * `goal` is aimed at (0: none). Sorts `ratios`. */
+ * `goal` is aimed at (0: none). Sorts `values`, the ratios. */
 void bench_value_of_rounds(bench *b, const char *label, const char *name, double value, const char *unit,
-                           double *ratios, size_t num, double goal);
+                           double *values, size_t num, double goal);
 
 /* bench_write_json writes all results to `file`, a FILE. */
 void bench_write_json(const bench *b, void *file);

@@ -200,7 +200,7 @@ void bench_value_against(bench *b, const char *label, const char *name, double v
 }
 
 void bench_value_of_rounds(bench *b, const char *label, const char *name, double value, const char *unit,
-                           double *ratios, size_t num, double goal)
+                           double *values, size_t num, double goal)
 {
     if (b->list || b->once != NULL || !bench_wanted(b, label)) return;
     bench_result *r = bench__add(b, label, name, unit);
@@ -208,9 +208,9 @@ void bench_value_of_rounds(bench *b, const char *label, const char *name, double
     r->value = value;
     r->goal = goal;
     r->goal_is_floor = true;
-    if (ratios != NULL) {
-        quartiles(ratios, num, &r->ratio_low, &r->ratio, &r->ratio_high);
-        r->ratio_best = ratios[num - 1];
+    if (values != NULL) {
+        quartiles(values, num, &r->ratio_low, &r->ratio, &r->ratio_high);
+        r->ratio_best = values[num - 1];
         if (r->ratio <= 0) r->ratio = 1e-9; /* nothing came through; 0 would say that there is no ratio */
     }
     bench__show(b, r, 1);
