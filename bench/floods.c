@@ -75,7 +75,7 @@ typedef struct victim {
     process server;
     steady client;
     flood flood;
-    double seconds; /* under attack, for the flood's rate */
+    double seconds; /* duration of the flood, from which its rate follows */
     double rates[MAX_ROUNDS];
 } victim;
 
