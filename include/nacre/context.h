@@ -67,8 +67,8 @@ NACRE_MUST_USE nacre_err nacre_replay_init(nacre_replay *w, uint16_t size, uint6
 /* nacre_replay_forget makes the window uninitialised: nothing is accepted before nacre_replay_set_fresh. */
 void nacre_replay_forget(nacre_replay *w);
 
-/* nacre_replay_set_fresh initialises the window: `seq` and all numbers below count as seen. `seq` is at most
- * NACRE_SEQ_MAX. */
+/* nacre_replay_set_fresh initialises the window: `seq` and all numbers below count as seen, and of higher ones those that
+ * nacre_protect_echo has challenged since the window became uninitialised. `seq` is at most NACRE_SEQ_MAX. */
 void nacre_replay_set_fresh(nacre_replay *w, uint64_t seq);
 
 /* nacre_replay_check: whether `seq` would be accepted; changes nothing (RFC 8613 8.2 step 3).

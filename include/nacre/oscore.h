@@ -134,7 +134,10 @@ NACRE_MUST_USE nacre_err nacre_unprotect_request(nacre_context *ctx, const nacre
 
 /* nacre_protect_echo makes the protected 4.01 with the context's Echo value: the response to a request that returned
  * NACRE_ERR_REPLAY_ECHO (RFC 8613 B.1.2). It has a new Partial IV. `header` gives type, MID and token; its code, options
- * and payload are ignored. Returns as nacre_protect_response; NACRE_ERR_BAD_ARGUMENT when the context has no Echo value. */
+ * and payload are ignored. The request's Partial IV counts as seen from then on: its sender repeats the request under another
+ * one, and after the recovery a copy of the first would be processed too. Returns as nacre_protect_response;
+ * NACRE_ERR_BAD_ARGUMENT when the context has no Echo value, as after the recovery: do not respond, and a copy of the request
+ * is accepted. */
 NACRE_MUST_USE nacre_err nacre_protect_echo(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
                                             nacre_bytes *out, nacre_buf buf, const nacre_message *header);
 

@@ -27,6 +27,11 @@ static inline uint64_t nacre__replay_index(const nacre_replay *w)
     return (uint64_t)w->index_high << 32 | w->index_low;
 }
 
+/* The Echo challenges that an unknown window records (replay.c): whether one was sent for `seq`, or for numbers so much higher
+ * that it cannot be told, and that one is sent. */
+bool nacre__replay_is_challenged(const nacre_replay *w, uint64_t seq);
+void nacre__replay_challenged(nacre_replay *w, uint64_t seq);
+
 static inline nacre_bytes nacre__id_context(const nacre_context *ctx)
 {
     return nacre_bytes_of(ctx->id_context, ctx->id_context_len);

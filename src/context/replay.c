@@ -6,7 +6,10 @@
  *    ------+-------------------------------+----------->  numbers
  *    seen  |  one bit each: seen or fresh  |  fresh
  *
- * The bits are a ring: number n has bit n mod (64 * words), so that advancing only clears the bits that enter. */
+ * The bits are a ring: number n has bit n mod (64 * words), so that advancing only clears the bits that enter.
+ *
+ * While the window is unknown it records the numbers that got an Echo challenge. They stay seen after the recovery: their
+ * sender repeats these requests under new numbers, and both would be processed. */
 #include "base/copy.h"
 #include "context/fields.h"
 
@@ -102,20 +105,48 @@ void nacre_replay_forget(nacre_replay *w)
     clear_bits(w, 0, UINT64_MAX);
 }
 
+static void advance(nacre_replay *w, uint64_t before, uint64_t index)
+{
+    clear_bits(w, before + w->size, index - before);
+    set_index(w, index);
+}
+
+static void record(nacre_replay *w, uint64_t seq)
+{
+    uint64_t before = nacre__replay_index(w);
+    if (seq - before >= w->size) advance(w, before, seq - w->size + 1);
+    set_bit(w, seq);
+}
+
 void nacre_replay_set_fresh(nacre_replay *w, uint64_t seq)
 {
-    clear_bits(w, 0, UINT64_MAX);
-    set_index(w, seq);
-    set_bit(w, seq);
+    if (w->known) nacre_replay_forget(w);
+    uint64_t before = nacre__replay_index(w);
+    if (seq > before) advance(w, before, seq);
+    if (seq >= before) set_bit(w, seq);
     w->known = true;
+}
+
+static bool is_fresh(const nacre_replay *w, uint64_t seq)
+{
+    uint64_t index = nacre__replay_index(w);
+    return seq <= NACRE_SEQ_MAX && seq >= index && (seq - index >= w->size || !bit_at(w, seq));
 }
 
 static nacre_err check(const nacre_replay *w, uint64_t seq)
 {
-    uint64_t index = nacre__replay_index(w);
     if (!w->known) return NACRE_ERR_REPLAY_ECHO;
-    if (seq > NACRE_SEQ_MAX || seq < index) return NACRE_ERR_REPLAY;
-    return seq - index >= w->size || !bit_at(w, seq) ? NACRE_OK : NACRE_ERR_REPLAY;
+    return is_fresh(w, seq) ? NACRE_OK : NACRE_ERR_REPLAY;
+}
+
+bool nacre__replay_is_challenged(const nacre_replay *w, uint64_t seq)
+{
+    return !w->known && !is_fresh(w, seq);
+}
+
+void nacre__replay_challenged(nacre_replay *w, uint64_t seq)
+{
+    if (!w->known && is_fresh(w, seq)) record(w, seq);
 }
 
 nacre_err nacre_replay_check(const nacre_replay *w, uint64_t seq)
@@ -126,15 +157,8 @@ nacre_err nacre_replay_check(const nacre_replay *w, uint64_t seq)
 nacre_err nacre_replay_accept(nacre_replay *w, uint64_t seq)
 {
     nacre_err err = check(w, seq);
-    if (err != NACRE_OK) return err;
-    uint64_t before = nacre__replay_index(w);
-    if (seq - before >= w->size) {
-        uint64_t index = seq - w->size + 1;
-        clear_bits(w, before + w->size, index - before);
-        set_index(w, index);
-    }
-    set_bit(w, seq);
-    return NACRE_OK;
+    if (err == NACRE_OK) record(w, seq);
+    return err;
 }
 
 bool nacre_replay_export(const nacre_replay *w, uint64_t *index, uint8_t *bitfield)

@@ -254,7 +254,9 @@ nacre_err nacre_protect_echo(nacre_context *ctx, const nacre_crypto *crypto, nac
     nacre_err err = nacre_options_finish(&options, &plain.options);
     /* RFC 8613 B.1.2: the request was not replay-checked, so its nonce must not be used again. */
     const nacre_protect_options how = { .nonce = NACRE_NONCE_NEW };
-    return err != NACRE_OK ? err : nacre_protect_response(ctx, crypto, id, out, buf, &plain, &how);
+    if (err == NACRE_OK) err = nacre_protect_response(ctx, crypto, id, out, buf, &plain, &how);
+    if (err == NACRE_OK) nacre__replay_challenged(&ctx->replay, nacre__request_seq(id));
+    return err;
 }
 
 enum { AHEAD = 4 };

@@ -140,6 +140,26 @@ static void a_wrong_echo_is_challenged_and_the_right_one_accepted(void **state)
     (void)test_unprotect_request(server, &at_server, test_protect_request(client, &at_client, &m));
 }
 
+/* A request that was challenged is not accepted after the recovery by another with a lower Partial IV: its sender repeats it
+ * under a higher one. One that was not challenged is accepted. */
+static void a_challenged_request_is_not_accepted_after_the_recovery(void **state)
+{
+    (void)state;
+    nacre_context *client = test_context_of(1, TEST_CLIENT), *server = server_that_forgot(1, ECHO_VALUE);
+    nacre_message m = request_with_echo(ECHO_VALUE), plain;
+    nacre_request_id at_client, at_server;
+    nacre_bytes recovering = test_protect_request(client, &at_client, &m), requests[3];
+    m = request_with_echo(NULL);
+    for (size_t i = 0; i < COUNT(requests); i++) requests[i] = test_protect_request(client, &at_client, &m);
+    (void)challenge_for(server, requests[1], &at_server);
+    (void)test_unprotect_request(server, &at_server, recovering);
+    nacre_message outer = test_parse(requests[1]);
+    assert_err(nacre_unprotect_request(server, test_crypto(), &at_server, &plain, test_buf(100), &outer),
+               NACRE_ERR_REPLAY);
+    (void)test_unprotect_request(server, &at_server, requests[2]);
+    (void)test_unprotect_request(server, &at_server, requests[0]);
+}
+
 /* Only an inner Echo value counts, because an attacker can add an outer one. */
 static void an_outer_echo_does_not_count(void **state)
 {
@@ -322,6 +342,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_verified_echo_recovers_the_window),
         TEST(a_wrong_echo_is_challenged_and_the_right_one_accepted),
+        TEST(a_challenged_request_is_not_accepted_after_the_recovery),
         TEST(an_outer_echo_does_not_count),
         TEST(challenges_work_with_extended_tokens),
         TEST(an_old_request_is_not_accepted_after_a_restart),

@@ -2,6 +2,7 @@
 /* Labels: cross */
 /* replay_test: the window of RFC 8613 7.4 (RFC 6347 4.1.2.6) accepts no number that it has seen or that is too old. */
 #include "support.h"
+#include "context/fields.h"
 
 #include <stdlib.h>
 
@@ -282,6 +283,45 @@ static void an_uninitialised_window_accepts_nothing(void **state)
     }
 }
 
+/* Numbers that got an Echo challenge while the window was unknown stay seen, others above the lower edge are fresh: of those
+ * left of the window's length below the highest it cannot be told, and they count as seen. */
+static void challenged_numbers_stay_seen_after_the_recovery(void **state)
+{
+    (void)state;
+    static const uint16_t sizes[] = { 1, 31, 32, 64, 65, 128, 1000, 1024 };
+    static const uint64_t bases[] = { 0, 5, 64, UINT64_C(1) << 32, NACRE_SEQ_MAX - 4000 };
+    uint64_t random = 12;
+    for (size_t i = 0; i < COUNT(sizes) * COUNT(bases) * 8; i++) {
+        const uint64_t size = sizes[i % COUNT(sizes)], base = bases[i / COUNT(sizes) % COUNT(bases)];
+        bool challenged[3000] = { false };
+        uint64_t highest = 0;
+        window *win = window_of((uint16_t)size);
+        for (uint64_t seq = 0; seq < 70; seq++)
+            (void)offer(win, base + seq); /* bits of earlier numbers do not matter */
+        nacre_replay_forget(&win->w);
+        for (int k = 0; k < 40; k++) {
+            const uint64_t n = test_random(&random) % (i % 2 == 0 ? COUNT(challenged) : 40);
+            nacre__replay_challenged(&win->w, base + n);
+            challenged[n] = true;
+            if (n > highest) highest = n;
+            assert_true(nacre__replay_is_challenged(&win->w, base + n));
+        }
+        const uint64_t edge = highest >= size ? highest - size + 1 : 0, recovers = test_random(&random) % 1000;
+        for (uint64_t n = 0; n < COUNT(challenged); n++)
+            assert_int_equal(nacre__replay_is_challenged(&win->w, base + n), challenged[n] || (base + n < base + edge));
+        assert_err(offer(win, base + highest + 1), NACRE_ERR_REPLAY_ECHO); /* records nothing by itself */
+        nacre_replay_set_fresh(&win->w, base + recovers);
+        assert_false(nacre__replay_is_challenged(&win->w, base));
+        for (uint64_t n = 0; n < COUNT(challenged); n++) {
+            const bool seen = challenged[n] || n <= recovers || n < edge;
+            assert_err(nacre_replay_check(&win->w, base + n), seen ? NACRE_ERR_REPLAY : NACRE_OK);
+        }
+        nacre__replay_challenged(&win->w, base + 2999); /* a known window records only what it accepts */
+        assert_ok(nacre_replay_check(&win->w, base + 3000));
+        (void)test_release(NULL);
+    }
+}
+
 static void a_window_is_made_fresh_at_both_ends(void **state)
 {
     (void)state;
@@ -388,6 +428,7 @@ int main(void)
         TEST(verdicts_match_a_model),
         TEST(init_refuses_invalid_sizes),
         TEST(an_uninitialised_window_accepts_nothing),
+        TEST(challenged_numbers_stay_seen_after_the_recovery),
         TEST(a_window_is_made_fresh_at_both_ends),
         TEST(an_exported_window_is_imported),
         TEST(import_refuses_invalid_states),

@@ -8,15 +8,29 @@
 
 /* ---- The result of verification ---------------------------------------------------------------------------------- */
 
+/* Drops the request without a record: its retransmission is handled as new. */
+static void leave_to_retransmission(nacre__server_exchanges *x, nacre__server_exchange *exchange)
+{
+    x->core->stats.dropped++;
+    nacre__server_exchange_release(x, exchange);
+}
+
+/* Whether another request has recovered the window since this one verified: its retransmission is accepted. */
+static bool is_recovered(const nacre__server_exchanges *x, const nacre__server_exchange *exchange)
+{
+    nacre__context_lock(x->core, exchange->context);
+    const bool known = nacre_context_replay(exchange->context)->known;
+    nacre__context_unlock(x->core, exchange->context);
+    return known;
+}
+
 /* RFC 8613 B.1.2: the replay window is unknown, so the sender must prove freshness. */
 static void challenge(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_bytes token)
 {
     nacre_message header = { .code = NACRE_UNAUTHORIZED };
     nacre_bytes out;
-    if (!nacre__challenge_take(x->rate_limits,
-                               exchange->context)) { /* dropped without a record: the client retransmits */
-        x->core->stats.dropped++;
-        nacre__server_exchange_release(x, exchange);
+    if (is_recovered(x, exchange) || !nacre__challenge_take(x->rate_limits, exchange->context)) {
+        leave_to_retransmission(x, exchange);
         return;
     }
     nacre__response_header(x, exchange, &header, token);
@@ -64,8 +78,7 @@ static void keep_pending(nacre__server_exchanges *x, nacre__server_exchange *exc
     }
     if (exchange->pending == NACRE__NONE) {
         nacre__request_persist(x->persist, received->context);
-        x->core->stats.dropped++;
-        nacre__server_exchange_release(x, exchange);
+        leave_to_retransmission(x, exchange);
         return;
     }
     exchange->state = NACRE__SERVER_PENDING;
@@ -133,6 +146,10 @@ static void resume_response(nacre__server_exchanges *x, nacre__server_exchange *
     const nacre_buf buf = { x->core->scratch, x->core->config.max_message };
     nacre_message plain;
     nacre_bytes out;
+    if (exchange->echo && is_recovered(x, exchange)) {
+        leave_to_retransmission(x, exchange);
+        return;
+    }
     nacre_err err =
         nacre_message_parse(&plain, nacre_bytes_of(exchange->record->bytes, exchange->record->response_len));
     nacre__context_lock(x->core, exchange->context);
