@@ -66,10 +66,8 @@ static bool transmit_new(nacre_endpoint *ep, nacre__client_exchange *exchange, n
     if (err == NACRE_OK && is_next)
         err = nacre__outer_write_next(&ep->outer, exchange, &out->bytes, buf, plain.mid, plain.token);
     else if (err == NACRE_OK) err = write_request(ep, exchange, &out->bytes, buf, &plain);
-    if (err == NACRE_ERR_NOT_YET) {
-        nacre__client_exchange_wait(&ep->client_exchanges, exchange);
-        nacre__persist_join(&ep->persist_waits, exchange->context, NACRE__OF_CLIENT_EXCHANGE,
-                            nacre__client_exchange_index(&ep->client_exchanges, exchange));
+    if (err == NACRE_ERR_NOT_YET) { /* requests queued before it took the last numbers */
+        nacre__client_exchange_wait_for_store(&ep->client_exchanges, exchange);
         return false;
     }
     if (err != NACRE_OK) {

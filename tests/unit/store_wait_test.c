@@ -30,6 +30,34 @@ static void a_request_waits_for_its_store(void **state)
     pair_close(&p);
 }
 
+/* A request draws its token when it is built. */
+static void a_request_that_waits_is_built_once(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ .client_persistent = true, .first_chunk = 1 });
+    datagram d;
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    (void)expect_event(&p.client, NACRE_EVENT_PERSIST); /* before any transmission */
+    const uint64_t before = p.client.chance.state;
+    assert_false(party_take(&p.client, &d, 0));
+    assert_int_equal(p.client.chance.state, before);
+    serve_store(p.ours);
+    nacre_endpoint_confirmed(p.client.ep, p.ours, NACRE_OK);
+    assert_true(party_take(&p.client, &d, 0));
+    assert_int_not_equal(p.client.chance.state, before);
+    (void)expect_event(&p.client, NACRE_EVENT_PERSIST); /* the chunk of one is used: more is requested early */
+
+    (void)start(&p.client, &p.server, p.ours, NACRE_NON); /* the same for one that finds the chunk used */
+    const uint64_t used = p.client.chance.state;
+    assert_false(party_take(&p.client, &d, 0));
+    assert_int_equal(p.client.chance.state, used);
+    serve_store(p.ours);
+    nacre_endpoint_confirmed(p.client.ep, p.ours, NACRE_OK);
+    assert_true(party_take(&p.client, &d, 0));
+    pair_close(&p);
+}
+
 static void a_failed_store_ends_the_request(void **state)
 {
     (void)state;
@@ -373,6 +401,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_waits_for_its_store),
+        cmocka_unit_test(a_request_that_waits_is_built_once),
         cmocka_unit_test(a_failed_store_ends_the_request),
         cmocka_unit_test(requests_fail_after_the_last_number),
         cmocka_unit_test(a_waiting_context_is_served_beyond_early_requests),

@@ -37,6 +37,7 @@ void nacre__client_exchange_set_token(nacre__client_exchanges *x, const nacre__c
                                       uint64_t token);
 void nacre__client_exchange_queue(nacre__client_exchanges *x, nacre__client_exchange *exchange);
 void nacre__client_exchange_wait(nacre__client_exchanges *x, nacre__client_exchange *exchange);
+void nacre__client_exchange_wait_for_store(nacre__client_exchanges *x, nacre__client_exchange *exchange);
 void nacre__client_exchange_pause(nacre__client_exchanges *x, nacre__client_exchange *exchange);
 void nacre__client_exchange_again(nacre__client_exchanges *x, nacre__client_exchange *exchange);
 void nacre__client_exchange_end(nacre__client_exchanges *x, nacre__client_exchange *exchange, nacre_err err,

@@ -60,18 +60,38 @@ void nacre__client_exchange_release(nacre__client_exchanges *x, nacre__client_ex
     exchange->user = NULL;
 }
 
-void nacre__client_exchange_queue(nacre__client_exchanges *x, nacre__client_exchange *exchange)
-{
-    exchange->state = NACRE__CLIENT_SENDING;
-    nacre__transmission_queue(x->tx, exchange->t);
-}
-
 /* Stops transmission while the exchange waits for something other than its peer. */
 void nacre__client_exchange_wait(nacre__client_exchanges *x, nacre__client_exchange *exchange)
 {
     nacre__nstart_leave(x->tx, exchange->t);
     nacre__transmission_stop(x->tx, exchange->t);
     exchange->state = NACRE__CLIENT_WAITING;
+}
+
+/* Waits for the store of its context. */
+void nacre__client_exchange_wait_for_store(nacre__client_exchanges *x, nacre__client_exchange *exchange)
+{
+    nacre__client_exchange_wait(x, exchange);
+    nacre__persist_join(x->persist, exchange->context, NACRE__OF_CLIENT_EXCHANGE,
+                        nacre__client_exchange_index(x, exchange));
+}
+
+/* A request for a next outer block takes no number, and contexts of a rederivation have no store. */
+static bool needs_store(const nacre__client_exchanges *x, const nacre__client_exchange *exchange)
+{
+    return exchange->context != NULL && exchange->rederivation == NULL && exchange->outer == NACRE__NONE &&
+           !nacre__has_number(x->core, exchange->context);
+}
+
+/* Queues the request, or waits for the store: without a number it is not built, and the store is asked now. */
+void nacre__client_exchange_queue(nacre__client_exchanges *x, nacre__client_exchange *exchange)
+{
+    if (needs_store(x, exchange)) {
+        nacre__client_exchange_wait_for_store(x, exchange);
+        return;
+    }
+    exchange->state = NACRE__CLIENT_SENDING;
+    nacre__transmission_queue(x->tx, exchange->t);
 }
 
 /* Sends the same request again, under a new token. */
