@@ -51,17 +51,8 @@ void nacre_endpoint_remove_context(nacre_endpoint *ep, nacre_context *context)
     tell_driver(ep, context, NACRE_ERR_NO_CONTEXT);
     nacre__persist_confirmed(&ep->persist_waits, context);
     nacre__echo_forget(&ep->kept_echos, context, NULL);
-    for (uint32_t i = 0; i < ep->core.config.num_client_exchanges; i++) {
-        nacre__client_exchange *exchange = &ep->client_exchanges.all[i];
-        if (exchange->state != NACRE__CLIENT_FREE && exchange->context == context)
-            nacre__client_exchange_end(&ep->client_exchanges, exchange, NACRE_ERR_NO_CONTEXT, NULL);
-    }
-    for (uint32_t i = ep->dedup.lists[NACRE__DEDUP_OPEN].first, next; i != NACRE__NONE; i = next) {
-        nacre__server_exchange *exchange = &ep->server_exchanges.all[i];
-        next = exchange->record->link.next;
-        if (exchange->context == context)
-            nacre__response_withdraw(&ep->server_exchanges, exchange, NACRE_ERR_NO_CONTEXT);
-    }
+    (void)nacre__client_exchanges_lose_context(&ep->client_exchanges, context);
+    (void)nacre__server_exchanges_lose_context(&ep->server_exchanges, context);
     (void)nacre__observers_end_all(&ep->observe, context, NULL, NACRE_ERR_NO_CONTEXT);
     while (nacre__persist_next(&ep->persist_waits, &waiter)) resume(ep, waiter, context, NACRE_ERR_NO_CONTEXT);
 }

@@ -14,7 +14,9 @@ nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *handle
                                                        nacre__observation_extra(plain));
     if (err != NACRE_OK) return err;
     exchange->rederivation = options->rederivation;
-    if (exchange->rederivation != NULL) exchange->context = nacre__rederivation_no_context(exchange->rederivation);
+    if (exchange->rederivation != NULL)
+        nacre__client_exchange_set_context(&ep->client_exchanges, exchange,
+                                           nacre__rederivation_no_context(exchange->rederivation));
     exchange->via_proxy = options->via_proxy;
     exchange->limit = options->timeout_ms;
     if (exchange->limit != 0) ep->client_exchanges.num_unlimited++;
@@ -64,11 +66,7 @@ void nacre_endpoint_unreachable(nacre_endpoint *ep, const nacre_address *peer)
         nacre__peer_lost(ep, peer);
         return;
     }
-    for (uint32_t i = 0; i < ep->core.config.num_client_exchanges; i++) {
-        nacre__client_exchange *exchange = &ep->client_exchanges.all[i];
-        if (nacre__client_exchange_is_sent(exchange) && nacre_address_equal(&exchange->peer, peer))
-            nacre__client_exchange_end(&ep->client_exchanges, exchange, NACRE_ERR_UNREACHABLE, NULL);
-    }
+    (void)nacre__client_exchanges_lose_peer(&ep->client_exchanges, peer, true);
 }
 
 /* ---- RFC 8613 B.2 -------------------------------------------------------------------------------------------------- */

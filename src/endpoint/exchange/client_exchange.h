@@ -26,6 +26,7 @@ nacre__client_exchange *nacre__client_exchange_by_token(const nacre__client_exch
 bool nacre__client_exchange_knows_its_mid(const nacre__client_exchange *exchange);
 nacre__client_exchange *nacre__client_exchange_of(const nacre__client_exchanges *x, uint64_t number);
 nacre__client_exchange *nacre__client_exchange_new(nacre__client_exchanges *x, const nacre_address *peer, void *user);
+void nacre__client_exchange_discard(nacre__client_exchanges *x, nacre__client_exchange *exchange);
 nacre_err nacre__client_exchange_start(nacre__client_exchanges *x, nacre__client_exchange **exchange,
                                        const nacre_address *peer, nacre_context *context, const nacre_message *plain,
                                        void *user, size_t extra);
@@ -46,6 +47,18 @@ void nacre__client_exchange_give_up(nacre__client_exchanges *x, nacre__client_ex
 void nacre__client_exchange_release(nacre__client_exchanges *x, nacre__client_exchange *exchange);
 void nacre__client_exchange_cancel(nacre__client_exchanges *x, nacre__client_exchange *exchange);
 void nacre__client_exchanges_limit(nacre__client_exchanges *x, uint64_t now_ms);
+
+/* ---- client_groups.c: those of one peer, and of one context --------------------------------------------------------- */
+
+void nacre__client_exchange_join_peer(nacre__client_exchanges *x, const nacre__client_exchange *exchange);
+void nacre__client_exchange_leave_peer(nacre__client_exchanges *x, const nacre__client_exchange *exchange);
+void nacre__client_exchange_set_context(nacre__client_exchanges *x, nacre__client_exchange *exchange,
+                                        nacre_context *context);
+
+/* ---- client_ends.c --------------------------------------------------------------------------------------------------- */
+
+uint32_t nacre__client_exchanges_lose_peer(nacre__client_exchanges *x, const nacre_address *peer, bool only_sent);
+uint32_t nacre__client_exchanges_lose_context(nacre__client_exchanges *x, const nacre_context *context);
 
 /* ---- client_response.c --------------------------------------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
 
 #include "endpoint/admission/kept_echo.h"
 #include "endpoint/core/exchange_number.h"
+#include "endpoint/core/groups.h"
 #include "endpoint/core/persist_waits.h"
 #include "endpoint/message/dedup.h"
 #include "endpoint/message/transmissions.h"
@@ -68,8 +69,9 @@ typedef struct nacre__client_exchange {
     nacre__client_exchange_state state;
     uint64_t number;
     uint32_t generation;
+    nacre__link peer_link, context_link; /* client_groups.c */
     nacre_address peer;
-    nacre_context *context;           /* NULL: sent unprotected */
+    nacre_context *context;           /* NULL: sent unprotected; set by nacre__client_exchange_set_context */
     nacre_rederivation *rederivation; /* provides the context; NULL: given by the caller */
     void *user;
     nacre_request_id id;    /* of the last protect */
@@ -119,11 +121,12 @@ typedef struct nacre__client_exchanges {
     nacre__client_upper upper;
 
     nacre__client_exchange *all;
-    uint64_t *tokens;       /* of exchanges that wait for a response; 0 otherwise */
-    uint32_t num_tokens;    /* that are not 0 */
-    uint32_t next;          /* to be tried for a new exchange */
-    uint32_t num_unlimited; /* exchanges whose `limit` has not started */
-    nacre__note *notes;     /* of this burst */
+    nacre__groups by_peer, by_context; /* of those that are not FREE */
+    uint64_t *tokens;                  /* of exchanges that wait for a response; 0 otherwise */
+    uint32_t num_tokens;               /* that are not 0 */
+    uint32_t next;                     /* to be tried for a new exchange */
+    uint32_t num_unlimited;            /* exchanges whose `limit` has not started */
+    nacre__note *notes;                /* of this burst */
     uint32_t num_notes, first_note;
 } nacre__client_exchanges;
 

@@ -54,8 +54,9 @@ static void leave(nacre__client_exchanges *x, nacre__client_exchange *exchange, 
 void nacre__client_exchange_release(nacre__client_exchanges *x, nacre__client_exchange *exchange)
 {
     leave(x, exchange, NACRE__CLIENT_FREE);
+    nacre__client_exchange_set_context(x, exchange, NULL);
+    nacre__client_exchange_leave_peer(x, exchange);
     exchange->number = 0;
-    exchange->context = NULL;
     exchange->rederivation = NULL;
     exchange->user = NULL;
 }
@@ -196,7 +197,15 @@ nacre__client_exchange *nacre__client_exchange_new(nacre__client_exchanges *x, c
     exchange->t->order = x->tx->next_order++;
     exchange->number =
         nacre__number_new(&exchange->generation, NACRE__OF_CLIENT_EXCHANGE, nacre__client_exchange_index(x, exchange));
+    nacre__client_exchange_join_peer(x, exchange);
     return exchange;
+}
+
+/* Undoes nacre__client_exchange_new. */
+void nacre__client_exchange_discard(nacre__client_exchanges *x, nacre__client_exchange *exchange)
+{
+    nacre__client_exchange_leave_peer(x, exchange);
+    exchange->number = 0;
 }
 
 static nacre_err keep_plain(nacre__client_exchanges *x, nacre__client_exchange *exchange, const nacre_message *plain)
@@ -226,8 +235,8 @@ nacre_err nacre__client_exchange_start(nacre__client_exchanges *x, nacre__client
     *exchange = nacre__client_exchange_new(x, peer, user);
     if (*exchange == NULL) return NACRE_ERR_BUSY;
     err = keep_plain(x, *exchange, plain);
-    if (err != NACRE_OK) (*exchange)->number = 0;
-    (*exchange)->context = context;
+    if (err != NACRE_OK) nacre__client_exchange_discard(x, *exchange);
+    else nacre__client_exchange_set_context(x, *exchange, context);
     return err;
 }
 

@@ -14,7 +14,7 @@ nacre_err nacre__client_exchange_start_ping(nacre__client_exchanges *x, nacre__c
     const nacre_err err =
         nacre_message_write(&empty, &bytes, (nacre_buf){ exchange->plain, x->core->config.max_message });
     if (err != NACRE_OK) { /* unreachable: max_message is larger than a header */
-        exchange->number = 0;
+        nacre__client_exchange_discard(x, exchange);
         return err;
     }
     exchange->plain_len = bytes.len;

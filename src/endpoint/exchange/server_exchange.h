@@ -25,6 +25,20 @@ void nacre__pending_request_leave(nacre__server_exchanges *x, nacre__server_exch
 nacre__server_exchange *nacre__server_exchange_of(const nacre__server_exchanges *x, uint64_t number);
 void nacre__server_exchange_wait(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_context *context);
 
+/* ---- server_groups.c: those of one connection, and of one context ---------------------------------------------------- */
+
+void nacre__server_exchange_join_peer(nacre__server_exchanges *x, const nacre__server_exchange *exchange);
+void nacre__server_exchange_leave_peer(nacre__server_exchanges *x, const nacre__server_exchange *exchange);
+void nacre__server_exchange_set_context(nacre__server_exchanges *x, nacre__server_exchange *exchange,
+                                        nacre_context *context);
+void nacre__separate_join_peer(nacre__server_exchanges *x, const nacre__separate_response *separate);
+void nacre__separate_leave_peer(nacre__server_exchanges *x, const nacre__separate_response *separate);
+
+/* ---- server_ends.c --------------------------------------------------------------------------------------------------- */
+
+uint32_t nacre__server_exchanges_lose_peer(nacre__server_exchanges *x, const nacre_address *peer);
+uint32_t nacre__server_exchanges_lose_context(nacre__server_exchanges *x, const nacre_context *context);
+
 /* ---- server_request.c: received requests, until their event ----------------------------------------------------------- */
 
 void nacre__request_settle(nacre__server_exchanges *x, nacre__server_exchange *exchange,

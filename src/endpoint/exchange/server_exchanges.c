@@ -25,9 +25,10 @@ static void forget(nacre__server_exchanges *x, nacre__server_exchange *exchange)
     if (exchange->state == NACRE__SERVER_READY) nacre__queue_remove(x->events, NACRE__OF_SERVER_EXCHANGE, self);
     nacre__server_exchange_leave_buffers(x, exchange);
     if (exchange->observer != NACRE__NONE) x->upper.registration_ended(x->upper.self, exchange, NACRE_ERR_TIMEOUT);
+    nacre__server_exchange_leave_peer(x, exchange);
     exchange->record->in_queue = false;
     exchange->number = 0;
-    exchange->context = NULL;
+    nacre__server_exchange_set_context(x, exchange, NULL);
     exchange->state = NACRE__SERVER_FREE;
 }
 
@@ -65,6 +66,7 @@ nacre__server_exchange *nacre__server_exchange_add(nacre__server_exchanges *x, c
     if (record->state != NACRE__DEDUP_FREE) forget(x, exchange);
     if (record->link.next != NACRE__NONE) prefetch(&x->all[record->link.next]); /* the next one to be used */
     nacre__dedup_add(x->dedup, record, datagram, outer->type, outer->mid, hash, now_ms);
+    nacre__server_exchange_join_peer(x, exchange);
     exchange->state = NACRE__SERVER_NEW;
     exchange->echo = false;
     exchange->block_request = (nacre__outer_block_request){ 0 };
@@ -77,7 +79,7 @@ nacre__server_exchange *nacre__server_exchange_add(nacre__server_exchanges *x, c
 void nacre__server_exchange_done(nacre__server_exchanges *x, nacre__server_exchange *exchange, bool is_unauthenticated)
 {
     nacre__persist_leave(x->persist, NACRE__OF_SERVER_EXCHANGE, nacre__server_exchange_index(x, exchange));
-    exchange->context = NULL;
+    nacre__server_exchange_set_context(x, exchange, NULL);
     exchange->state = NACRE__SERVER_RESPONDED;
     nacre__dedup_done(x->dedup, exchange->record,
                       is_unauthenticated ? NACRE__DEDUP_UNAUTHENTICATED : NACRE__DEDUP_DONE);

@@ -8,6 +8,7 @@
 #include "endpoint/admission/rate_limits.h"
 #include "endpoint/admission/reset_belief.h"
 #include "endpoint/core/exchange_number.h"
+#include "endpoint/core/groups.h"
 #include "endpoint/core/protect_batch.h"
 #include "endpoint/message/dedup.h"
 #include "endpoint/message/empty_messages.h"
@@ -44,16 +45,17 @@ typedef struct nacre__server_exchange {
     nacre__server_exchange_state state;
     uint64_t number;
     uint32_t generation;
-    nacre__dedup_record *record; /* its own: the message, and its response; while WAITING, the plain one */
-    bool echo;                   /* WAITING: the response is the Echo challenge */
-    bool acked;                  /* DEFERRED: the empty ACK was sent, or none is due */
-    bool has_echo;               /* DELIVERED, DEFERRED: the request has an Echo option */
-    uint8_t method;              /* DELIVERED, DEFERRED: of the request … */
-    uint8_t unwanted;            /* … and its No-Response value */
-    uint32_t pending;            /* its pending request, or NONE */
-    uint32_t separate;           /* DEFERRED: its separate response, or NONE */
-    uint32_t observer;           /* until answered: the observer that it registered, or NONE */
-    nacre_context *context;
+    nacre__link peer_link, context_link; /* server_groups.c */
+    nacre__dedup_record *record;         /* its own: the message, and its response; while WAITING, the plain one */
+    bool echo;                           /* WAITING: the response is the Echo challenge */
+    bool acked;                          /* DEFERRED: the empty ACK was sent, or none is due */
+    bool has_echo;                       /* DELIVERED, DEFERRED: the request has an Echo option */
+    uint8_t method;                      /* DELIVERED, DEFERRED: of the request … */
+    uint8_t unwanted;                    /* … and its No-Response value */
+    uint32_t pending;                    /* its pending request, or NONE */
+    uint32_t separate;                   /* DEFERRED: its separate response, or NONE */
+    uint32_t observer;                   /* until answered: the observer that it registered, or NONE */
+    nacre_context *context;              /* set by nacre__server_exchange_set_context */
     nacre_request_id id;
     nacre__outer_block_request block_request;
     uint32_t seen;         /* READY: options `message` may have: nacre__options_scan */
@@ -71,6 +73,7 @@ typedef struct nacre__pending_request {
 /* A separate response (RFC 7252 5.2.2) or a notification (RFC 7641), beside its transmission. It is held until the
  * application responds, and may then wait for the store. */
 typedef struct nacre__separate_response {
+    nacre__link peer_link;   /* server_groups.c */
     nacre__transmission *t;  /* its own; its bytes: the token while held, the plain response while waiting */
     bool is_waiting;         /* for the store */
     nacre_context *context;  /* waiting: protects the response; NULL otherwise */
@@ -112,10 +115,13 @@ typedef struct nacre__server_exchanges {
     nacre__server_upper upper;
 
     nacre__server_exchange *all;
+    nacre__groups by_peer;    /* of reliable peers, those that are not FREE */
+    nacre__groups by_context; /* those that have one */
     nacre__pending_request *pending;
     uint32_t max_pending;
     nacre__separate_response *separates;
-    uint32_t *counts; /* of separate responses, by owner: separate_shares.c */
+    nacre__groups separates_by_peer; /* of reliable peers */
+    uint32_t *counts;                /* of separate responses, by owner: separate_shares.c */
     uint32_t num_counts, num_plain;
 } nacre__server_exchanges;
 

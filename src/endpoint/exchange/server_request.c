@@ -66,7 +66,7 @@ static void keep_pending(nacre__server_exchanges *x, nacre__server_exchange *exc
 {
     const nacre_bytes piv = received->read.oscore.partial_iv;
     const bool is_new = exchange->pending == NACRE__NONE && !is_pending(x, received);
-    exchange->context = received->context;
+    nacre__server_exchange_set_context(x, exchange, received->context);
     for (uint32_t i = 0; is_new && exchange->pending == NACRE__NONE && i < x->max_pending; i++) {
         if (x->pending[i].server != NACRE__NONE) continue;
         exchange->pending = i;
@@ -105,7 +105,7 @@ void nacre__request_settle(nacre__server_exchanges *x, nacre__server_exchange *e
 {
     switch (received->err) {
     case NACRE_OK:
-        exchange->context = received->context;
+        nacre__server_exchange_set_context(x, exchange, received->context);
         if (received->context != NULL) exchange->id = received->id; /* moved: the item is not used again */
         exchange->message = received->plain;
         exchange->seen = nacre__received_drop_options(x->core, received, &exchange->message);
@@ -115,7 +115,7 @@ void nacre__request_settle(nacre__server_exchanges *x, nacre__server_exchange *e
         x->core->stats.requests++;
         break;
     case NACRE_ERR_REPLAY_ECHO:
-        exchange->context = received->context;
+        nacre__server_exchange_set_context(x, exchange, received->context);
         exchange->id = received->id;
         challenge(x, exchange, received->outer.token);
         break;

@@ -20,6 +20,7 @@ nacre__separate_response *nacre__separate_take(nacre__server_exchanges *x, const
         .t = t, .server = NACRE__NONE, .observer = NACRE__NONE, .allowance = nacre__allowance(0)
     };
     t->peer = *peer;
+    nacre__separate_join_peer(x, separate);
     nacre__separate_count(x, separate, owner);
     return separate;
 }
@@ -34,6 +35,7 @@ void nacre__separate_drop(nacre__server_exchanges *x, nacre__separate_response *
     separate->is_waiting = false;
     separate->context = NULL;
     separate->server = separate->observer = NACRE__NONE;
+    nacre__separate_leave_peer(x, separate);
     nacre__transmission_give_back(x->tx, separate->t);
     nacre__separate_uncount(x, separate);
 }

@@ -111,18 +111,28 @@ bool nacre__rederivation_event(nacre__rederivations *d, nacre_event *event)
 
 /* ---- Ending -------------------------------------------------------------------------------------------------------- */
 
+/* Ends the exchanges that use `context` of `r`. */
+static void end_exchanges(nacre__rederivations *d, const nacre_rederivation *r, const nacre_context *context)
+{
+    const nacre__groups *groups = &d->client_exchanges->by_context;
+    uint32_t next;
+    for (uint32_t i = nacre__group_first(groups, nacre__group_of_context(context)); i != NACRE__NONE; i = next) {
+        nacre__client_exchange *exchange = &d->client_exchanges->all[i];
+        next = nacre__group_next(groups, i);
+        if (exchange->rederivation != r) continue;
+        nacre__client_exchange_end(d->client_exchanges, exchange, NACRE_ERR_NO_CONTEXT, NULL);
+        exchange->rederivation = NULL;
+    }
+}
+
 void nacre__rederivation_remove(nacre__rederivations *d, nacre_rederivation *r)
 {
     const bool is_client = r->is_client; /* the caller's: it may be added again */
     r->is_client = false;                /* no request may lead while they end */
     nacre__rederivation_retire(d, r);
-    for (uint32_t i = 0; i < d->core->config.num_client_exchanges; i++) {
-        nacre__client_exchange *exchange = &d->client_exchanges->all[i];
-        if (exchange->rederivation != r) continue;
-        if (exchange->state != NACRE__CLIENT_FREE)
-            nacre__client_exchange_end(d->client_exchanges, exchange, NACRE_ERR_NO_CONTEXT, NULL);
-        exchange->rederivation = NULL;
-    }
+    end_exchanges(d, r, &r->spare.context);
+    end_exchanges(d, r, &r->derived.context);
+    if (r->first != NULL) end_exchanges(d, r, r->first);
     nacre_wipe(&r->offers, sizeof r->offers);
     for (nacre_rederivation **link = bucket_of(d, r->material.recipient_id); *link != NULL; link = &(*link)->next) {
         if (*link != r) continue;

@@ -37,7 +37,7 @@ static void begin(nacre__rederivations *d, nacre__client_exchange *exchange, nac
     *err = nacre_rederive_begin(&r->client, &r->derived, &d->core->config.crypto, &r->material, r1);
     if (*err != NACRE_OK) return;
     r->leader.number = exchange->number;
-    exchange->context = &r->derived.context;
+    nacre__client_exchange_set_context(d->client_exchanges, exchange, &r->derived.context);
 }
 
 /* Chooses the context before transmission. False: the exchange waits, or has failed. */
@@ -46,12 +46,12 @@ bool nacre__rederivation_choose(nacre__rederivations *d, nacre__client_exchange 
     nacre_rederivation *r = exchange->rederivation;
     nacre_err err = NACRE_OK;
     if (r == NULL || leads(exchange)) return true;
-    exchange->context = &r->spare.context;
+    nacre__client_exchange_set_context(d->client_exchanges, exchange, &r->spare.context);
     if (!nacre_exchange_is_none(r->leader)) {
         nacre__client_exchange_wait(d->client_exchanges, exchange);
         return false;
     }
-    if (r->current != NULL) exchange->context = r->current;
+    if (r->current != NULL) nacre__client_exchange_set_context(d->client_exchanges, exchange, r->current);
     else begin(d, exchange, &err);
     if (err != NACRE_OK) nacre__client_exchange_end(d->client_exchanges, exchange, err, NULL);
     return err == NACRE_OK;
@@ -98,7 +98,7 @@ bool nacre__rederivation_response(nacre__rederivations *d, nacre__client_exchang
     nacre_wipe(&client, sizeof client);
     if (err != NACRE_OK) return false;
     r->leader.number = exchange->number;
-    exchange->context = &r->derived.context;
+    nacre__client_exchange_set_context(d->client_exchanges, exchange, &r->derived.context);
     exchange->observation =
         (nacre__observation){ .wanted = exchange->observation.wanted, .leaving = exchange->observation.leaving };
     if (!is_leader) nacre__rederivation_retire(d, r); /* the peer still has the keys, but no other state */
@@ -119,8 +119,12 @@ bool nacre__rederivation_verified(nacre__rederivations *d, nacre__client_exchang
 
 static void resume_others(nacre__rederivations *d, const nacre_rederivation *r)
 {
-    for (uint32_t i = 0; i < d->core->config.num_client_exchanges; i++) {
+    const nacre__groups *groups = &d->client_exchanges->by_context;
+    uint32_t next;
+    for (uint32_t i = nacre__group_first(groups, nacre__group_of_context(&r->spare.context)); i != NACRE__NONE;
+         i = next) {
         nacre__client_exchange *exchange = &d->client_exchanges->all[i];
+        next = nacre__group_next(groups, i);
         if (exchange->rederivation == r && exchange->state == NACRE__CLIENT_WAITING &&
             exchange->context == &r->spare.context)
             nacre__client_exchange_queue(d->client_exchanges, exchange);
