@@ -39,6 +39,54 @@ lacks err 'did you mean'
 run 2 get -x
 says err 'unknown option -x'
 
+# ---- an option with a value is given once: which of two counts would be a guess
+while read -r name option value rest; do
+    # shellcheck disable=SC2086
+    run 2 "$name" $rest "$option" $value "$option" $value
+    says err "nacre $name: $option is given twice"
+    # shellcheck disable=SC2086
+    timeout 10 "$nacre" "$name" $rest "$option" $value >out 2>err </dev/null
+    lacks err twice
+done <<'.'
+get --context a coap://[::1]:1/x
+get --credentials a coap://[::1]:1/x
+put --payload a coap://[::1]:1/x --context a
+get --output a coap://[::1]:1/x --context a
+get --block-size 64 coap://[::1]:1/x --context a
+get --proxy coap://h coap://h/x --context a
+observe --count 1 coap://[::1]:1/x --context a
+serve --bind 127.0.0.1:x --context a
+serve --root a --context a
+protect --context a 40
+unprotect --role client --context a
+keygen --alg x a b
+show --role client a
+check --role client a
+convert --to x a
+adopt --next-to-send 1 a
+export --for x a
+import --next-to-send 1 a b
+bench --seconds x
+.
+run 2 get coap://h/x -o a --output b
+says err '--output is given twice'
+run 2 get coap://h/x --context=a -v -v --contex b
+says err '--context is given twice'
+run 0 get --help --context a --context b
+run 2 get coap://h/x --nonsense --context a --context b # the first error is reported
+says err 'unknown option --nonsense'
+run 5 serve --context a --context b --bind 127.0.0.1:0 # this one may be repeated
+lacks err twice
+
+# ---- GET and DELETE have no payload (RFC 7252 5.5)
+for name in get delete observe; do
+    for option in '--payload x' '--payload-file x' '--content-format 0'; do
+        # shellcheck disable=SC2086
+        run 2 $name coap://h/x $option
+        says err "nacre $name: $name sends no payload"
+    done
+done
+
 # ---- a bad URI: the wrong part is named
 while IFS='|' read -r uri part; do
     run 2 get "$uri"

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "store/json/decimal.h"
+#include "options.h"
 #include "suggest.h"
 #include "tool.h"
 
@@ -67,7 +68,7 @@ int tool_adopt(int argc, char **argv)
     };
     nacre_role role = NACRE_ROLE_NONE;
     uint64_t next_to_send = 0;
-    opterr = 0;
+    if (tool_options_once(argc, argv, ":h", long_options, 0) != TOOL_OK) return TOOL_USAGE;
     for (int c; (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
         switch (c) {
         case 'h': return help();

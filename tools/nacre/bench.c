@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "protect.h"
+#include "options.h"
 #include "suggest.h"
 #include "tool.h"
 
@@ -142,7 +143,7 @@ int tool_bench(int argc, char **argv)
     };
     args a = { .seconds = DEFAULT_SECONDS };
     int code = TOOL_OK;
-    opterr = 0;
+    if (tool_options_once(argc, argv, ":h", long_options, 0) != TOOL_OK) return TOOL_USAGE;
     for (int c; code == TOOL_OK && (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
         switch (c) {
         case 'h': return help();

@@ -17,6 +17,7 @@
 #include "store/file/files.h"
 #include "store/directory/moved.h"
 #include "store/json/text.h"
+#include "options.h"
 #include "suggest.h"
 #include "tool.h"
 
@@ -390,7 +391,7 @@ int tool_check(int argc, char **argv)
     };
     nacre_role role = NACRE_ROLE_NONE;
     bool json = false;
-    opterr = 0;
+    if (tool_options_once(argc, argv, ":h", long_options, 0) != TOOL_OK) return TOOL_USAGE;
     for (int c; (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
         switch (c) {
         case 'h': return help();

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "options.h"
 #include "suggest.h"
 #include "tool.h"
 
@@ -45,7 +46,7 @@ int tool_convert(int argc, char **argv)
     bool has_to = false;
     nacre_layout to = NACRE_LAYOUT_NEWEST;
     nacre_role role = NACRE_ROLE_NONE;
-    opterr = 0;
+    if (tool_options_once(argc, argv, ":h", long_options, 0) != TOOL_OK) return TOOL_USAGE;
     for (int c; (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
         switch (c) {
         case 'h': return help();

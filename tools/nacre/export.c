@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "options.h"
 #include "suggest.h"
 #include "tool.h"
 
@@ -212,7 +213,7 @@ int tool_export(int argc, char **argv)
     };
     struct export e = { .reveal = false };
     export_fn *form = NULL;
-    opterr = 0;
+    if (tool_options_once(argc, argv, ":h", long_options, 0) != TOOL_OK) return TOOL_USAGE;
     for (int c; (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
         switch (c) {
         case 'h': return help();

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "store/json/decimal.h"
+#include "options.h"
 #include "suggest.h"
 #include "tool.h"
 
@@ -315,7 +316,7 @@ int tool_import(int argc, char **argv)
         { NULL, 0, NULL, 0 },
     };
     struct import m = { .line = 0 };
-    opterr = 0;
+    if (tool_options_once(argc, argv, ":h", long_options, 0) != TOOL_OK) return TOOL_USAGE;
     for (int c; (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
         switch (c) {
         case 'h': return help();

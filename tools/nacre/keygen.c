@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "options.h"
 #include "suggest.h"
 #include "tool.h"
 
@@ -85,7 +86,7 @@ int tool_keygen(int argc, char **argv)
     nacre_generate_options options = { .aead = NULL };
     uint8_t id_context[255], client_id[NACRE_MAX_ID], server_id[NACRE_MAX_ID];
     int code = TOOL_OK;
-    opterr = 0;
+    if (tool_options_once(argc, argv, ":h", long_options, 0) != TOOL_OK) return TOOL_USAGE;
     for (int c; code == TOOL_OK && (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
         switch (c) {
         case 'h': return help();

@@ -3,6 +3,7 @@
 #include <getopt.h>
 
 #include "signals.h"
+#include "options.h"
 #include "suggest.h"
 #include "tool.h"
 
@@ -33,7 +34,7 @@ int tool_one_message(const char *name, int argc, char **argv, int (*help)(void),
     };
     const char *context = NULL;
     nacre_role role = NACRE_ROLE_NONE;
-    opterr = 0;
+    if (tool_options_once(argc, argv, ":h", long_options, 0) != TOOL_OK) return TOOL_USAGE;
     for (int c; (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
         switch (c) {
         case 'h': return help();

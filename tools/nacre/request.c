@@ -8,6 +8,7 @@
 #include "request_show.h"
 #include "signals.h"
 #include "store_lines.h"
+#include "options.h"
 #include "suggest.h"
 #include "tool.h"
 
@@ -74,11 +75,11 @@ static int print_help(const char *command)
            "  --credentials FILE    protect it with the context that FILE names for the URI; if it\n"
            "                        names none, nothing is sent\n"
            "  --role ROLE           client or server: the side of a directory in the legacy layout\n"
-           "  --payload TEXT        the request's payload; @FILE reads a file, @- stdin\n"
+           "  --payload TEXT        the request's payload (put, post, fetch); @FILE reads a file, @- stdin\n"
            "  --payload-file FILE   the same as --payload @FILE\n"
            "  -o, --output FILE     write the response's payload to FILE, which is replaced once complete\n"
            "  -b, --block-size N    the largest block of a body, 16 to 1024 bytes (default: 1024)\n"
-           "  --content-format F    the payload's format: a number, a media type, or text, json, cbor, ...\n"
+           "  --content-format F    its format: a number, a media type, or text, json, cbor, ...\n"
            "  --accept F            request that format\n"
            "  --proxy URI           send the request to this forward proxy, coap://HOST[:PORT]; URI may then\n"
            "                        have any scheme that the proxy speaks\n"
@@ -209,8 +210,7 @@ static int take_option(args *a, int option, const char *given)
 
 static int parse(args *a, int argc, char **argv)
 {
-    opterr = 0;
-    optind = 1;
+    if (tool_options_once(argc, argv, ":hvo:b:", long_options, 0) != TOOL_OK) return TOOL_USAGE;
     for (;;) {
         int option = getopt_long(argc, argv, ":hvo:b:", long_options, NULL);
         if (option == -1) break;
@@ -229,6 +229,9 @@ static int parse(args *a, int argc, char **argv)
     if (a->observes &&
         (a->payload != NULL || a->payload_file != NULL || a->output != NULL || a->content_format != NO_NUMBER))
         return tool_usage(a->command, "observe sends no payload, and writes to stdout only");
+    if ((a->method == NACRE_GET || a->method == NACRE_DELETE) && /* RFC 7252 5.5 */
+        (a->payload != NULL || a->payload_file != NULL || a->content_format != NO_NUMBER))
+        return tool_usage(a->command, "%s sends no payload, and no format of one: use put, post or fetch", a->command);
     a->uri = argv[optind];
     return TOOL_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* nacre serve: demo resources or a directory's files, for the peers of its contexts. */
 #include "serve_files.h"
+#include "options.h"
 #include "suggest.h"
 #include "signals.h"
 #include "store_lines.h"
@@ -158,8 +159,7 @@ static int take_option(args *a, int option, const char *given)
 
 static int parse(args *a, int argc, char **argv)
 {
-    opterr = 0;
-    optind = 1;
+    if (tool_options_once(argc, argv, ":hv", long_options, OPT_CONTEXT) != TOOL_OK) return TOOL_USAGE;
     for (;;) {
         int option = getopt_long(argc, argv, ":hv", long_options, NULL);
         if (option == -1) break;

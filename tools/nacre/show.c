@@ -10,6 +10,7 @@
 
 #include "store/json/decimal.h"
 #include "store/json/json.h"
+#include "options.h"
 #include "suggest.h"
 #include "tool.h"
 
@@ -223,7 +224,7 @@ int tool_show(int argc, char **argv)
     };
     struct view v = { .reveal = false };
     bool json = false;
-    opterr = 0;
+    if (tool_options_once(argc, argv, ":h", long_options, 0) != TOOL_OK) return TOOL_USAGE;
     for (int c; (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
         switch (c) {
         case 'h': return help();
