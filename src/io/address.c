@@ -161,8 +161,8 @@ nacre_err nacre__resolve_all(nacre_address addresses[NACRE__MAX_ADDRESSES], size
     (void)snprintf(service, sizeof service, "%u", (unsigned)port);
     int err = getaddrinfo(host, service, &hints, &found);
     if (err != 0)
-        return nacre__fail(why, NACRE_ERR_ADDRESS, "cannot find the host '%s': %s; check the name", host,
-                           gai_strerror(err));
+        return nacre__fail(why, NACRE_ERR_ADDRESS, "cannot find the host '%s': %s; check the name%s", host,
+                           gai_strerror(err), strchr(host, '%') != NULL ? " of the interface" : "");
     *num = 0;
     for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) add_new(addresses, num, at);
     freeaddrinfo(found);

@@ -89,7 +89,7 @@ done
 
 # ---- a bad URI: the wrong part is named
 while IFS='|' read -r uri part; do
-    run 2 get "$uri"
+    run 2 get "${uri/LONG/$(printf 'x%.0s' {1..256})}"
     says err "$part"
 done <<'.'
 h/x|the scheme is missing
@@ -103,6 +103,21 @@ coap://h/x#y|a fragment
 coap://h/%zz|a '%' is not followed
 coap://h/a b|the path has a character
 coap://h/a?b c|the query has a character
+coap://h:0/x|the port is not
+coap://h:00000/x|the port is not
+coap://h:99999999999/x|the port is not
+coap://[::1]x/|after ']' comes
+coap://[1.2.3.4]/x|hold no IPv6 address
+coap://[fe80::g]/x|'fe80::g' is no IPv6 address
+coap://[::1.2.3]/x|is no IPv6 address
+coap://[fe80::1%eth0]/x|follows %25, as in
+coap://[fe80::1%11]/x|follows %25, as in
+coap://[fe80::1%25]/x|follows %25, as in
+coap://[ff02::1%eth0]/x|follows %25, as in
+coap://h%00i/|no NUL
+coap://LONG/|the host is longer than 255 bytes
+coap://h/x/LONG|a part of the path is longer than 255 bytes
+coap://h/x?y&LONG|a part of the query is longer than 255 bytes
 .
 
 # ---- a failed pack leaves no file, and moves none of several directories

@@ -7,6 +7,7 @@
 #include "io/client/uri_fault.h"
 #include "base/hosted/detail.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -92,12 +93,29 @@ static nacre_err check_is_one_host(const nacre__target *to, const char *text, na
     return NACRE_OK;
 }
 
+/* No name is looked up in place of an invalid literal. */
+static bool is_address(const char *host)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    const size_t len = strcspn(host, "%");
+    if (memchr(host, ':', len) == NULL) return true; /* IPv4: checked by nacre_uri_parse */
+    if (len >= sizeof text) return false;
+    memcpy(text, host, len);
+    text[len] = '\0';
+    return inet_pton(AF_INET6, text, &address) == 1;
+}
+
 /* Resolves the URI's host, which must not be a group. */
 static nacre_err resolve_host(nacre__target *to, nacre_bytes options, nacre_detail *why)
 {
     nacre_bytes host = to->uri.host_is_ip ? to->uri.host : nacre_option_find(options, NACRE_OPT_URI_HOST);
     if (!put_host(to->host, host, to->uri.host_is_ip))
-        return nacre__fail(why, NACRE_ERR_BAD_URI, "'%s' has no usable host", to->text);
+        return nacre__fail(why, NACRE_ERR_BAD_URI, "'%s' has no usable host: %s", to->text,
+                           to->uri.host_is_ip ? nacre__uri_fault(to->text) : "it has at most 255 bytes, and no NUL");
+    if (to->uri.host_is_ip && !is_address(to->host))
+        return nacre__fail(why, NACRE_ERR_BAD_URI, "'%s' has no usable host: '%s' is no IPv6 address", to->text,
+                           to->host);
     nacre_err err = nacre__resolve_all(to->others, &to->num_others, to->host, to->uri.port, why);
     for (size_t i = 0; err == NACRE_OK && to->uri.is_tcp && i < to->num_others; i++)
         to->others[i].flags = NACRE_ADDRESS_RELIABLE;
@@ -148,8 +166,7 @@ nacre_err nacre__target_options(const nacre_client *client, nacre_bytes *made, n
                         ? nacre__proxy_target_options(o, &to->uri, to->text, client->options.proxy_uri)
                         : nacre_uri_options(o, &uri);
     if (err != NACRE_OK)
-        return nacre__fail(why, err, "'%s' has a path or query part that CoAP cannot carry: up to 255 bytes each",
-                           to->text);
+        return nacre__fail(why, err, "'%s' cannot be sent: %s", to->text, nacre__uri_long_part(&to->uri));
     if (more != NULL) err = nacre_options_finish(more, &given);
     nacre_option_iter it = nacre_option_begin(given);
     for (nacre_option option; err == NACRE_OK && nacre_option_next(&it, &option);)

@@ -10,7 +10,22 @@
 /* After `colon` comes nothing, or 1 to 65535, up to the end of the authority. */
 static bool is_port(const char *port, size_t len)
 {
-    return len <= 5 && strspn(port, "0123456789") >= len && (len == 0 || strtol(port, NULL, 10) <= 65535);
+    if (len == 0) return true;
+    const long number = len <= 5 && strspn(port, "0123456789") >= len ? strtol(port, NULL, 10) : 0;
+    return number >= 1 && number <= 65535;
+}
+
+/* RFC 3986 3.2.2: an IPv6 address, here with a scope (RFC 6874 2: after "%25"). */
+static const char *literal_fault(const char *host, size_t len)
+{
+    const char *scope = memchr(host, '%', len);
+    const size_t rest = scope != NULL ? len - (size_t)(scope - host) : 0;
+    if (memchr(host, ':', scope != NULL ? (size_t)(scope - host) : len) == NULL)
+        return "the brackets hold no IPv6 address";
+    if (scope == NULL) return NULL;
+    if (rest < 4 || strncmp(scope, "%25", 3) != 0 || memchr(scope + 1, '%', rest - 1) != NULL)
+        return "the scope of an address follows %25, as in coap://[fe80::1%25eth0]/";
+    return NULL;
 }
 
 static const char *authority_fault(const char *text, size_t len)
@@ -21,7 +36,10 @@ static const char *authority_fault(const char *text, size_t len)
     if (*text == '[') {
         host_end = memchr(text, ']', len);
         if (host_end == NULL) return "the address in brackets has no ']'";
+        const char *fault = literal_fault(text + 1, (size_t)(host_end - text) - 1);
+        if (fault != NULL) return fault;
         host_end++;
+        if (host_end != end && *host_end != ':') return "after ']' comes ':' and a port, or the path";
     } else {
         const char *colon = memchr(text, ':', len);
         if (colon != NULL) host_end = colon;
@@ -56,4 +74,31 @@ const char *nacre__uri_fault(const char *text)
     if (rest[bad] == '\0') return "the host has a character that a host cannot have";
     return bad < path ? "the path has a character that must be written as %XX"
                       : "the query has a character that must be written as %XX";
+}
+
+static size_t decoded_len(nacre_bytes text)
+{
+    size_t len = text.len;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] == '%') len -= 2;
+    return len;
+}
+
+/* Whether a part between separators has more than 255 bytes. */
+static bool has_long_part(nacre_bytes text, char separator)
+{
+    for (size_t start = 0, i = 0; i <= text.len; i++) {
+        if (i < text.len && text.ptr[i] != (uint8_t)separator) continue;
+        if (decoded_len(nacre_bytes_of(text.ptr + start, i - start)) > 255) return true;
+        start = i + 1;
+    }
+    return false;
+}
+
+const char *nacre__uri_long_part(const nacre_uri *uri)
+{
+    if (decoded_len(uri->host) > 255) return "the host is longer than 255 bytes";
+    if (has_long_part(uri->path, '/')) return "a part of the path is longer than 255 bytes";
+    if (has_long_part(uri->query, '&')) return "a part of the query is longer than 255 bytes";
+    return "a part of it is too long for an option";
 }
