@@ -176,8 +176,9 @@ typedef struct nacre_observe_options {
     bool (*on_notification)(void *user, const nacre_reply *reply); /* `reply` is valid until it returns; false: stop */
     void *user;
     uint32_t duration_ms; /* from the first notification; 0: unlimited */
-    /* true: the server is away and registrations are retried; false: it is back. May be NULL */
-    void (*on_away)(void *user, bool is_away);
+    /* the server is away, and registrations are retried: `why` is the reason, one line, valid until it returns; NULL: it is back.
+     * May be NULL */
+    void (*on_away)(void *user, const char *why);
     /* a notification of `len` bytes exceeded the `max` accepted and was acknowledged: its state is unknown
      * (unauthenticated in a protected observation), and the observation continues. Ask for smaller blocks. May be NULL */
     void (*on_oversized)(void *user, size_t len, size_t max);

@@ -116,13 +116,18 @@ static bool on_notification(void *user, const nacre_reply *reply)
     return t->notifications < 2;
 }
 
-static void on_away(void *user, bool is_away)
+static void on_away(void *user, const char *why)
 {
     story *t = user;
-    if (!is_away) {
+    if (why == NULL) {
         t->backs++;
         return;
     }
+    const char *reason = t->num_ignored != 0   ? "no answer from"
+                         : t->num_refused != 0 ? "answered 4.01 Unauthorized without protection"
+                         : t->over_tcp         ? " the connection" /* closed or reset */
+                                               : "cannot be reached";
+    if (strstr(why, reason) == NULL) fail_msg("away: '%s', not '%s'", why, reason);
     t->aways++;
     t->away_ms = nacre_clock_ms();
     if (t->comes_back) serve(t);

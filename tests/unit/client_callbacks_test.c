@@ -114,10 +114,10 @@ static bool on_notification(void *user, const nacre_reply *reply)
     return true;
 }
 
-static void on_away(void *user, bool is_away)
+static void on_away(void *user, const char *why)
 {
     world *w = user;
-    if (is_away) w->aways++;
+    if (why != NULL) w->aways++;
     else w->returns++;
     if (w->unobserves) nacre_client_unobserve(w->client, w->call);
 }

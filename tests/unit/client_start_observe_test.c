@@ -100,10 +100,10 @@ static bool on_notification(void *user, const nacre_reply *reply)
     return s->notifications != s->stop_at;
 }
 
-static void on_away(void *user, bool is_away)
+static void on_away(void *user, const char *why)
 {
     seen *s = user;
-    if (is_away) s->aways++;
+    if (why != NULL) s->aways++;
     else s->returns++;
 }
 

@@ -25,11 +25,11 @@ static bool print(void *user, const nacre_reply *reply)
     return !p->failed && (p->args->count == 0 || p->num < p->args->count);
 }
 
-static void tell_away(void *user, bool is_away)
+static void tell_away(void *user, const char *why)
 {
     (void)user;
-    (void)tool_fail("observe", NACRE_OK, "%s",
-                    is_away ? "the server is away; waiting until it is back" : "the server is back");
+    if (why == NULL) (void)tool_fail("observe", NACRE_OK, "the server is back");
+    else (void)tool_fail("observe", NACRE_OK, "the server is away, waiting until it is back: %s", why);
 }
 
 static void tell_oversized(void *user, size_t len, size_t max)

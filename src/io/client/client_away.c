@@ -13,9 +13,12 @@
 
 enum { LAST_PAUSE_MS = 60000 };
 
-static void tell(const nacre__call *call, bool is_away)
+static void tell_away(nacre__call *call)
 {
-    if (call->observing->on_away != NULL) call->observing->on_away(call->observing->user, is_away);
+    nacre_detail why = { { 0 } };
+    if (call->observing->on_away == NULL) return;
+    (void)nacre__call_explain(call, call->result, &why);
+    call->observing->on_away(call->observing->user, why.text);
 }
 
 /* Half of the pause is random, so that the observers of a server do not register at the same time. */
@@ -47,7 +50,7 @@ static bool is_absence(const nacre__call *call)
 bool nacre__call_away(nacre__call *call)
 {
     if (call->stage != NACRE__OBSERVING || !is_absence(call)) return false;
-    if (call->attempts == 0) tell(call, true);
+    if (call->attempts == 0) tell_away(call);
     if (call->stage != NACRE__OBSERVING) return false; /* on_away has deregistered it */
     call->again_ms = nacre_clock_ms() + pause_ms(call->client->first_pause_ms, call->attempts);
     call->attempts++;
@@ -61,6 +64,7 @@ void nacre__call_try_again(nacre__call *call)
 {
     if (call->again_ms == 0 || nacre_clock_ms() < call->again_ms) return;
     call->again_ms = 0;
+    nacre__tcp_watch_peer(call->client->tcp, &call->watch, &call->to.peer); /* forgets the end of the last connection */
     const nacre_err err = nacre_transfer_request(nacre_loop_transfer(call->client->loop), &call->exchange,
                                                  &call->to.peer, call->to.ctx, &call->plain, &call->how, call);
     if (err == NACRE_OK) return;
@@ -72,5 +76,5 @@ void nacre__call_back(nacre__call *call)
 {
     if (call->attempts == 0) return;
     call->attempts = 0;
-    tell(call, false);
+    if (call->observing->on_away != NULL) call->observing->on_away(call->observing->user, NULL);
 }

@@ -67,8 +67,14 @@ static nacre_err explain_long_exchange(const nacre__call *call, const char *peer
                        "%s takes or sends blocks so small that the body needs more than there can be (RFC 7959)", peer);
 }
 
-/* A connection that ended before the response. NACRE_ERR_MALFORMED: the peer broke RFC 8323. */
-static nacre_err explain_end(const nacre__tcp_end *end, const char *peer, nacre_detail *why)
+/* A connection that ended before the response, or during the observation. */
+static const char *end_moment(const nacre__call *call)
+{
+    return call->stage == NACRE__OBSERVING ? "" : " before it answered";
+}
+
+/* NACRE_ERR_MALFORMED: the peer broke RFC 8323. */
+static nacre_err explain_end(const nacre__call *call, const nacre__tcp_end *end, const char *peer, nacre_detail *why)
 {
     static const char other_port[] = "; is this the port of coap+tcp, without TLS?";
     const char *colon = end->text[0] != '\0' ? ": " : "", *advice = end->was_silent ? other_port : "";
@@ -79,8 +85,8 @@ static nacre_err explain_end(const nacre__tcp_end *end, const char *peer, nacre_
         return nacre__fail(why, NACRE_ERR_TIMEOUT, "%s was too slow on this connection%s%s%s", peer, colon, end->text,
                            advice);
     case NACRE_ERR_UNREACHABLE:
-        return nacre__fail(why, NACRE_ERR_UNREACHABLE, "%s closed the connection before it answered%s%s%s", peer, colon,
-                           end->text, advice);
+        return nacre__fail(why, NACRE_ERR_UNREACHABLE, "%s closed the connection%s%s%s%s", peer, end_moment(call),
+                           colon, end->text, advice);
     default:
         return nacre__fail(why, NACRE_ERR_MALFORMED, "%s does not speak CoAP over TCP (RFC 8323)%s%s%s", peer, colon,
                            end->text, advice);
@@ -127,7 +133,7 @@ nacre_err nacre__call_explain(nacre__call *call, nacre_err err, nacre_detail *wh
     if (err == NACRE_ERR_LOCKED || err == NACRE_ERR_CONTEXT_UNAVAILABLE)
         if (explain_stopped(call, why)) return NACRE_ERR_LOCKED;
     const nacre__tcp_end *end = nacre__tcp_watched_end(&call->watch);
-    if (err == NACRE_ERR_UNREACHABLE && end != NULL) return explain_end(end, peer, why);
+    if (err == NACRE_ERR_UNREACHABLE && end != NULL) return explain_end(call, end, peer, why);
     if (err != NACRE_OK && call->is_given_up)
         return nacre__fail(why, err, "the transfer with %s was given up: its body could not be read or written", peer);
     switch (err) {
@@ -142,7 +148,7 @@ nacre_err nacre__call_explain(nacre__call *call, nacre_err err, nacre_detail *wh
                            call->to.ctx != NULL ? ", and does it have the other side of this context" : "");
     case NACRE_ERR_UNREACHABLE:
         if (nacre_address_is_reliable(&call->to.peer) && !nacre__tcp_was_refused(&call->watch))
-            return nacre__fail(why, err, "%s reset the connection before it answered", peer);
+            return nacre__fail(why, err, "%s reset the connection%s", peer, end_moment(call));
         return nacre__fail(why, err, "%s cannot be reached: nothing listens there, or there is no way to it", peer);
     case NACRE_ERR_RESET:
         return nacre__fail(why, err, "%s rejected the message (RST): it does not take this kind of request", peer);
