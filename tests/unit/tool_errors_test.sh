@@ -13,8 +13,12 @@ sevre serve
 obsreve observe
 ge get
 plugtest-sever plugtest-server
+--hlp --help
+--versoin --version
 unprotct unprotect
 .
+run 2 --context x get
+says err 'unknown option --context: here only --help and --version; others follow a subcommand'
 run 2 frobnicate
 lacks err 'did you mean'
 says err 'it is one of keygen'

@@ -59,8 +59,17 @@ static int version(void)
     return tool_flush("--version");
 }
 
+static int unknown_option(const char *name)
+{
+    static const char *const names[] = { "--help", "--version" };
+    const char *near = tool_nearest(name, names, sizeof names / sizeof names[0]);
+    if (near != NULL) return tool_usage(NULL, "unknown option %.60s: did you mean %s?", name, near);
+    return tool_usage(NULL, "unknown option %.60s: here only --help and --version; others follow a subcommand", name);
+}
+
 static int unknown(const char *name)
 {
+    if (name[0] == '-') return unknown_option(name);
     char list[256] = "";
     const char *names[NUM_SUBCOMMANDS];
     for (size_t i = 0; i < NUM_SUBCOMMANDS; i++) names[i] = subcommands[i].name;
