@@ -96,14 +96,31 @@ typedef struct nacre_observe_config {
                                     notified: notifications are as fresh as their registration (RFC 8613 7.3); 3600000 */
 } nacre_observe_config;
 
-/* What peers get before they are verified. */
+/* Where an address belongs: a part of peer->bytes that names its host, or with `network` the network that its holder can take
+ * addresses from. Empty: each address is a host and a network of its own, which suits drivers whose peers cannot choose
+ * ports. nacre_loop sets nacre_address_part. */
+typedef struct nacre_origin {
+    nacre_bytes (*part)(void *self, const nacre_address *peer, bool network);
+    void *self;
+} nacre_origin;
+
+/* What peers get before they are verified. Verified messages take nothing of the rates, each of which may be used four seconds
+ * in advance. Excess requests are dropped, and their retransmissions try again: with the defaults, a peer needs at most 2 for
+ * B.2 or an Echo recovery while its kid or a captured request of it is sent 300 times a second from its own address, 200
+ * times from other hosts of its network, or 2000 times from other networks. */
 typedef struct nacre_admission_config {
     bool amplification_limit;       /* limits what is sent to an address that is not validated (RFC 9175 2.4); true.
                                        false: only if sources cannot be forged */
     uint16_t num_peers;             /* validated addresses remembered; 256 */
-    uint16_t challenges_per_second; /* requests answered with an Echo challenge because the replay window is unknown
-                                       (RFC 8613 B.1.2), over all contexts; excess ones are dropped; 128 */
-    uint16_t context_challenges_per_second; /* … and for each context; 4 */
+    uint16_t challenges_per_second; /* Echo challenges because the replay window is unknown (RFC 8613 B.1.2), for each
+                                       context, the first to each Partial IV. Also, above the rates below and over all
+                                       peers, key derivations for rederivation.h, and 4.13 to oversized requests; 256 */
+    uint16_t
+        context_challenges_per_second; /* further Echo challenges to the same Partial IV, which may be a replay, and
+                                               key derivations, for each context; 4 */
+    uint16_t source_per_second; /* such challenges, derivations and 4.13 together, for each host, and twice for each
+                                   network; 1 */
+    nacre_origin origin;
 } nacre_admission_config;
 
 /* Congestion control (RFC 7252 4.7). Reliable peers have no such limits. */
@@ -190,8 +207,8 @@ typedef struct nacre_datagram {
  * A datagram that is truncated, or longer than max_message, is oversized; its header and token decide:
  *
  *     oversized        what is sent                                    the exchange
- *     request          4.13 with Size1, the payload that fits          none begins; at most challenges_per_second
- *                      (RFC 7959 4), and a smaller Block1 where it     are answered, others are dropped
+ *     request          4.13 with Size1, the payload that fits          none begins; answered at most at the
+ *                      (RFC 7959 4), and a smaller Block1 where it     rates of nacre_admission_config
  *                      has a larger one (2.9.3)
  *     response to a    ACK to a CON                                    plain: FAILED, NACRE_ERR_OVERSIZED
  *     request sent here                                                protected: an OVERSIZED event. The exchange

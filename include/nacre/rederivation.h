@@ -35,10 +35,10 @@
  * completes, on either side: a later request #2 gets a plain 4.01, is not delivered, and ends nothing. Offers take no memory,
  * so none displaces another.
  *
- * Rate. Requests #1 cost key derivations. Each peer may send context_challenges_per_second of them, all peers together
- * challenges_per_second; above its own rate a peer draws on a second, shared rate of challenges_per_second. Excess requests
- * are dropped; retransmissions try again. Replayed requests #1 are answered within these rates and change nothing; below
- * about challenges_per_second in total they do not affect the peer.
+ * Rate. A request #1, or a request #2 with a valid R2, costs key derivations before its sender is verified. It takes a token of
+ * its source (nacre_admission_config: source_per_second), else of its peer (context_challenges_per_second), else of all
+ * (challenges_per_second); without one it is dropped, and its retransmission tries again. Forged and replayed requests change
+ * nothing and take nothing of other sources; a peer whose source is flooded, or forged, has the other rates, at random.
  *
  * Copies of memory. A rederivation belongs to one process: after fork, or in a second machine started from the same image,
  * remove it and add it again before anything is received. Otherwise both copies accept the same request #2, and use one key

@@ -55,8 +55,9 @@ static void fill_defaults(nacre_endpoint_config *config)
     observe_defaults(&config->observe);
     config->admission.amplification_limit = true;
     default_u16(&config->admission.num_peers, 256);
-    default_u16(&config->admission.challenges_per_second, 128);
+    default_u16(&config->admission.challenges_per_second, 256);
     default_u16(&config->admission.context_challenges_per_second, 4);
+    default_u16(&config->admission.source_per_second, 1);
     default_u16(&config->congestion.nstart, 1); /* RFC 7252 4.7, 4.8 */
     default_u32(&config->congestion.probing_rate, 1);
     default_u16(&config->outer_block.num_messages, 4);
@@ -83,7 +84,7 @@ static bool is_possible(const nacre_endpoint_config *c)
     if (c->burst == 0 || c->admission.num_peers == 0 || c->congestion.nstart == 0 || c->observe.observers_per_peer == 0)
         return false;
     return c->congestion.probing_rate != 0 && c->admission.challenges_per_second != 0 &&
-           c->admission.context_challenges_per_second != 0;
+           c->admission.context_challenges_per_second != 0 && c->admission.source_per_second != 0;
 }
 
 /* Resolves all defaults. False: invalid configuration. */

@@ -234,3 +234,11 @@ nacre_err nacre_address_resolve(nacre_address *address, const char *host_and_por
     if (err == NACRE_OK) *address = all[0];
     return err;
 }
+
+nacre_bytes nacre_address_part(void *self, const nacre_address *address, bool network)
+{
+    (void)self;
+    if (is_v4(address)) return nacre_bytes_of(address->bytes + AT_HOST, network ? 3 : 4);
+    if (nacre__address_is_ipv6(address)) return nacre_bytes_of(address->bytes + AT_HOST, network ? 6 : 16);
+    return nacre_bytes_of(address->bytes, address->len <= sizeof address->bytes ? address->len : 0);
+}

@@ -5,6 +5,8 @@
 #include "io/loop_struct.h"
 #include "base/hosted/detail.h"
 
+#include <nacre/address.h>
+
 #include <stdlib.h>
 
 enum { DEFAULT_MAX_MESSAGE = 1280, DEFAULT_BURST = 32 }; /* as nacre_endpoint_config says */
@@ -68,6 +70,7 @@ static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoi
     made->max_message = config->max_message != 0 ? config->max_message : DEFAULT_MAX_MESSAGE;
     made->burst = config->burst != 0 ? config->burst : DEFAULT_BURST;
     if (with_random.limit.max_message == NULL) with_random.limit = (nacre_limit){ max_message_to, made };
+    if (with_random.admission.origin.part == NULL) with_random.admission.origin.part = nacre_address_part;
     nacre_err err = allocate(made, &with_random);
     if (err == NACRE_OK && transfer != NULL) err = add_transfer(made, transfer);
     if (err != NACRE_OK) {

@@ -14,6 +14,10 @@ nacre_err nacre__offer_make(const nacre_rederive_server *server, const nacre_cry
 nacre_err nacre__offer_check(const nacre_rederive_server *server, const nacre_crypto *crypto,
                              const uint8_t r2[NACRE_REDERIVE_R2], uint64_t now_ms);
 
+/* Whether request #2 with that option names a valid offer. */
+bool nacre__offer_is_named(const nacre_rederive_server *server, const nacre_crypto *crypto,
+                           const nacre_oscore_option *option, uint64_t now_ms);
+
 /* ---- The two responses, with any R2 (rederive.c) ---- */
 
 /* Verifies request #1 and makes response #1, which names `r2`. As nacre_rederive_offer_r2. */

@@ -246,6 +246,13 @@ nacre_err nacre__rederive_take_2(nacre_rederived *derived, nacre_rederived *spar
     return NACRE_OK;
 }
 
+bool nacre__offer_is_named(const nacre_rederive_server *server, const nacre_crypto *crypto,
+                           const nacre_oscore_option *option, uint64_t now_ms)
+{
+    const nacre_bytes r2_r3 = unwrap_of(option->kid_context, R2_R3);
+    return !nacre_is_absent(r2_r3) && nacre__offer_check(server, crypto, r2_r3.ptr, now_ms) == NACRE_OK;
+}
+
 nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *derived, nacre_rederived *spare,
                                 nacre_request_id *id, nacre_message *plain, nacre_buf buf,
                                 const nacre_rederive_request_2 *request)

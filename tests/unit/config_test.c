@@ -70,7 +70,7 @@ static void zero_after_the_default_means_none(void **state)
 static void an_endpoint_without_required_fields_is_refused(void **state)
 {
     (void)state;
-    for (int row = 0; row <= 12; row++) {
+    for (int row = 0; row <= 13; row++) {
         nacre_endpoint_config c = nacre_endpoint_config_default();
         uint16_t *const numbers[] = { &c.num_client_exchanges,
                                       &c.num_server_exchanges,
@@ -84,6 +84,7 @@ static void an_endpoint_without_required_fields_is_refused(void **state)
         if (row == 9) c.timing.ack_timeout_ms = 0;
         if (row == 10) c.size--;
         if (row == 12) c.transmissions_per_peer = 0;
+        if (row == 13) c.admission.source_per_second = 0;
         if (row == 11) c.congestion.probing_rate = 0;
         assert_true((nacre_endpoint_size(&c) > 0) == (row == 0));
     }

@@ -1,20 +1,41 @@
 /* SPDX-License-Identifier: MIT */
-/* rate_limits: each Echo challenge spends a sender sequence number, and while the replay window is unknown each replay of a
- * captured request triggers one. So challenges are limited per context and in total; excess requests are dropped, and the
- * client retransmits. */
+/* rate_limits: what an attacker can cause again and again without a key is limited, and an honest peer gets its part:
+ *
+ *     request                              takes a token of
+ *     #1 of B.2, #2 with a valid R2        its source; else its rederivation; else of all of these
+ *     oversized                            its source; else of all of these
+ *     Echo challenge, first to its         its context: a captured request takes one token, and the next of the peer is
+ *     Partial IV                           not captured yet
+ *     Echo challenge, further one          its source and its context: it spends a sender sequence number
+ *
+ * A source has a bucket in each of three rows, and uses any of them. Two are by network, with different hashes: another network
+ * must flood both buckets to take them. One is by host, against hosts of the same network. The hashes change every two
+ * minutes, and with them the collisions. Excess requests are dropped without a record, and the client retransmits. */
 #include "endpoint/admission/rate_limits.h"
 #include "base/pointer_hash.h"
+#include "endpoint/core/hash.h"
 
-enum { BURST_US = 4000000, CONTEXTS = 256 }; /* after a pause, four seconds' worth at once */
+enum {
+    BURST_US = 4000000, /* after a pause, four seconds' worth at once */
+    CONTEXTS = 256,
+    ROWS = 3,
+    HOST_ROW = 2,
+    SOURCES = 512, /* in each row */
+    EPOCH_BITS = 17,
+};
 
 void nacre__rate_limits_lay_out(nacre__rate_limits *limits, nacre__pool_layout *layout)
 {
-    limits->of_contexts = nacre__lay_out(layout, CONTEXTS, sizeof *limits->of_contexts);
+    limits->of_sources = nacre__lay_out(layout, ROWS * SOURCES, sizeof *limits->of_sources);
+    limits->first = nacre__lay_out(layout, CONTEXTS, sizeof *limits->first);
+    limits->repeated = nacre__lay_out(layout, CONTEXTS, sizeof *limits->repeated);
 }
 
-static bool may(nacre__token_bucket bucket, uint64_t now_us)
+/* ---- One bucket ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t us_of(uint64_t now_ms)
 {
-    return bucket <= now_us || bucket - now_us <= BURST_US;
+    return now_ms > UINT64_MAX / 2000 ? UINT64_MAX / 2 : now_ms * 1000;
 }
 
 static void take(nacre__token_bucket *bucket, uint64_t now_us, uint32_t per_second)
@@ -23,27 +44,59 @@ static void take(nacre__token_bucket *bucket, uint64_t now_us, uint32_t per_seco
     *bucket += 1000000 / per_second;
 }
 
-static uint64_t us_of(uint64_t now_ms)
+bool nacre__token_take(nacre__rate_limits *limits, nacre__token_bucket *bucket, uint32_t per_second)
 {
-    return now_ms > UINT64_MAX / 2000 ? UINT64_MAX / 2 : now_ms * 1000;
-}
-
-bool nacre__token_take(nacre__token_bucket *bucket, uint64_t now_ms, uint32_t per_second)
-{
-    const uint64_t now_us = us_of(now_ms);
-    if (!may(*bucket, now_us)) return false;
+    const uint64_t now_us = us_of(limits->core->now_ms), ahead = *bucket > now_us ? *bucket - now_us : 0;
+    if (ahead > BURST_US) return false;
+    if (ahead > BURST_US / 2 && nacre__core_random(limits->core) % (BURST_US / 2) < ahead - BURST_US / 2) return false;
     take(bucket, now_us, per_second);
     return true;
 }
 
-/* Contexts whose hashes collide share a bucket. */
-bool nacre__challenge_take(nacre__rate_limits *limits, const nacre_context *context)
+/* ---- Shares -------------------------------------------------------------------------------------------------------- */
+
+static nacre_bytes part_of(const nacre__core *core, const nacre_address *peer, bool network)
 {
-    const uint64_t now_us = us_of(limits->core->now_ms);
-    const nacre_endpoint_config *config = &limits->core->config;
-    nacre__token_bucket *of_context = &limits->of_contexts[nacre__pointer_hash(context) >> 32 & (CONTEXTS - 1)];
-    if (!may(limits->challenges, now_us) || !may(*of_context, now_us)) return false;
-    take(&limits->challenges, now_us, config->admission.challenges_per_second);
-    take(of_context, now_us, config->admission.context_challenges_per_second);
-    return true;
+    const nacre_origin *origin = &core->config.admission.origin;
+    if (origin->part != NULL) return origin->part(origin->self, peer, network);
+    return nacre_bytes_of(peer->bytes, peer->len <= sizeof peer->bytes ? peer->len : 0);
+}
+
+bool nacre__source_take(nacre__rate_limits *limits, const nacre_address *peer)
+{
+    const nacre__core *core = limits->core;
+    const uint64_t now_us = us_of(core->now_ms);
+    for (unsigned row = 0; row < ROWS; row++) {
+        nacre_address label = { .len = 2, .bytes = { (uint8_t)row, (uint8_t)(core->now_ms >> EPOCH_BITS) } };
+        const uint64_t hash = nacre__peer_hash(core, &label, part_of(core, peer, row != HOST_ROW));
+        nacre__token_bucket *bucket = &limits->of_sources[row * SOURCES + ((hash ^ hash >> 32) & (SOURCES - 1))];
+        if (*bucket > now_us && *bucket - now_us > BURST_US) continue;
+        take(bucket, now_us, core->config.admission.source_per_second);
+        return true;
+    }
+    return false;
+}
+
+bool nacre__challenge_take(nacre__rate_limits *limits, const nacre_context *context, const nacre_address *peer,
+                           bool again)
+{
+    const nacre_admission_config *config = &limits->core->config.admission;
+    const size_t at = nacre__pointer_hash(context) >> 32 & (CONTEXTS - 1); /* those that collide share the buckets */
+    if (!again) return nacre__token_take(limits, &limits->first[at], config->challenges_per_second);
+    return nacre__source_take(limits, peer) &&
+           nacre__token_take(limits, &limits->repeated[at], config->context_challenges_per_second);
+}
+
+bool nacre__derivation_take(nacre__rate_limits *limits, const nacre_address *peer, nacre__token_bucket *of_peer)
+{
+    const nacre_admission_config *config = &limits->core->config.admission;
+    return nacre__source_take(limits, peer) ||
+           nacre__token_take(limits, of_peer, config->context_challenges_per_second) ||
+           nacre__token_take(limits, &limits->rederivation, config->challenges_per_second);
+}
+
+bool nacre__oversized_take(nacre__rate_limits *limits, const nacre_address *peer)
+{
+    return nacre__source_take(limits, peer) ||
+           nacre__token_take(limits, &limits->oversized, limits->core->config.admission.challenges_per_second);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rate_limits: token buckets for work done before the sender is authenticated: Echo challenges (RFC 8613 B.1.2), first
- * responses of RFC 8613 B.2, 4.13 to oversized requests. */
+/* rate_limits: token buckets for work done before the sender is authenticated: key derivations of RFC 8613 B.2, Echo
+ * challenges (RFC 8613 B.1.2), 4.13 to oversized requests. Verified messages use none of them. */
 #ifndef NACRE_ENDPOINT_ADMISSION_RATE_LIMITS_H
 #define NACRE_ENDPOINT_ADMISSION_RATE_LIMITS_H
 
@@ -12,19 +12,29 @@ typedef uint64_t nacre__token_bucket;
 
 typedef struct nacre__rate_limits {
     const nacre__core *core;
-    nacre__token_bucket challenges;          /* Echo challenges of all contexts … */
-    nacre__token_bucket *of_contexts;        /* … and of each, by its hash */
-    nacre__token_bucket rederivation;        /* first responses of RFC 8613 B.2, within the rate of their peer … */
-    nacre__token_bucket rederivation_excess; /* … and above it */
-    nacre__token_bucket oversized;           /* 4.13 to oversized requests */
+    nacre__token_bucket *of_sources;  /* two rows by the sender's network, one by its host */
+    nacre__token_bucket *first;       /* by context: Echo challenges to Partial IVs not challenged before … */
+    nacre__token_bucket *repeated;    /* … and to others */
+    nacre__token_bucket rederivation; /* key derivations of RFC 8613 B.2, of all peers */
+    nacre__token_bucket oversized;    /* 4.13 to oversized requests */
 } nacre__rate_limits;
 
 void nacre__rate_limits_lay_out(nacre__rate_limits *limits, nacre__pool_layout *layout);
 
-/* Takes one token at `per_second`; false if there is none. */
-bool nacre__token_take(nacre__token_bucket *bucket, uint64_t now_ms, uint32_t per_second);
+/* Takes one token at `per_second`; false if there is none. From half of a burst on tokens are refused at random, the more the
+ * fewer are left, so that no sender gets all of them by its timing. */
+bool nacre__token_take(nacre__rate_limits *limits, nacre__token_bucket *bucket, uint32_t per_second);
 
-/* Takes a token for an Echo challenge from the bucket of `context` and the total one, or from neither. */
-bool nacre__challenge_take(nacre__rate_limits *limits, const nacre_context *context);
+/* Takes a token of the source of `peer`. Sources do not share tokens, unless their hashes collide in all rows. */
+bool nacre__source_take(nacre__rate_limits *limits, const nacre_address *peer);
+
+/* An Echo challenge to a request that verified, and may be a replay; `again`: its Partial IV was challenged before. */
+bool nacre__challenge_take(nacre__rate_limits *limits, const nacre_context *context, const nacre_address *peer,
+                           bool again);
+
+/* A key derivation of RFC 8613 B.2; `of_peer`: the bucket of the rederivation. */
+bool nacre__derivation_take(nacre__rate_limits *limits, const nacre_address *peer, nacre__token_bucket *of_peer);
+
+bool nacre__oversized_take(nacre__rate_limits *limits, const nacre_address *peer);
 
 #endif

@@ -40,8 +40,7 @@ void nacre__oversized_request(nacre__server_exchanges *x, nacre__server_exchange
     nacre_message response = { .code = NACRE_TOO_LARGE };
     const size_t taken = payload_taken(x, received);
     x->core->stats.oversized++;
-    if (!nacre__token_take(&x->rate_limits->oversized, x->core->now_ms,
-                           x->core->config.admission.challenges_per_second)) {
+    if (!nacre__oversized_take(x->rate_limits, &exchange->record->peer)) {
         x->core->stats.dropped++;
         nacre__server_exchange_release(x, exchange);
         return;

@@ -3,6 +3,8 @@
  * store. */
 #include "endpoint/exchange/server_exchange.h"
 #include "coap/option_check.h"
+#include "context/fields.h"
+#include "oscore/request_id.h"
 
 #include <string.h>
 
@@ -15,13 +17,19 @@ static void leave_to_retransmission(nacre__server_exchanges *x, nacre__server_ex
     nacre__server_exchange_release(x, exchange);
 }
 
-/* Whether another request has recovered the window since this one verified: its retransmission is accepted. */
-static bool is_recovered(const nacre__server_exchanges *x, const nacre__server_exchange *exchange)
+/* The result of nacre_protect_echo: another request has recovered the window since this one verified. */
+static bool has_recovered(nacre_err err)
 {
+    return err == NACRE_ERR_BAD_ARGUMENT;
+}
+
+static bool rate_allows(nacre__server_exchanges *x, const nacre__server_exchange *exchange)
+{
+    const uint64_t seq = nacre__request_seq(&exchange->id);
     nacre__context_lock(x->core, exchange->context);
-    const bool known = nacre_context_replay(exchange->context)->known;
+    const bool again = nacre__replay_is_challenged(nacre_context_replay(exchange->context), seq);
     nacre__context_unlock(x->core, exchange->context);
-    return known;
+    return nacre__challenge_take(x->rate_limits, exchange->context, &exchange->record->peer, again);
 }
 
 /* RFC 8613 B.1.2: the replay window is unknown, so the sender must prove freshness. */
@@ -29,7 +37,7 @@ static void challenge(nacre__server_exchanges *x, nacre__server_exchange *exchan
 {
     nacre_message header = { .code = NACRE_UNAUTHORIZED };
     nacre_bytes out;
-    if (is_recovered(x, exchange) || !nacre__challenge_take(x->rate_limits, exchange->context)) {
+    if (!rate_allows(x, exchange)) {
         leave_to_retransmission(x, exchange);
         return;
     }
@@ -45,7 +53,8 @@ static void challenge(nacre__server_exchanges *x, nacre__server_exchange *exchan
         return;
     }
     if (err == NACRE_ERR_NOT_YET && nacre__response_keep_plain(x, exchange, &header, true) == NACRE_OK) return;
-    nacre__response_refuse(x, exchange, err, token);
+    if (has_recovered(err)) leave_to_retransmission(x, exchange);
+    else nacre__response_refuse(x, exchange, err, token);
 }
 
 /* Whether the same request is pending already: one copy is enough; replays would use up all entries. */
@@ -146,10 +155,6 @@ static void resume_response(nacre__server_exchanges *x, nacre__server_exchange *
     const nacre_buf buf = { x->core->scratch, x->core->config.max_message };
     nacre_message plain;
     nacre_bytes out;
-    if (exchange->echo && is_recovered(x, exchange)) {
-        leave_to_retransmission(x, exchange);
-        return;
-    }
     nacre_err err =
         nacre_message_parse(&plain, nacre_bytes_of(exchange->record->bytes, exchange->record->response_len));
     nacre__context_lock(x->core, exchange->context);
@@ -161,6 +166,8 @@ static void resume_response(nacre__server_exchanges *x, nacre__server_exchange *
     nacre__context_unlock(x->core, exchange->context);
     if (err == NACRE_ERR_NOT_YET) {
         nacre__server_exchange_wait(x, exchange, exchange->context);
+    } else if (exchange->echo && has_recovered(err)) {
+        leave_to_retransmission(x, exchange);
     } else if (err != NACRE_OK) {
         nacre__response_withdraw(x, exchange, err);
     } else {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* rederivation_server: the server role of RFC 8613 B.2.
  *
- * A request that no context verified may be request #1 or #2 of a peer with a rederivation. #1 costs key derivations before
- * its sender is authenticated, so it is rate-limited: each peer has a share; excess requests use a rate common to all, so
- * that replays of a peer's #1 neither block that peer nor use the share of others. The rest is dropped, and retransmissions
- * try again. #2 costs one HMAC until its R2 is recognised. */
+ * A request that no context verified may be request #1 or #2 of a peer with a rederivation. #1, and #2 with a valid R2, cost
+ * a key derivation before their sender is authenticated, so they are rate-limited (rate_limits.h): an excess request is
+ * dropped, and its retransmission tries again. #2 costs one HMAC until its R2 is recognised. */
+#include "oscore/offer.h"
 #include "oscore/unprotect.h"
 #include "endpoint/core/hash.h"
 #include "endpoint/message/nstart.h"
@@ -68,14 +68,9 @@ typedef struct attempt {
     nacre_buf buf; /* for the plaintext */
 } attempt;
 
-static bool rate_allows(nacre__rederivations *d, nacre_rederivation *r)
+static bool rate_allows(const attempt *a)
 {
-    const uint32_t of_peer = d->core->config.admission.context_challenges_per_second,
-                   of_all = d->core->config.admission.challenges_per_second;
-    const bool in_share = nacre__token_take(&r->rate_limit, d->core->now_ms, of_peer) &&
-                          nacre__token_take(&d->server_exchanges->rate_limits->rederivation, d->core->now_ms, of_all);
-    return in_share ||
-           nacre__token_take(&d->server_exchanges->rate_limits->rederivation_excess, d->core->now_ms, of_all);
+    return nacre__derivation_take(a->d->server_exchanges->rate_limits, &a->server->record->peer, &a->r->rate_limit);
 }
 
 /* Request #2 again, or another request before its response arrived: the context that it names is in use. */
@@ -115,6 +110,10 @@ static nacre_err accept_2(const attempt *a)
     nacre_rederivation *r = a->r;
     if (names_current(a)) return take_wrapped(a);
     if (!nacre_exchange_is_none(r->leader) && !gives_way(r)) return NACRE_ERR_BUSY;
+    /* an R2 is sent in clear: whoever saw it can make requests #2 that cost a derivation each */
+    if (!nacre__offer_is_named(&r->offers, &d->core->config.crypto, &a->received->read.oscore, d->core->now_ms))
+        return NACRE_ERR_NO_CONTEXT;
+    if (!rate_allows(a)) return NACRE_ERR_BUSY;
     nacre__protect_batch_flush(d->server_exchanges->batch); /* uses the keys that are replaced */
     const nacre_rederive_request_2 request = { &d->core->config.crypto, &r->material, &a->received->outer,
                                                d->core->now_ms };
@@ -165,7 +164,7 @@ static nacre_err try_one(const attempt *a, nacre_rederive_step step)
     if (!r->is_server) return NACRE_ERR_NO_CONTEXT;
     if (step == NACRE_REDERIVE_REQUEST_2) return accept_2(a);
     if (step == NACRE_REDERIVE_NONE && !may_be_ordinary(a)) return NACRE_ERR_NO_CONTEXT;
-    if (!rate_allows(a->d, r)) return NACRE_ERR_BUSY;
+    if (!rate_allows(a)) return NACRE_ERR_BUSY;
     const nacre_err err = respond_1(a, step == NACRE_REDERIVE_NONE);
     /* it may be protected with a lost context */
     return step == NACRE_REDERIVE_NONE && err == NACRE_ERR_PROTECTION_INVALID ? NACRE_ERR_NO_CONTEXT : err;

@@ -27,6 +27,7 @@ static inline nacre_endpoint_config config_with(nacre_endpoint_config differs)
     CONFIG_TAKE(admission.num_peers);
     CONFIG_TAKE(admission.challenges_per_second);
     CONFIG_TAKE(admission.context_challenges_per_second);
+    CONFIG_TAKE(admission.source_per_second);
     CONFIG_TAKE(congestion.nstart);
     CONFIG_TAKE(congestion.probing_rate);
     CONFIG_TAKE(outer_block.num_messages);
@@ -46,6 +47,7 @@ static inline nacre_endpoint_config config_with(nacre_endpoint_config differs)
     c.random = differs.random;
     c.lock = differs.lock;
     c.limit = differs.limit;
+    c.admission.origin = differs.admission.origin;
     return c;
 }
 
