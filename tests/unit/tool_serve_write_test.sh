@@ -61,13 +61,15 @@ done
 printf '{ "secret_hex": "00" }' >root/copy.txt
 ln server/secret.json root/sub/linked.txt
 printf '{ "a": "secret hex" }' >root/open.json
+printf 'id_context,hex,"00"\n  master_secret,hex,"00112233445566778899aabbccddeeff"\n' >root/libcoap.conf
+printf 'the keyword of libcoap is master_secret; master_secrets, too\n' >root/about.txt
 for name in secret.json.bak SECRET.JSON Secret-old.json secrets.json~ 'Copy of secret.json' '#secret.json#' sequence.json.1 \
     settings.json.swp lock; do printf 'private' >"root/sub/$name"; done
 printf 'public' >root/sub/secrets.txt
 for path in secret.json.bak SECRET.JSON Secret-old.json secrets.json~ Copy%20of%20secret.json %23secret.json%23 \
-    secret%2ejson%2ebak sequence.json.1 settings.json.swp lock linked.txt ../copy.txt; do
+    secret%2ejson%2ebak sequence.json.1 settings.json.swp lock linked.txt ../copy.txt ../libcoap.conf; do
     at=$url/sub/$path
-    [ "$path" != ../copy.txt ] || at=$url/copy.txt
+    [ "${path#../}" = "$path" ] || at=$url/${path#../}
     run 1 get "$at" --context client
     says err '4.04'
     run 1 put "$at" --payload y --context client
@@ -81,6 +83,7 @@ answers 'secrets.txt
 run 0 get "$url/sub/secrets.txt" --context client
 answers 'public'
 run 0 get "$url/open.json" --context client
+run 0 get "$url/about.txt" --context client
 [ "$(cat root/sub/secret.json.bak root/sub/lock)" = privateprivate ] || fail 'a private file was written'
 grep -q secret server/secret.json || fail 'a secret was written'
 rm -r root/sub/*

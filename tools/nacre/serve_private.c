@@ -2,8 +2,8 @@
 /* serve_private: files that are never served, listed or written, because they hold keys or might.
  *
  * By name, ignoring case: the files of context directories, with any prefix or suffix, so that copies and editor
- * backups are covered; and the credentials or pack in use, with any suffix. By content: packs, and JSON with a context's
- * secret, so that neither another name nor a hard link exposes one. By identity: the
+ * backups are covered; and the credentials or pack in use, with any suffix. By content: packs, JSON with a context's
+ * secret, and libcoap's OSCORE configuration, so that neither another name nor a hard link exposes one. By identity: the
  * credentials and the pack in use. */
 #include "serve_files.h"
 
@@ -69,6 +69,16 @@ static bool has(const char *text, size_t len, const char *word)
     return false;
 }
 
+/* A line of libcoap's OSCORE configuration that has a key. */
+static bool has_secret_line(const char *text, size_t len)
+{
+    static const char keyword[] = "master_secret,";
+    for (size_t i = 0; i + sizeof keyword - 1 <= len; i++)
+        if ((i == 0 || isspace((unsigned char)text[i - 1])) && memcmp(text + i, keyword, sizeof keyword - 1) == 0)
+            return true;
+    return false;
+}
+
 bool serve_is_private(const serve_root *root, int fd, const struct stat *st)
 {
     char text[LOOK];
@@ -78,6 +88,7 @@ bool serve_is_private(const serve_root *root, int fd, const struct stat *st)
     const size_t len = got > 0 ? (size_t)got : 0;
     if (len >= 8 && memcmp(text, "NACREPCK", 8) == 0) return true;
     if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) at = 3; /* a byte order mark */
+    if (has_secret_line(text + at, len - at)) return true;
     while (at < len && isspace((unsigned char)text[at])) at++;
     return at < len && text[at] == '{' && (has(text, len, "\"secret_hex\"") || has(text, len, "\"secret_ascii\""));
 }
