@@ -14,7 +14,8 @@ typedef struct nacre_udp nacre_udp;
 /* nacre_udp_open binds to `local` (length 0 or NULL: any port, dual stack; "[::]" is dual stack too). When bound to a wildcard,
  * responses leave from the address that the request was sent to, and multicast is dropped (Linux; elsewhere the system chooses
  * the source). Sending never fails: a datagram is lost, or its peer is reported to the endpoint as unreachable.
- * NACRE_OK: close it with nacre_udp_close; NACRE_ERR_ADDRESS (`why` names address and reason); NACRE_ERR_NO_MEMORY. */
+ * NACRE_OK: close it with nacre_udp_close; NACRE_ERR_ADDRESS (`why` names address and reason; also a multicast or
+ * broadcast address); NACRE_ERR_NO_MEMORY. */
 NACRE_MUST_USE nacre_err nacre_udp_open(nacre_udp **udp, const nacre_address *local, nacre_detail *why);
 /* nacre_udp_open_beside opens another socket at the address of `first`, for another thread: the system spreads peers over
  * all of them, and keeps each peer on one (SO_REUSEPORT). As nacre_udp_open; NACRE_ERR_UNSUPPORTED where the system

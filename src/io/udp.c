@@ -96,6 +96,12 @@ static bool open_socket(nacre_udp *udp, const nacre_address *local, bool is_besi
 
 static nacre_err open_at(nacre_udp **udp, const nacre_address *local, bool is_beside, nacre_detail *why)
 {
+    if (local->len != 0 && !nacre__address_is_wildcard(local) && !nacre__address_is_one_host(local)) {
+        char group[72]; /* a response would leave from it, and each member would respond (RFC 7252 8.2) */
+        nacre_address_text(local, group);
+        return nacre__fail(why, NACRE_ERR_ADDRESS, "%s is for a group; bind to an address of this host, or to [::]",
+                           group);
+    }
     nacre_udp *made = calloc(1, sizeof *made);
     if (made == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a socket");
     made->fd = -1;

@@ -72,7 +72,12 @@ static void a_server_reports_why_it_cannot_start(void **state)
 {
     static const struct {
         const char *bind, *says;
-    } rows[] = { { "127.0.0.1:x", "port" }, { "192.0.2.1:5683", "192.0.2.1:5683" }, { "[::1", "[IPV6]:PORT" } };
+    } rows[] = { { "127.0.0.1:x", "port" },
+                 { "192.0.2.1:5683", "192.0.2.1:5683" },
+                 { "[::1", "[IPV6]:PORT" },
+                 { "224.0.1.187:0", "224.0.1.187:0 is for a group" },
+                 { "255.255.255.255:0", "is for a group" },
+                 { "[ff01::1%1]:0", "is for a group" } };
     const pair *p = *state;
     nacre_server *server = NULL, *second = NULL;
     nacre_detail why;
