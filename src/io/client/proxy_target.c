@@ -11,6 +11,14 @@
 
 enum { COAP_PORT = 5683, MAX_HOST = 255, MAX_SCHEME = 255, MAX_PROXY_URI = 1034 };
 
+/* RFC 6874 2: in a URI the '%' of a scope is "%25"; a bare one is taken too. */
+static void decode_scope(char *host_and_port)
+{
+    char *scope = host_and_port[0] == '[' ? strchr(host_and_port, '%') : NULL;
+    if (scope != NULL && strncmp(scope, "%25", 3) == 0 && scope[3] != ']' && scope[3] != '\0')
+        memmove(scope + 1, scope + 3, strlen(scope + 3) + 1);
+}
+
 nacre_err nacre__proxy_resolve(nacre_address addresses[NACRE__MAX_ADDRESSES], size_t *num, const char *proxy,
                                nacre_detail *why)
 {
@@ -30,6 +38,7 @@ nacre_err nacre__proxy_resolve(nacre_address addresses[NACRE__MAX_ADDRESSES], si
         return nacre__fail(why, NACRE_ERR_BAD_URI, "'%s' names no proxy: write coap://HOST[:PORT]", proxy);
     memcpy(host_and_port, start, len);
     host_and_port[len] = '\0';
+    if (start != proxy) decode_scope(host_and_port);
     nacre_err err = nacre__resolve_text(addresses, num, host_and_port, COAP_PORT, why);
     for (size_t i = 0; err == NACRE_OK && is_tcp && i < *num; i++) addresses[i].flags = NACRE_ADDRESS_RELIABLE;
     return err;
