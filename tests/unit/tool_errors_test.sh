@@ -156,9 +156,9 @@ run 4 protect --context last 4001000100
 "$nacre" keygen steered other_side >/dev/null || fail keygen
 printf '{"moved-to": "/\\u009b31mred\\u202epack", "identity": "%032d", "next-to-send": 5, "completed": true}' 0 >steered/moved.json
 run 5 check steered
-says out 'into the pack /??31mred???pack (moved.json)'
+says out 'to /??31mred???pack (moved.json)'
 run 5 check --json steered
-says out 'into the pack /??31mred???pack (moved.json)'
+says out 'to /??31mred???pack (moved.json)'
 rm steered/moved.json
 printf '{"\\u009b31m\\u202ename": 1}' >steered/settings.json
 run 5 check steered

@@ -31,7 +31,7 @@ secret=$(sed -n 's/.*"secret_hex": "\([0-9a-f]*\)".*/\1/p' client2/secret.json)
 "$nacre" show --reveal fleet.pack | grep -q "$secret" || fail "show --reveal tells none"
 
 run 5 serve --bind 127.0.0.1:0 --context server1
-says err 'moved into the pack fleet.pack'
+says err 'moved to fleet.pack'
 run 5 pack other.pack server1
 says err 'was moved into another pack'
 run 2 serve --bind 127.0.0.1:0
@@ -40,7 +40,7 @@ says err 'without one no client could be served'
 # ---- check of a moved directory names its pack; beside its pack it is not reported as a twin
 run 5 check server1
 [ "$(wc -l <out)" = 1 ] || fail "check of a moved one: $(cat out)"
-says out 'moved into the pack fleet.pack'
+says out 'moved to fleet.pack'
 run 5 check fleet.pack server1
 lacks out 'Sender Key'
 

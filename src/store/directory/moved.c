@@ -2,12 +2,14 @@
 /* moved: see moved.h. */
 #include "store/directory/moved.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/hosted/detail.h"
 #include "store/json/decimal.h"
 #include "store/json/json.h"
+#include "store/json/text.h"
 
 enum { MAX_SIZE = 64 * 1024 };
 
@@ -40,9 +42,25 @@ nacre_err nacre__moved_read(nacre__moved *m, const nacre__dirfd *dirfd, nacre_de
     nacre__file_free(&file);
     if (m->whole) return NACRE_OK;
     return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
-                       "%s/moved.json: is not what a move into a pack writes; if the context was never moved, "
+                       "%s/moved.json: is not what a move writes; if the context was never moved, "
                        "remove this file",
                        dirfd->path);
+}
+
+nacre_err nacre__moved_write(const nacre__dirfd *dirfd, const char *to, const char *identity, uint64_t next,
+                             bool completed, nacre_detail *why)
+{
+    nacre__text text = { NULL, 0, 0, false };
+    bool uncertain;
+    const bool tellable = nacre__utf8_valid(nacre_bytes_of((const uint8_t *)to, strlen(to)));
+    nacre__text_put(&text, "{\"moved-to\": ");
+    nacre__text_put_string(&text, tellable ? to : "?");
+    nacre__text_put(&text, ",\n \"identity\": \"%s\",\n \"next-to-send\": %" PRIu64 ",\n \"completed\": %s}\n",
+                    identity, next, completed ? "true" : "false");
+    const nacre_err err = text.failed ? nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", dirfd->path)
+                                      : nacre__file_replace(dirfd, "moved.json", text.ptr, &uncertain, why);
+    nacre__text_free(&text);
+    return err;
 }
 
 nacre_err nacre__moved_check(const nacre__dirfd *dirfd, nacre_detail *why)
@@ -50,9 +68,9 @@ nacre_err nacre__moved_check(const nacre__dirfd *dirfd, nacre_detail *why)
     nacre__moved m;
     nacre_err err = nacre__moved_read(&m, dirfd, why);
     if (err != NACRE_OK || !m.found) return err;
-    return nacre__fail(
-        why, NACRE_ERR_BAD_CONTEXT,
-        m.completed ? "%s: this context was moved into the pack %s (moved.json); use that, and remove this directory"
-                    : "%s: a move into the pack %s was interrupted (moved.json); finish it with 'nacre pack'",
-        dirfd->path, m.to);
+    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
+                       m.completed
+                           ? "%s: this context was moved to %s (moved.json); use that, and remove this directory"
+                           : "%s: a move to %s was interrupted (moved.json); repeat it to finish it",
+                       dirfd->path, m.to);
 }

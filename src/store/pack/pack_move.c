@@ -11,7 +11,6 @@
 #include "store/directory/moved.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,30 +18,18 @@
 #include "store/directory/directory_read.h"
 #include "store/pack/pack_internal.h"
 #include "store/pack/pack_move.h"
-#include "store/json/text.h"
 #include "store/lock/lock.h"
 
 _Static_assert(NACRE__MOVED_IDENTITY == 2 * NACRE__PACK_IDENTITY, "a pack's identity in hex");
 
 /* ---- DIR/moved.json ---- */
 
-/* The pack's name is for messages only; omitted if it is not valid in JSON. */
 static nacre_err write_moved(const nacre_pack *pack, const nacre__dirfd *dirfd, uint64_t next, bool completed,
                              nacre_detail *why)
 {
     char identity[NACRE__MOVED_IDENTITY + 1];
-    nacre__text text = { NULL, 0, 0, false };
-    bool uncertain;
-    bool tellable = nacre__utf8_valid(nacre_bytes_of((const uint8_t *)pack->path, strlen(pack->path)));
     nacre_hex_encode(identity, nacre_bytes_of(pack->id.bytes, sizeof pack->id.bytes));
-    nacre__text_put(&text, "{\"moved-to\": ");
-    nacre__text_put_string(&text, tellable ? pack->path : "?");
-    nacre__text_put(&text, ",\n \"identity\": \"%s\",\n \"next-to-send\": %" PRIu64 ",\n \"completed\": %s}\n",
-                    identity, next, completed ? "true" : "false");
-    nacre_err err = text.failed ? nacre__pack_no_memory(pack, why)
-                                : nacre__file_replace(dirfd, "moved.json", text.ptr, &uncertain, why);
-    nacre__text_free(&text);
-    return err;
+    return nacre__moved_write(dirfd, pack->path, identity, next, completed, why);
 }
 
 /* ---- The move ---- */
