@@ -35,7 +35,11 @@ nacre_mark nacre_mark_at(const char *path)
 {
     struct stat st;
     nacre_mark mark = NACRE_MARK_NONE;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int how = O_RDONLY;
+#ifdef O_PATH /* closing another descriptor of a database that this process has open would drop its locks */
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) how = O_PATH;
+#endif
+    int fd = open(path, how | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) return mark;
     if (fstat(fd, &st) == 0)
         mark = S_ISDIR(st.st_mode) ? nacre__directory_mark(&(nacre__dirfd){ .fd = fd, .path = path })
