@@ -46,6 +46,12 @@ ipsec_mb_or_not_for_here() {
         ${CC:-cc} -E - <<<'#include <intel-ipsec-mb.h>' >/dev/null 2>&1
 }
 
+# Optional for a build, as IPsec-MB; the tests need it.
+sqlite_or_not_for_here() {
+    [ "$purpose" = build ] && [ ${#packages[@]} -eq 0 ] && return
+    library 'sqlite3 >= 3.37'
+}
+
 libcoap_tools() {
     { has coap-client-openssl || has coap-client-notls || has coap-client; } &&
         { has coap-server-openssl || has coap-server-notls || has coap-server; }
@@ -72,6 +78,7 @@ need() {
 look() {
     packages=() names=()
     look_for_needs
+    need libsqlite3-dev 'SQLite 3.37 or newer, with headers' sqlite_or_not_for_here
     need libipsec-mb-dev 'Intel IPsec-MB 1.3 or newer, with headers' ipsec_mb_or_not_for_here
 }
 look_for_needs() {

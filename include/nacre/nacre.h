@@ -9,6 +9,7 @@
 #include <nacre/context.h>
 #include <nacre/oscore.h>
 #include <nacre/pack.h>
+#include <nacre/sqlite.h>
 #include <nacre/rederive.h>
 #include <nacre/rederivation.h>
 #include <nacre/store.h>

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/* sqlite_internal: shared by the files of the database of contexts. */
+#ifndef NACRE_STORE_SQLITE_INTERNAL_H
+#define NACRE_STORE_SQLITE_INTERNAL_H
+
+#include <nacre/sqlite.h>
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <sys/types.h>
+
+#include "store/file/file_identity.h"
+#include "store/sqlite/sqlite_statements.h"
+
+enum {
+    NACRE__SQLITE_SCHEMA_VERSION = 1,
+    NACRE__SQLITE_APPLICATION = 0x6e616372, /* "nacr", in the database's header */
+    NACRE__SQLITE_ID = 16,
+    NACRE__SQLITE_FINGERPRINT = 16,
+    NACRE__SQLITE_FINGERPRINT_KEY = 32,
+    NACRE__SQLITE_STAMPS = 4,
+    NACRE__SQLITE_MAX_KEYS = 2 * (2 + 256) + 2 * NACRE_MAX_KEY + NACRE_MAX_NONCE + 1,
+    NACRE__SQLITE_MAX_BLOB = NACRE__SQLITE_MAX_KEYS + 12 + 16, /* with nonce and tag */
+};
+
+typedef enum nacre__sqlite_statement {
+#define NACRE__SQLITE_ENUM(name, text) NACRE__SQLITE_##name,
+    NACRE__SQLITE_STATEMENTS(NACRE__SQLITE_ENUM)
+#undef NACRE__SQLITE_ENUM
+        NACRE__SQLITE_NUM_STATEMENTS
+} nacre__sqlite_statement;
+
+/* ---- The path: sqlite_paths.c ---- */
+typedef struct nacre__sqlite_paths {
+    const char *path; /* as given, for messages */
+    char *real;       /* its folder resolved, "/" and its name */
+    char *mark;       /* real + "-mark" */
+    int fd;           /* DB without access (O_PATH), so that closing it does not drop SQLite's locks; -1: none */
+} nacre__sqlite_paths;
+/* nacre__sqlite_paths_find resolves the path; the file need not exist. NACRE_OK; NACRE_ERR_FILE; NACRE_ERR_NO_MEMORY */
+NACRE_MUST_USE nacre_err nacre__sqlite_paths_find(nacre__sqlite_paths *paths, const char *path, nacre_detail *why);
+/* nacre__sqlite_paths_open checks the file (kind, owner, mode, links, file system) and opens `fd`. NACRE_OK; NACRE_ERR_FILE */
+NACRE_MUST_USE nacre_err nacre__sqlite_paths_open(nacre__sqlite_paths *paths, nacre_detail *why);
+/* NACRE_OK; NACRE_ERR_LOCKED: the path leads to another file than `fd`, which belongs to `path`. */
+NACRE_MUST_USE nacre_err nacre__sqlite_paths_check(const char *path, int fd, nacre_detail *why);
+void nacre__sqlite_paths_free(nacre__sqlite_paths *paths);
+
+/* ---- DB-mark: sqlite_mark.c ---- */
+typedef struct nacre__sqlite_mark {
+    bool found; /* there is a valid record; if not, the rest is zero */
+    uint64_t serial;
+    uint8_t database[NACRE__SQLITE_ID];
+    uint32_t stamps[NACRE__SQLITE_STAMPS]; /* the database's header has one of these; 0: unused */
+    uint64_t writes;                       /* the database has at least as many; 0: unknown */
+} nacre__sqlite_mark;
+/* nacre__sqlite_mark_lock opens the file, makes it if needed, and locks it, waiting up to a second.
+ * NACRE_OK; NACRE_ERR_LOCKED; NACRE_ERR_FILE */
+NACRE_MUST_USE nacre_err nacre__sqlite_mark_lock(int *fd, const nacre__sqlite_paths *paths, nacre_detail *why);
+/* nacre__sqlite_mark_read: `fd` -1: opens the file for reading; a missing file is not found. NACRE_OK; NACRE_ERR_FILE */
+NACRE_MUST_USE nacre_err nacre__sqlite_mark_read(nacre__sqlite_mark *mark, int fd, const nacre__sqlite_paths *paths,
+                                                 nacre_detail *why);
+/* nacre__sqlite_mark_put makes all of `mark` but its number of writes durable, and counts up its serial. */
+NACRE_MUST_USE nacre_err nacre__sqlite_mark_put(nacre__sqlite_mark *mark, int fd, const nacre__sqlite_paths *paths,
+                                                nacre_detail *why);
+/* nacre__sqlite_mark_count writes the number of writes, without a sync: it need not survive a power cut. */
+NACRE_MUST_USE nacre_err nacre__sqlite_mark_count(nacre__sqlite_mark *mark, uint64_t writes, int fd,
+                                                  const nacre__sqlite_paths *paths, nacre_detail *why);
+
+/* ---- An open database ---- */
+typedef struct nacre__sqlite_loaded nacre__sqlite_loaded;
+typedef struct nacre__sqlite_slab nacre__sqlite_slab;
+
+struct nacre_sqlite {
+    nacre__sqlite_paths paths;
+    sqlite3 *conn;
+    sqlite3_stmt *statements[NACRE__SQLITE_NUM_STATEMENTS];
+    pthread_mutex_t lock; /* over all below */
+    pid_t owner;
+    bool read_only;
+    const nacre_crypto *crypto;
+    uint16_t first_chunk, max_chunk;
+
+    uint8_t database[NACRE__SQLITE_ID], hash_key[16], fingerprint_key[NACRE__SQLITE_FINGERPRINT_KEY];
+    void *kek[2]; /* prepared for NACRE_SEAL and NACRE_OPEN; NULL: none */
+    size_t kek_size;
+
+    int mark_fd; /* locked; -1: none */
+    nacre__sqlite_mark mark;
+    uint64_t writes;     /* in the database */
+    uint64_t stamped_ms; /* when the stamp was renewed */
+    int num_frames;      /* in DB-wal */
+    bool must_renew;     /* a renewal failed: the next transaction begins with one */
+    bool claims;         /* the present transaction sets the identity */
+    bool is_used, is_encrypted, is_stale;
+    nacre_detail lost; /* the error that stopped all writes; "": none */
+
+    nacre__sqlite_loaded **loaded; /* hash table by id: open addressing, NULL is free */
+    size_t cap_loaded, num_loaded;
+    nacre__sqlite_slab *slabs;
+};
+
+/* ---- The connection: sqlite_connection.c ---- */
+NACRE_MUST_USE nacre_err nacre__sqlite_connect(nacre_sqlite *db, bool create, nacre_detail *why);
+/* nacre__sqlite_prepare compiles the statements, once the tables are there. */
+NACRE_MUST_USE nacre_err nacre__sqlite_prepare(nacre_sqlite *db, nacre_detail *why);
+void nacre__sqlite_disconnect(nacre_sqlite *db);
+/* Runs text without results. */
+NACRE_MUST_USE nacre_err nacre__sqlite_exec(nacre_sqlite *db, const char *text, nacre_detail *why);
+/* One statement, ready to bind. */
+sqlite3_stmt *nacre__sqlite_use(nacre_sqlite *db, nacre__sqlite_statement which);
+/* nacre__sqlite_run steps a statement without results and resets it. `num_changed` may be NULL. */
+NACRE_MUST_USE nacre_err nacre__sqlite_run(nacre_sqlite *db, nacre__sqlite_statement which, int *num_changed,
+                                           nacre_detail *why);
+/* nacre__sqlite_step: `*row` tells whether there is one. Without a row, or on failure, the statement is reset. */
+NACRE_MUST_USE nacre_err nacre__sqlite_step(nacre_sqlite *db, nacre__sqlite_statement which, bool *row,
+                                            nacre_detail *why);
+void nacre__sqlite_reset(nacre_sqlite *db, nacre__sqlite_statement which);
+/* The error of SQLite as one of nacre's. */
+nacre_err nacre__sqlite_fail(const nacre_sqlite *db, int code, const char *doing, nacre_detail *why);
+/* The stamp in the header of the file itself, without DB-wal. */
+NACRE_MUST_USE nacre_err nacre__sqlite_stamp_of_file(nacre_sqlite *db, uint32_t *stamp, uint32_t *application,
+                                                     nacre_detail *why);
+
+/* ---- Old copies: sqlite_fresh.c ---- */
+/* nacre__sqlite_read_meta reads the row of meta: the schema's version is checked. */
+NACRE_MUST_USE nacre_err nacre__sqlite_read_meta(nacre_sqlite *db, char identity[NACRE__FILE_IDENTITY_TEXT],
+                                                 nacre_bytes *kek, uint8_t kek_buf[64], nacre_detail *why);
+/* NACRE_OK; NACRE_ERR_BAD_CONTEXT: an old or another copy. */
+NACRE_MUST_USE nacre_err nacre__sqlite_check_fresh(nacre_sqlite *db, const char *identity, nacre_detail *why);
+/* nacre__sqlite_renew gives the database a new stamp and moves DB-wal into it; `truncate`: waits for readers and empties DB-wal. */
+NACRE_MUST_USE nacre_err nacre__sqlite_renew(nacre_sqlite *db, bool truncate, nacre_detail *why);
+/* nacre__sqlite_check_ours: before each write. NACRE_OK; NACRE_ERR_LOCKED: forked, or replaced by another program. */
+NACRE_MUST_USE nacre_err nacre__sqlite_check_ours(nacre_sqlite *db, nacre_detail *why);
+
+/* A write transaction. nacre__sqlite_begin renews the stamp if it is time; `uses`: numbers are reserved or brought in.
+ * nacre__sqlite_end commits if `err` is NACRE_OK and else rolls back; returns `err`, or why it was not durable. */
+NACRE_MUST_USE nacre_err nacre__sqlite_begin(nacre_sqlite *db, bool uses, nacre_detail *why);
+/* nacre__sqlite_claim in a transaction: numbers are reserved or brought in by it, so that copies are refused from now on. */
+NACRE_MUST_USE nacre_err nacre__sqlite_claim(nacre_sqlite *db, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__sqlite_end(nacre_sqlite *db, nacre_err err, nacre_detail *why);
+/* The same around calls of the public functions: lock, check; unlock. */
+NACRE_MUST_USE nacre_err nacre__sqlite_enter(nacre_sqlite *db, bool writes, nacre_detail *why);
+void nacre__sqlite_leave(nacre_sqlite *db);
+
+/* ---- Opening: sqlite_open.c ---- */
+NACRE_MUST_USE nacre_err nacre__sqlite_open(nacre_sqlite **db, const char *path, const nacre_sqlite_config *config,
+                                            bool adopt, const nacre_crypto *crypto, nacre_detail *why);
+void nacre__sqlite_release(nacre_sqlite *db);
+
+/* ---- Keys: sqlite_keys.c ---- */
+typedef struct nacre__sqlite_keys {
+    uint8_t sender_key[NACRE_MAX_KEY], recipient_key[NACRE_MAX_KEY], common_iv[NACRE_MAX_NONCE];
+    uint8_t secret[256], salt[256];
+    size_t secret_len, salt_len;
+} nacre__sqlite_keys; /* wipe it */
+NACRE_MUST_USE nacre_err nacre__sqlite_kek_set(nacre_sqlite *db, nacre_bytes kek, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__sqlite_kek_proof(nacre_sqlite *db, uint8_t proof[64], size_t *len, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__sqlite_kek_check(nacre_sqlite *db, nacre_bytes proof, nacre_detail *why);
+/* nacre__sqlite_keys_of takes or derives the keys of a context. Errors as nacre_sqlite_add. */
+NACRE_MUST_USE nacre_err nacre__sqlite_keys_of(nacre__sqlite_keys *keys, const nacre_sqlite *db,
+                                               const nacre_sqlite_context *context, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__sqlite_fingerprint(uint8_t out[NACRE__SQLITE_FINGERPRINT], const nacre_sqlite *db,
+                                                   const nacre_aead *aead, nacre_bytes key, nacre_detail *why);
+/* The column "keys" of a row with this fingerprint. */
+NACRE_MUST_USE nacre_err nacre__sqlite_keys_pack(const nacre_sqlite *db, uint8_t blob[NACRE__SQLITE_MAX_BLOB],
+                                                 size_t *len, const nacre__sqlite_keys *keys, const nacre_aead *aead,
+                                                 const uint8_t *fingerprint, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__sqlite_keys_unpack(const nacre_sqlite *db, nacre__sqlite_keys *keys, nacre_bytes blob,
+                                                   const nacre_aead *aead, const uint8_t *fingerprint,
+                                                   nacre_detail *why);
+
+/* ---- Rows: sqlite_row.c ---- */
+typedef struct nacre__sqlite_state {
+    uint64_t next;
+    bool window_known;
+    uint64_t window_index;
+    uint8_t bits[NACRE_REPLAY_MAX / 8];
+    size_t bits_len;
+} nacre__sqlite_state;
+typedef struct nacre__sqlite_row {
+    int64_t id;
+    nacre_sqlite_status status;
+    uint8_t fingerprint[NACRE__SQLITE_FINGERPRINT], peer_fingerprint[NACRE__SQLITE_FINGERPRINT];
+    char name[NACRE_SQLITE_NAME];
+    const nacre_aead *aead;
+    nacre_hash hash;
+    uint16_t window;
+    uint8_t sender_id[NACRE_MAX_ID], recipient_id[NACRE_MAX_ID], id_context[255];
+    size_t sender_id_len, recipient_id_len, id_context_len;
+    bool has_id_context;
+    uint8_t blob[NACRE__SQLITE_MAX_BLOB];
+    size_t blob_len;
+    uint64_t ceiling;
+    nacre__sqlite_state state; /* of an active context */
+} nacre__sqlite_row;           /* wipe it */
+/* nacre__sqlite_row_read copies the row that a statement stands on. NACRE_ERR_BAD_CONTEXT: damaged. */
+NACRE_MUST_USE nacre_err nacre__sqlite_row_read(nacre__sqlite_row *row, nacre_sqlite *db, sqlite3_stmt *stmt,
+                                                nacre_detail *why);
+/* nacre__sqlite_row_find reads the row of an id or a fingerprint. */
+NACRE_MUST_USE nacre_err nacre__sqlite_row_find(nacre__sqlite_row *row, bool *found, nacre_sqlite *db, int64_t id,
+                                                nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__sqlite_row_by_fingerprint(nacre__sqlite_row *row, bool *found, nacre_sqlite *db,
+                                                          const uint8_t *fingerprint, nacre_detail *why);
+int64_t nacre__sqlite_row_sum(const nacre_sqlite *db, const nacre__sqlite_row *row);
+int64_t nacre__sqlite_state_sum(const nacre_sqlite *db, int64_t id, const nacre__sqlite_state *state);
+void nacre__sqlite_row_describe(nacre_sqlite_context *context, const nacre__sqlite_row *row);
+NACRE_MUST_USE nacre_err nacre__sqlite_row_reveal(nacre_sqlite_context *context, const nacre_sqlite *db,
+                                                  const nacre__sqlite_row *row, nacre_detail *why);
+
+/* The state of an active context, read, and written with one of the STATE statements. */
+NACRE_MUST_USE nacre_err nacre__sqlite_state_read(nacre__sqlite_state *state, bool *found, nacre_sqlite *db, int64_t id,
+                                                  nacre_detail *why);
+/* `which`: STATE_INSERT, STATE_RAISE, or STATE_SET, which replaces a state whose next number is `expected`. */
+NACRE_MUST_USE nacre_err nacre__sqlite_state_write(nacre_sqlite *db, nacre__sqlite_statement which, int64_t id,
+                                                   const nacre__sqlite_state *state, uint64_t expected,
+                                                   int *num_changed, nacre_detail *why);
+
+/* ---- Adding and ending: sqlite_add.c, sqlite_remove.c; inside a transaction ---- */
+NACRE_MUST_USE nacre_err nacre__sqlite_add_one(nacre_sqlite *db, int64_t *id, const nacre_sqlite_context *context,
+                                               nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__sqlite_end_one(nacre_sqlite *db, int64_t id, nacre_sqlite_status status,
+                                               nacre_detail *why);
+/* After the commit: stops the context if it is loaded. */
+void nacre__sqlite_stop(nacre_sqlite *db, int64_t id);
+
+/* ---- Loaded contexts: sqlite_loaded.c ---- */
+struct nacre__sqlite_loaded {
+    nacre_context ctx; /* first; in memory that a fork wipes */
+    nacre_sqlite *db;  /* NULL: free, or wiped */
+    nacre__sqlite_slab *slab;
+    int64_t id;
+    uint64_t floor;    /* the stored next number never goes below it */
+    uint64_t next;     /* stored, unless … */
+    bool is_uncertain; /* … a write failed */
+    bool is_new;       /* loaded by the present call */
+    uint16_t window;
+};
+nacre__sqlite_loaded *nacre__sqlite_loaded_find(const nacre_sqlite *db, int64_t id); /* NULL: not loaded */
+/* Memory for a context with keys, window and ID Context: `keys`, `words` and `id_context` are set. NULL: no memory. */
+typedef struct nacre__sqlite_memory {
+    size_t keys_size, keys_align, words, id_context_len;
+    uint8_t *keys, *id_context;
+    uint64_t *window_words;
+} nacre__sqlite_memory;
+nacre__sqlite_loaded *nacre__sqlite_loaded_new(nacre_sqlite *db, nacre__sqlite_memory *memory);
+NACRE_MUST_USE nacre_err nacre__sqlite_loaded_put(nacre_sqlite *db, nacre__sqlite_loaded *loaded, nacre_detail *why);
+void nacre__sqlite_loaded_free(nacre__sqlite_loaded *loaded); /* wipes; removes it from the table */
+void nacre__sqlite_loaded_free_all(nacre_sqlite *db);
+nacre__sqlite_loaded *nacre__sqlite_loaded_next(const nacre_sqlite *db,
+                                                size_t *cursor); /* in no order; NULL: no more */
+
+/* ---- The store: sqlite_store.c ---- */
+/* Saves the states of all loaded contexts. */
+NACRE_MUST_USE nacre_err nacre__sqlite_save_all(nacre_sqlite *db, nacre_detail *why);
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* sqlite_load: makes contexts of rows, and writes and wipes them again. */
+#include "store/sqlite/sqlite_internal.h"
+
+#include <string.h>
+
+#include "base/hosted/detail.h"
+#include "store/batch.h"
+#include "store/random.h"
+
+static nacre_err init(nacre__sqlite_loaded *loaded, const nacre__sqlite_memory *memory, const nacre__sqlite_row *row,
+                      const nacre__sqlite_keys *keys)
+{
+    const nacre_sqlite *db = loaded->db;
+    uint8_t echo[NACRE_ECHO_LEN];
+    if (!nacre__store_random(echo, sizeof echo)) return NACRE_ERR_CRYPTO;
+    if (row->id_context_len > 0) memcpy(memory->id_context, row->id_context, row->id_context_len);
+    const nacre_context_params params = {
+        .cose_aead = row->aead->cose,
+        .hash = row->hash,
+        .id_context = row->has_id_context ? nacre_bytes_of(memory->id_context, row->id_context_len) : NACRE_ABSENT,
+        .sender_id = nacre_bytes_of(row->sender_id, row->sender_id_len),
+        .recipient_id = nacre_bytes_of(row->recipient_id, row->recipient_id_len),
+        .window = row->window,
+        .window_words = memory->window_words,
+        .next_seq = row->state.next,
+        .persistent = true,
+        .first_chunk = db->first_chunk,
+        .max_chunk = db->max_chunk,
+        .echo = NACRE_ARRAY(echo), /* both roles may receive requests */
+    };
+    const nacre_derived_keys derived = { nacre_bytes_of(keys->sender_key, row->aead->key_len),
+                                         nacre_bytes_of(keys->recipient_key, row->aead->key_len),
+                                         nacre_bytes_of(keys->common_iv, row->aead->nonce_len) };
+    nacre_err err = nacre_context_init_derived(&loaded->ctx, db->crypto, &params, &derived,
+                                               (nacre_buf){ memory->keys, memory->keys_size });
+    if (err != NACRE_OK) return err;
+    return nacre_context_set_replay(&loaded->ctx, row->state.window_known, row->state.window_index, row->state.bits,
+                                    (row->window + 7u) / 8);
+}
+
+static nacre_err make(nacre__sqlite_loaded **out, nacre_sqlite *db, const nacre__sqlite_row *row, nacre_detail *why)
+{
+    nacre__sqlite_keys keys;
+    nacre__sqlite_memory memory = { .words = nacre_replay_words(row->window), .id_context_len = row->id_context_len };
+    nacre_err err = nacre_context_key_layout(db->crypto, row->aead->cose, &memory.keys_size, &memory.keys_align);
+    if (err != NACRE_OK)
+        return nacre__fail(why, err, "%s: context %lld: the cryptography library (%s) does not have %s", db->paths.path,
+                           (long long)row->id, db->crypto->ops->name, row->aead->name);
+    err = nacre__sqlite_keys_unpack(db, &keys, nacre_bytes_of(row->blob, row->blob_len), row->aead, row->fingerprint,
+                                    why);
+    if (err != NACRE_OK) return err;
+    nacre__sqlite_loaded *loaded = nacre__sqlite_loaded_new(db, &memory);
+    err = loaded == NULL ? NACRE_ERR_NO_MEMORY : init(loaded, &memory, row, &keys);
+    nacre_wipe(&keys, sizeof keys);
+    if (err != NACRE_OK)
+        (void)nacre__fail(why, err, "%s: context %lld: cannot prepare it: %s", db->paths.path, (long long)row->id,
+                          nacre_err_text(err));
+    else {
+        loaded->id = row->id;
+        loaded->floor = loaded->next = row->state.next;
+        loaded->window = row->window;
+        err = nacre__sqlite_loaded_put(db, loaded, why);
+    }
+    if (err == NACRE_OK) *out = loaded;
+    else if (loaded != NULL) nacre__sqlite_loaded_free(loaded);
+    return err;
+}
+
+/* `*out` NULL: there is none. `*is_new`: loaded by this call. */
+static nacre_err load_one(nacre__sqlite_loaded **out, bool *is_new, nacre_sqlite *db, int64_t id, nacre_detail *why)
+{
+    nacre__sqlite_row row;
+    bool found = false;
+    *is_new = false;
+    *out = nacre__sqlite_loaded_find(db, id);
+    if (*out != NULL) return NACRE_OK;
+    nacre_err err = nacre__sqlite_row_find(&row, &found, db, id, why);
+    if (err == NACRE_OK && found && row.status == NACRE_SQLITE_ACTIVE) {
+        err = make(out, db, &row, why);
+        *is_new = err == NACRE_OK;
+    }
+    nacre_wipe(&row, sizeof row);
+    return err;
+}
+
+nacre_err nacre_sqlite_load(nacre_sqlite *db, nacre_context **contexts, const int64_t *ids, size_t num,
+                            nacre_detail *why)
+{
+    nacre__sqlite_loaded *loaded;
+    bool is_new;
+    size_t i = 0;
+    nacre_err err = nacre__sqlite_enter(db, true, why);
+    if (err != NACRE_OK) return err;
+    for (; err == NACRE_OK && i < num; i++) {
+        err = load_one(&loaded, &is_new, db, ids[i], why);
+        contexts[i] = loaded != NULL ? &loaded->ctx : NULL;
+        /* Marks those of this call, to take them back on failure. */
+        if (err == NACRE_OK && is_new) loaded->is_new = true;
+    }
+    for (size_t n = 0; n < num && (err == NACRE_OK || n + 1 < i); n++) {
+        nacre__sqlite_loaded *one = (nacre__sqlite_loaded *)contexts[n];
+        if (one == NULL || !one->is_new) continue;
+        one->is_new = false;
+        if (err == NACRE_OK) continue;
+        nacre__sqlite_loaded_free(one);
+    }
+    for (size_t n = 0; err != NACRE_OK && n < num; n++) contexts[n] = NULL;
+    nacre__sqlite_leave(db);
+    return err;
+}
+
+/* ---- All ---- */
+
+enum { BATCH = 256 };
+
+typedef struct batch {
+    int64_t ids[BATCH];
+    size_t num;
+} batch;
+
+static nacre_err note_id(void *user, const nacre_sqlite_context *context, nacre_detail *why)
+{
+    batch *b = user;
+    (void)why;
+    b->ids[b->num++] = context->id;
+    return NACRE_OK;
+}
+
+nacre_err nacre_sqlite_load_all(nacre_sqlite *db, nacre_sqlite_on_context on_context, void *user, nacre_detail *why)
+{
+    nacre_context *contexts[BATCH];
+    batch b = { .num = BATCH };
+    nacre_sqlite_filter filter = { .size = sizeof filter, .max = BATCH };
+    nacre_err err = NACRE_OK;
+    while (err == NACRE_OK && b.num == BATCH) {
+        b.num = 0;
+        err = nacre_sqlite_list(db, &filter, note_id, &b, why);
+        if (err == NACRE_OK && b.num > 0) {
+            filter.after = b.ids[b.num - 1];
+            err = nacre_sqlite_load(db, contexts, b.ids, b.num, why);
+        }
+        for (size_t i = 0; err == NACRE_OK && i < b.num; i++)
+            if (contexts[i] != NULL) err = on_context(user, contexts[i], why);
+    }
+    return err;
+}
+
+nacre_err nacre_sqlite_unload(nacre_sqlite *db, nacre_context *ctx, nacre_detail *why)
+{
+    nacre__sqlite_loaded *loaded = (nacre__sqlite_loaded *)ctx;
+    if (loaded->db == NULL) return NACRE_OK; /* wiped by a fork */
+    const nacre_store store = nacre_sqlite_store(ctx);
+    const nacre_err err = nacre_context_is_stopped(ctx) ? NACRE_OK : nacre_store_save(&store, ctx, why);
+    (void)pthread_mutex_lock(&db->lock);
+    nacre__sqlite_loaded_free(loaded);
+    (void)pthread_mutex_unlock(&db->lock);
+    return err;
+}
+
+int64_t nacre_sqlite_id(const nacre_context *ctx)
+{
+    return ((const nacre__sqlite_loaded *)ctx)->id;
+}
