@@ -8,6 +8,7 @@
 #include <nacre/credentials.h>
 #include <nacre/loop.h>
 #include <nacre/site.h>
+#include <nacre/sqlite.h>
 #include <nacre/store.h>
 
 #ifdef __cplusplus
@@ -78,6 +79,11 @@ const char *const *nacre_server_claims(const nacre_server *server, const nacre_c
 /* nacre_server_add_pack adds all contexts of a pack, or none. Errors as nacre_pack_open, nacre_pack_table and
  * nacre_server_add_context. */
 NACRE_MUST_USE nacre_err nacre_server_add_pack(nacre_server *server, const char *pack, nacre_detail *why);
+/* nacre_server_add_database opens a database of contexts (nacre/sqlite.h) and adds all that are active in it, or none; `config` may
+ * be NULL. Contexts that are added to it later are not served before the next start. Errors as nacre_sqlite_open,
+ * nacre_sqlite_load and nacre_server_add_context. */
+NACRE_MUST_USE nacre_err nacre_server_add_database(nacre_server *server, const char *path,
+                                                   const nacre_sqlite_config *config, nacre_detail *why);
 /* nacre_server_set_role: directories added from now on are opened in this role (nacre_directory_open_as); by default
  * without one. */
 void nacre_server_set_role(nacre_server *server, nacre_role role);

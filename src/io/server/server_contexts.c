@@ -91,6 +91,9 @@ static void label_of(char label[NACRE__LABEL], const nacre_server *server, const
     if (key != NULL) nacre__key_label(label, key);
     if (pack != NULL) nacre__pack_label(label, NACRE__LABEL, pack, ctx);
     for (size_t i = 0; i < server->num_packs; i++) nacre__pack_label(label, NACRE__LABEL, server->packs[i], ctx);
+    for (size_t i = 0; i < server->num_database_contexts; i++)
+        if (server->database_contexts[i] == ctx)
+            (void)snprintf(label, NACRE__LABEL, "context %lld of the database", (long long)nacre_sqlite_id(ctx));
 }
 
 static nacre_err refuse_twin(const nacre_server *server, const nacre_pack *pack, const nacre_context *ctx,
@@ -211,6 +214,33 @@ nacre_err nacre_server_add_pack(nacre_server *server, const char *path, nacre_de
     take_out(server, pack, num_in);
     (void)nacre_pack_close(pack, NULL); /* the pack was not used, so nothing is lost */
     return err;
+}
+
+/* ---- Databases --------------------------------------------------------------------------------------------------------- */
+
+nacre_err nacre__server_let_in(nacre_server *server, nacre_context *ctx, const char *path, nacre_detail *why)
+{
+    nacre_direction shared;
+    if (is_crowded(server, ctx))
+        return nacre__fail(
+            why, NACRE_ERR_UNSUPPORTED,
+            "%s: context %lld: is number %d with one Recipient ID and ID Context, too many to try for each "
+            "request; it needs a Recipient ID of its own",
+            path, (long long)nacre_sqlite_id(ctx), NACRE_MAX_CANDIDATES + 1);
+    const nacre_err err = let_in(server, ctx, &shared);
+    if (err == NACRE_OK) return NACRE_OK;
+    if (err == NACRE_ERR_DUPLICATE_CONTEXT) {
+        char name[NACRE__LABEL], other[NACRE__LABEL];
+        (void)snprintf(name, sizeof name, "%.150s, context %lld", path, (long long)nacre_sqlite_id(ctx));
+        label_of(other, server, NULL, find_twin(server, ctx, shared));
+        return nacre__twins_fail(why, shared, name, other);
+    }
+    return nacre__fail(why, err, "%s: cannot add its contexts: %s", path, nacre_err_text(err));
+}
+
+void nacre__server_let_out(nacre_server *server, const nacre_context *ctx)
+{
+    let_out(server, ctx);
 }
 
 nacre_err nacre_server_use_credentials(nacre_server *server, const nacre_credentials *credentials, nacre_detail *why)

@@ -28,6 +28,10 @@ struct nacre_server {
     void *warning_user;
     nacre_pack **packs;
     size_t num_packs;
+    nacre_sqlite **databases;
+    size_t num_databases;
+    nacre_context **database_contexts; /* of all of them */
+    size_t num_database_contexts, cap_database_contexts;
     nacre_table table; /* borrowed by the endpoints by address; its entries may be reallocated */
     nacre_table_slot *slots;
     nacre_resource *resources;
@@ -41,5 +45,14 @@ static inline nacre__worker *nacre__server_first(const nacre_server *server)
 {
     return &server->workers[0];
 }
+
+/* server_contexts.c: one context of a database. nacre__server_let_in: errors as nacre_server_add_context, with `path` in the
+ * text; nacre__server_let_out takes it out again. */
+NACRE_MUST_USE nacre_err nacre__server_let_in(nacre_server *server, nacre_context *ctx, const char *path,
+                                              nacre_detail *why);
+void nacre__server_let_out(nacre_server *server, const nacre_context *ctx);
+
+/* server_databases.c: closes all; returns the first failure. */
+nacre_err nacre__server_close_databases(nacre_server *server, nacre_detail *why);
 
 #endif
