@@ -21,6 +21,7 @@ static const struct {
     { "import", tool_import, "FILE DIR", "make a context directory from libcoap's configuration" },
     { "pack", tool_pack, "FILE DIR...", "move contexts into one file" },
     { "unpack", tool_unpack, "PACK PLACE DIR", "move a context out of such a file" },
+    { "fleet", tool_fleet, "COMMAND DB ...", "keep many contexts in a database" },
     { "get", tool_request, "URI", "get a resource" },
     { "put", tool_request, "URI", "store a payload under a resource" },
     { "post", tool_request, "URI", "send a payload to a resource" },

@@ -21,6 +21,7 @@ typedef struct args {
     const char **contexts; /* argc entries */
     size_t num_contexts;
     const char *pack;
+    const char *database, *kek; /* of --db; the path of its key-encryption key */
     nacre_role role;
     nacre_server_config limits; /* 0: the default */
     bool help, verbose, tcp, writable, demo;
@@ -31,7 +32,7 @@ typedef struct args {
 static int print_help(void)
 {
     printf("Usage: nacre serve [--bind ADDRESS] [--tcp] (--context DIR ... | --credentials FILE)\n"
-           "                   [--pack FILE] [--role ROLE] [--root DIR [--writable] [--demo]]\n"
+           "                   [--db DB [--kek FILE]] [--pack FILE] [--role ROLE] [--root DIR [--writable] [--demo]]\n"
            "                   [--workers N] [--max-bodies N] [--max-body BYTES]\n"
            "                   [--max-deferred N] [--max-connections N] [-v]\n"
            "\n"
@@ -45,6 +46,8 @@ static int print_help(void)
            "  --context DIR         accept requests from the peer of this context;\n"
            "                        may be given several times\n"
            "  --credentials FILE    the same, for every context that FILE names\n"
+           "  --db DB               the same, for every context in a database (nacre fleet)\n"
+           "  --kek FILE            the database's key-encryption key\n"
            "  --pack FILE           the same, for every context in a pack (nacre pack)\n"
            "  --role ROLE           client or server: the side of directories in the legacy layout\n"
            "  --root DIR            serve the files in DIR: no symbolic links, no names that start\n"
@@ -66,6 +69,8 @@ static int print_help(void)
 enum {
     OPT_BIND = 256,
     OPT_PACK,
+    OPT_DB,
+    OPT_KEK,
     OPT_ROLE,
     OPT_CONTEXT,
     OPT_CREDENTIALS,
@@ -83,6 +88,8 @@ enum {
 static const struct option long_options[] = { { "bind", required_argument, NULL, OPT_BIND },
                                               { "context", required_argument, NULL, OPT_CONTEXT },
                                               { "pack", required_argument, NULL, OPT_PACK },
+                                              { "db", required_argument, NULL, OPT_DB },
+                                              { "kek", required_argument, NULL, OPT_KEK },
                                               { "role", required_argument, NULL, OPT_ROLE },
                                               { "credentials", required_argument, NULL, OPT_CREDENTIALS },
                                               { "demo", no_argument, NULL, OPT_DEMO },
@@ -138,6 +145,8 @@ static int take_option(args *a, int option, const char *given)
     case OPT_BIND: a->bind = optarg; break;
     case OPT_CONTEXT: a->contexts[a->num_contexts++] = optarg; break;
     case OPT_PACK: a->pack = optarg; break;
+    case OPT_DB: a->database = optarg; break;
+    case OPT_KEK: a->kek = optarg; break;
     case OPT_CREDENTIALS: a->credentials = optarg; break;
     case OPT_ROLE: return tool_role("serve", &a->role, optarg);
     case OPT_DEMO: a->demo = true; break;
@@ -169,10 +178,11 @@ static int parse(args *a, int argc, char **argv)
     if (optind < argc) return tool_usage("serve", "%s: serve takes options only", argv[optind]);
     if (a->credentials != NULL && a->num_contexts > 0)
         return tool_usage("serve", "--context and --credentials: give one of them");
+    if (a->kek != NULL && a->database == NULL) return tool_usage("serve", "--kek needs --db DB");
     if (a->writable && a->root == NULL) return tool_usage("serve", "--writable needs --root DIR");
-    if (a->credentials == NULL && a->num_contexts == 0 && a->pack == NULL)
-        return tool_usage(
-            "serve", "give --context DIR, --credentials FILE or --pack FILE: without one no client could be served");
+    if (a->credentials == NULL && a->num_contexts == 0 && a->pack == NULL && a->database == NULL)
+        return tool_usage("serve",
+                          "give --context DIR, --credentials FILE or --db DB: without one no client could be served");
     return TOOL_OK;
 }
 
@@ -265,6 +275,17 @@ static void stop_server(void)
     nacre_server_stop(running);
 }
 
+static nacre_err add_database(nacre_server *server, const args *a, nacre_detail *why)
+{
+    uint8_t kek[NACRE_SQLITE_KEK];
+    nacre_sqlite_config config = nacre_sqlite_config_default();
+    nacre_err err = NACRE_OK;
+    if (a->kek != NULL) err = tool_kek(&config.kek, kek, a->kek, why);
+    if (err == NACRE_OK) err = nacre_server_add_database(server, a->database, &config, why);
+    nacre_wipe(kek, sizeof kek);
+    return err;
+}
+
 static nacre_err add_contexts(nacre_server *server, const args *a, nacre_detail *why)
 {
     nacre_err err = NACRE_OK;
@@ -273,6 +294,7 @@ static nacre_err add_contexts(nacre_server *server, const args *a, nacre_detail 
     for (size_t i = 0; err == NACRE_OK && i < a->num_contexts; i++)
         err = nacre_server_add_context(server, a->contexts[i], why);
     if (err == NACRE_OK && a->pack != NULL) err = nacre_server_add_pack(server, a->pack, why);
+    if (err == NACRE_OK && a->database != NULL) err = add_database(server, a, why);
     return err;
 }
 
@@ -290,6 +312,7 @@ static void tell_marks(const args *a)
     nacre_credentials *credentials = NULL;
     for (size_t i = 0; i < a->num_contexts; i++) tell_mark(a->contexts[i]);
     if (a->pack != NULL) tell_mark(a->pack);
+    if (a->database != NULL) tell_mark(a->database);
     if (a->credentials == NULL || nacre_credentials_load(&credentials, a->credentials, NULL) != NACRE_OK) return;
     while (nacre_credentials_next(credentials, &entry, &cursor))
         if (entry.kind == NACRE_CREDENTIAL_DIRECTORY) tell_mark(entry.directory);
@@ -413,7 +436,9 @@ static int run(const args *a)
                         .max_body = a->limits.max_body,
                         .has_demo = a->demo || a->root == NULL,
                         .credentials = a->credentials,
-                        .pack = a->pack };
+                        .pack = a->pack,
+                        .database = a->database,
+                        .kek = a->kek };
     int result = a->root != NULL ? open_root(&root, a) : TOOL_OK;
     if (result == TOOL_OK) result = open_and_serve(a, &root);
     serve_lists_close(root.lists);

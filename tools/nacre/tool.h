@@ -29,9 +29,13 @@ int tool_check(int argc, char **argv);
 int tool_export(int argc, char **argv);
 int tool_import(int argc, char **argv);
 int tool_bench(int argc, char **argv);
+int tool_fleet(int argc, char **argv);
 
 /* tool_role reads the value of --role. TOOL_OK, or TOOL_USAGE with a line on stderr. */
 int tool_role(const char *subcommand, nacre_role *role, const char *text);
+
+/* tool_kek reads the file of a key-encryption key into `kek`; wipe that. NACRE_OK; NACRE_ERR_FILE: `why` says what to do. */
+NACRE_MUST_USE nacre_err tool_kek(nacre_bytes *out, uint8_t kek[NACRE_SQLITE_KEK], const char *path, nacre_detail *why);
 
 /* nacre show for a pack. */
 int tool_show_pack(const char *path, bool reveal, bool json);
