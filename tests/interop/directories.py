@@ -223,7 +223,7 @@ def layouts(suite):
     """Present aiocoap refuses the legacy layout, and reads the directory after a conversion."""
     client, _ = pair(suite)
     numbers = protect(suite, "nacre", client, 3)[0]
-    suite.run("convert", "--to", "seed", "--role", "client", client)
+    suite.run("convert", "--to", "legacy", "--role", "client", client)
     try:
         suite.aiocoap("open", client)
         refused = "it was opened"

@@ -30,7 +30,7 @@ says err 'role client or server (--role)'
 run 5 serve --context old --bind 127.0.0.1:0
 says err 'role client or server (--role)'
 for arguments in 'show old' "protect --context old $plain" 'get --context old coap://127.0.0.1/' 'serve --context old' \
-    'check old' 'convert --to seed old'; do
+    'check old' 'convert --to legacy old'; do
     # shellcheck disable=SC2086
     run 2 $arguments --role proxy
     says err '--role proxy: it is client or server'
@@ -70,9 +70,9 @@ says out 'and 1 from 0 on'
 
 # ---- convert
 run 2 convert old
-says err '--to newest or --to seed is missing'
+says err '--to newest or --to legacy is missing'
 run 2 convert --to oldest old
-says err '--to oldest: it is newest or seed'
+says err '--to oldest: it is newest or legacy'
 run 2 convert --to newest old
 says err 'say which side it is'
 run 0 convert --to newest --role client old
@@ -82,7 +82,8 @@ run 5 show --role client old
 says err 'no role can be given'
 run 0 protect --context old $plain
 run 0 convert --to newest old # it is already
-run 0 convert --to seed --role client old
+run 0 convert --to legacy --role client old
+run 0 convert --to seed --role client old # the name of that layout in 0.1; it is already
 run 0 show --role client old
 says out 'next to send         2'
 run 5 show --role server old # what that side did is not known here any more
@@ -90,10 +91,10 @@ says err '"used" has no entry for the ID "01"'
 run 0 keygen x y
 printf '{"next-to-send": 3, "received": "unknown"}' >x/sequence.json
 cp -r x before
-run 5 convert --to seed --role client x
+run 5 convert --to legacy --role client x
 says err 'x/sequence.json: the replay window is unknown'
 diff -r -x lock x before || fail 'a refused conversion changed something'
-run 5 convert --to seed --role client nowhere
+run 5 convert --to legacy --role client nowhere
 
 # ---- check
 run 0 keygen c1 c2
@@ -171,7 +172,7 @@ says out 'should sequence.json be lost, numbers would be used again'
 sed -i 's/false/true/' c/settings.json
 run 0 protect --context c $plain
 mv c/sequence.json kept
-for arguments in 'show c' 'check c' "protect --context c $plain" 'convert c --to seed --role client' \
+for arguments in 'show c' 'check c' "protect --context c $plain" 'convert c --to legacy --role client' \
     'export c --reveal --for aiocoap'; do
     # shellcheck disable=SC2086
     run 5 $arguments
@@ -192,7 +193,7 @@ run 0 show c
 says out 'next to send         41'
 if grep -q '"born"' kept; then
     cp kept c/sequence.json # an old one put back
-    for arguments in 'check c' "protect --context c $plain" 'convert c --to seed --role client' \
+    for arguments in 'check c' "protect --context c $plain" 'convert c --to legacy --role client' \
         'export c --reveal --used --for aiocoap'; do
         # shellcheck disable=SC2086
         run 5 $arguments

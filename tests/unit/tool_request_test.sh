@@ -67,7 +67,7 @@ run 0 get -v "$url/hello" --context client
 printf 'Hello World!' | cmp -s - out || fail "get -v: $(cat out)"
 says err 'request, protected:'
 says err 'Uri-Path: "hello"'
-says err 'answer, protected:'
+says err 'response, protected:'
 grep -qE '^  > CON GET +\| CON POST, MID ' err || fail "get -v shows no outer request: $(cat err)"
 grep -qE '^  >   Uri-Path: "hello" +\|   OSCORE: 09' err || fail "get -v shows no OSCORE option: $(cat err)"
 grep -qE '^  < ACK 2.05 Content, .* \| ACK 2.04 Changed, ' err || fail "get -v shows no outer answer: $(cat err)"

@@ -89,7 +89,7 @@ mv c1/sequence.json elsewhere/
 ln -s ../elsewhere/sequence.json c1/sequence.json
 before=$(cat elsewhere/sequence.json)
 for command in 'show c1' "protect --context c1 $plain" "unprotect --context c1 $plain" \
-    'adopt c1' 'convert --to seed --role client c1' 'export c1 --reveal --for libcoap' \
+    'adopt c1' 'convert --to legacy --role client c1' 'export c1 --reveal --for libcoap' \
     'serve --bind [::1]:0 --context c1' 'get coap://[::1]:9/ --context c1' 'pack p c1'; do
     # shellcheck disable=SC2086
     run 5 $command
@@ -119,7 +119,7 @@ run 0 check c1
 says out 'c1/secret.json: holds the secret, and has mode 644'
 run 0 protect --context c1 $plain
 before=$(cat c1/sequence.json)
-run 5 convert --to seed --role client c1
+run 5 convert --to legacy --role client c1
 says err 'c1/settings.json: is a symbolic link'
 [ "$(cat c1/sequence.json)" = "$before" ] && [ -L c1/settings.json ] && [ -L c1/secret.json ] ||
     fail 'convert changed something'

@@ -10,11 +10,11 @@
 
 static int help(void)
 {
-    printf("Usage: nacre convert DIR --to newest|seed --role client|server\n"
+    printf("Usage: nacre convert DIR --to newest|legacy --role client|server\n"
            "Rewrite a context directory in the other layout, with its state. The newest layout has sender-id and\n"
-           "recipient-id, and holds one side; seed, the legacy one, has client-sender-id and server-sender-id.\n"
+           "recipient-id, and holds one side; the legacy one has client-sender-id and server-sender-id.\n"
            "From a legacy directory only the state of the role's side is converted.\n\n"
-           "  --to LAYOUT   newest, or seed (needs a known replay window, and SHA-256)\n"
+           "  --to LAYOUT   newest, or legacy (needs a known replay window, and SHA-256)\n"
            "  --role ROLE   which side this directory is\n"
            "  --help        this text\n");
     return tool_flush("convert");
@@ -25,14 +25,16 @@ static int convert(const char *path, nacre_layout to, nacre_role role)
     nacre_detail why;
     nacre_err err = nacre_directory_convert(path, to, role, &why);
     if (err != NACRE_OK) return tool_fail("convert", err, "%s", why.text);
-    printf("%s: is of the %s layout\n", path, to == NACRE_LAYOUT_LEGACY ? "seed" : "newest");
+    printf("%s: is of the %s layout\n", path, to == NACRE_LAYOUT_LEGACY ? "legacy" : "newest");
     return tool_flush("convert");
 }
 
+/* "seed" is the name of the legacy layout in 0.1. */
 static bool read_layout(nacre_layout *to, const char *text)
 {
-    *to = strcmp(text, "seed") == 0 ? NACRE_LAYOUT_LEGACY : NACRE_LAYOUT_NEWEST;
-    return *to == NACRE_LAYOUT_LEGACY || strcmp(text, "newest") == 0;
+    const bool is_legacy = strcmp(text, "legacy") == 0 || strcmp(text, "seed") == 0;
+    *to = is_legacy ? NACRE_LAYOUT_LEGACY : NACRE_LAYOUT_NEWEST;
+    return is_legacy || strcmp(text, "newest") == 0;
 }
 
 int tool_convert(int argc, char **argv)
@@ -52,7 +54,7 @@ int tool_convert(int argc, char **argv)
         case 'h': return help();
         case 't':
             has_to = read_layout(&to, optarg);
-            if (!has_to) return tool_usage("convert", "--to %s: it is newest or seed", optarg);
+            if (!has_to) return tool_usage("convert", "--to %s: it is newest or legacy", optarg);
             break;
         case 'r':
             if (tool_role("convert", &role, optarg) != TOOL_OK) return TOOL_USAGE;
@@ -62,6 +64,6 @@ int tool_convert(int argc, char **argv)
         }
     }
     if (argc - optind != 1) return tool_usage("convert", "one directory is expected, found %d", argc - optind);
-    if (!has_to) return tool_usage("convert", "--to newest or --to seed is missing");
+    if (!has_to) return tool_usage("convert", "--to newest or --to legacy is missing");
     return convert(argv[optind], to, role);
 }

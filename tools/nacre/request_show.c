@@ -97,7 +97,7 @@ void request_show_message(void *user, bool outgoing, bool is_protected, const na
 {
     request_show *show = user;
     char *text = text_of(plain);
-    fprintf(stderr, "%s, %s:\n", outgoing ? "request" : "answer", is_protected ? "protected" : "not protected");
+    fprintf(stderr, "%s, %s:\n", outgoing ? "request" : "response", is_protected ? "protected" : "not protected");
     if (text == NULL) return;
     if (outgoing && is_protected) {
         free(show->request);

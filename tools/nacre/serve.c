@@ -58,7 +58,7 @@ static int print_help(void)
            "  --max-bodies N       bodies in blocks at a time, for each worker (default: 16); one client has\n"
            "                        a quarter, plain clients together half\n"
            "  --max-body BYTES      the largest body taken in blocks (default: 1048576, files of any size)\n"
-           "  --max-deferred N      notifications and separate answers in flight at a time, for each worker\n"
+           "  --max-deferred N      notifications and separate responses in flight at a time, for each worker\n"
            "                        (default: 512); one client has a sixteenth, plain clients together half\n"
            "  --max-connections N   TCP connections at a time (default: 256); one host has a quarter\n"
            "  -v, --verbose         show requests on stderr\n"

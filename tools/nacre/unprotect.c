@@ -88,7 +88,7 @@ static int run(const char *context, nacre_role role, const nacre_crypto *crypto,
                          datagram.len == 1 ? "" : "s");
     if (!nacre_code_is_request(outer.code))
         return tool_fail("unprotect", NACRE_ERR_BAD_ARGUMENT,
-                         "the message is not a request; an answer cannot be read without its request");
+                         "the message is not a request; a response cannot be read without its request");
     err = nacre_directory_open_as(&dir, context, role, crypto, &why);
     if (err != NACRE_OK) return tool_fail("unprotect", err, "%s", why.text);
     int code = unprotect_and_close(&plain, NACRE_BUF(buf), crypto, dir, &outer);
