@@ -92,21 +92,21 @@ void nacre_wipe(void *ptr, size_t len);
  * The CoAP code is the response code of a server where RFC 8613 8.2 names
  * one. The texts of DECODE, NO_CONTEXT, REPLAY and PROTECTION_INVALID are the RFC's diagnostic payloads. */
 #define NACRE_ERR_MAP(X)                                                                                               \
-    X(DECODE, -101, 0x82, "Failed to decode COSE")                           /* RFC 8613 8.2 step 2 */                 \
-    X(NO_CONTEXT, -102, 0x81, "Security context not found")                  /* RFC 8613 8.2 step 2 */                 \
-    X(REPLAY, -103, 0x81, "Replay detected")                                 /* RFC 8613 7.4 */                        \
-    X(PROTECTION_INVALID, -104, 0x80, "Decryption failed")                   /* RFC 8613 8.2 step 6 */                 \
-    X(REPLAY_ECHO, -105, 0x81, "Replay window unknown, Echo required") /* RFC 8613 B.1.2 */                      \
-    X(NOT_PROTECTED, -106, 0x81, "Message has no OSCORE option")             /* RFC 8613 8.4 step 2 */                 \
-    X(MALFORMED, -107, 0x80, "Malformed CoAP message")                       /* RFC 7252 3 */                          \
-    X(CRITICAL_OPTION, -108, 0x82, "Critical option not understood")         /* RFC 7252 5.4.1 */                      \
+    X(DECODE, -101, 0x82, "Failed to decode COSE")                     /* RFC 8613 8.2 step 2 */                       \
+    X(NO_CONTEXT, -102, 0x81, "Security context not found")            /* RFC 8613 8.2 step 2 */                       \
+    X(REPLAY, -103, 0x81, "Replay detected")                           /* RFC 8613 7.4 */                              \
+    X(PROTECTION_INVALID, -104, 0x80, "Decryption failed")             /* RFC 8613 8.2 step 6 */                       \
+    X(REPLAY_ECHO, -105, 0x81, "Replay window unknown, Echo required") /* RFC 8613 B.1.2 */                            \
+    X(NOT_PROTECTED, -106, 0x81, "Message has no OSCORE option")       /* RFC 8613 8.4 step 2 */                       \
+    X(MALFORMED, -107, 0x80, "Malformed CoAP message")                 /* RFC 7252 3 */                                \
+    X(CRITICAL_OPTION, -108, 0x82, "Critical option not understood")   /* RFC 7252 5.4.1 */                            \
     X(BUFFER_TOO_SMALL, -201, 0xa0, "Output buffer too small")                                                         \
     X(BAD_ARGUMENT, -202, 0, "Argument not allowed")                                                                   \
     X(TOO_LONG, -203, 0x8d, "Longer than allowed")                                                                     \
     X(UNSUPPORTED, -204, 0, "Not supported")                                                                           \
-    X(NESTED, -205, 0, "Message has an OSCORE option already")                   /* RFC 8613 4.1.3.7 */                \
-    X(NONCE_USED, -206, 0, "The request's nonce was used for a response already") /* RFC 8613 8.3 */                    \
-    X(BAD_URI, -207, 0, "URI not understood")                                    /* RFC 7252 6 */                      \
+    X(NESTED, -205, 0, "Message has an OSCORE option already")                    /* RFC 8613 4.1.3.7 */               \
+    X(NONCE_USED, -206, 0, "The request's nonce was used for a response already") /* RFC 8613 8.3 */                   \
+    X(BAD_URI, -207, 0, "URI not understood")                                     /* RFC 7252 6 */                     \
     X(BAD_HEX, -208, 0, "Not a string of hex digit pairs")                                                             \
     X(CONTEXT_UNAVAILABLE, -301, 0xa3, "Sender sequence numbers are used up") /* RFC 8613 7.2.1 */                     \
     X(NOT_YET, -302, 0xa3, "Waiting for the store to confirm")                                                         \
@@ -121,10 +121,10 @@ void nacre_wipe(void *ptr, size_t len);
     X(NO_CREDENTIALS, -406, 0, "No credentials for this URI")                                                          \
     X(BAD_CREDENTIALS, -407, 0, "Credentials file not understood")                                                     \
     X(DUPLICATE_CONTEXT, -408, 0, "Another context has the same keys") /* RFC 8613 3.3 */                              \
-    X(TIMEOUT, -501, 0, "No response")                                   /* RFC 7252 4.2 */                              \
+    X(TIMEOUT, -501, 0, "No response")                                 /* RFC 7252 4.2 */                              \
     X(RESET, -502, 0, "The peer rejected the message (RST)")           /* RFC 7252 4.2 */                              \
     X(UNREACHABLE, -503, 0, "The peer cannot be reached")                                                              \
-    X(UNAUTHENTICATED, -504, 0, "The peer responded without protection") /* RFC 8613 8.4 */                             \
+    X(UNAUTHENTICATED, -504, 0, "The peer responded without protection") /* RFC 8613 8.4 */                            \
     X(ANONYMOUS_HOST, -505, 0, "No address known to name this host")                                                   \
     X(BODY_CHANGED, -510, 0, "The body changed while it was fetched") /* RFC 7959 2.4 */                               \
     X(BLOCKS, -511, 0, "The peer's blocks do not make a body")        /* RFC 7959 2.3 */                               \

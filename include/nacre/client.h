@@ -29,8 +29,8 @@ typedef struct nacre_client_options {
      * host. URIs may then have any scheme that the proxy supports. With a context the proxy sees only where a request is
      * sent. */
     const char *proxy;
-    bool proxy_uri; /* send one Proxy-Uri option; otherwise Proxy-Scheme, Uri-Host and Uri-Port */
-    bool non;       /* send NON instead of CON; no effect over TCP */
+    bool proxy_uri;   /* send one Proxy-Uri option; otherwise Proxy-Scheme, Uri-Host and Uri-Port */
+    bool confirmable; /* send CON, which is retransmitted, and not NON; no effect over TCP; true */
     /* for the whole exchange, waits for a store included. 0: CoAP's timers, which start when a message is sent: a
      * request whose store never confirms has none, and waits until it is cancelled (nacre_client_cancel, or
      * nacre_client_stop for a call that waits) */
@@ -111,7 +111,7 @@ typedef struct nacre_client_result {
 } nacre_client_result;
 
 typedef struct nacre_client_request_config {
-    size_t size; /* set by nacre_client_request_config_default */
+    size_t size; /* set by nacre_client_request_config_default, see CONVENTIONS.md, "Configurations" */
     uint8_t method;
     const char *uri;              /* copied */
     const nacre_options *options; /* added to those of the URI, copied; may be NULL */
@@ -124,13 +124,12 @@ typedef struct nacre_client_request_config {
     void *user;
 } nacre_client_request_config;
 
-/* nacre_client_request_config_default: a GET; set `uri` and `on_done`. */
+/* nacre_client_request_config_default: a GET; set `uri` and `on_done`. Method 0 is then refused by the peer. */
 nacre_client_request_config nacre_client_request_config_default(void);
 
 /* nacre_client_request_with is nacre_client_request with all of nacre_client_request_config, such as bodies read and
  * written in pieces; on_done is not called, and may be NULL. Without a sink the response body is held whole. An error returned by
- * a source or sink ends the request with that error. NACRE_ERR_BAD_ARGUMENT also when `request` was not made with the default, or
- * has no uri. */
+ * a source or sink ends the request with that error. NACRE_ERR_BAD_ARGUMENT also when `request` has another size, or no uri. */
 NACRE_MUST_USE nacre_err nacre_client_request_with(nacre_client *client, nacre_reply *reply,
                                                    const nacre_client_request_config *request, nacre_detail *why);
 
@@ -154,7 +153,7 @@ NACRE_MUST_USE nacre_err nacre_client_request_with(nacre_client *client, nacre_r
 
 /* nacre_client_start: `call` (may be NULL) receives the handle of the request.
  * NACRE_OK                on_done is called later, never before this returns
- * NACRE_ERR_BAD_ARGUMENT  `request` was not made with the default, or has no uri or no on_done
+ * NACRE_ERR_BAD_ARGUMENT  `request` has another size, no uri or no on_done
  * NACRE_ERR_BUSY          max_in_flight is reached, or a source or sink runs: start it when a request has ended, or after that
  * others                  as nacre_client_request; on_done is not called */
 NACRE_MUST_USE nacre_err nacre_client_start(nacre_client *client, nacre_client_call *call,

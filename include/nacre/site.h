@@ -39,7 +39,7 @@ typedef struct nacre_response {
     nacre_source source;
     void (*done)(void *user); /* called with the source's user after the last read; may be NULL */
     uint16_t block_size;      /* the largest block; 0: the transfer's */
-    bool not_observable;      /* true: the response has no Observe, because changes cannot be detected */
+    bool observable; /* initially true; false: the response has no Observe, because changes cannot be detected */
     /* called once with `observation` when the observation that this response begins has ended, or when it begins none. It must
      * not call functions of the site. May be NULL. Not called for observations that exist when the site ends */
     void (*unobserved)(void *observation);

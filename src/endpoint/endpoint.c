@@ -2,6 +2,7 @@
 /* endpoint: configuration, one block of memory divided into pools, and events. */
 #include "endpoint/endpoint_struct.h"
 #include "coap/option_check.h"
+#include "base/config_size.h"
 #include "base/pool_layout.h"
 #include "crypto/ops.h"
 
@@ -87,13 +88,15 @@ static bool is_possible(const nacre_endpoint_config *c)
            c->admission.context_challenges_per_second != 0 && c->admission.source_per_second != 0;
 }
 
-/* Resolves all defaults. False: invalid configuration. */
-static bool resolve(nacre_endpoint_config *config)
+/* Copies the configuration and resolves its defaults. False: invalid. */
+static bool resolve(nacre_endpoint_config *config, const nacre_endpoint_config *from)
 {
+    if (!nacre__config_size_fits(from->size, sizeof *from)) return false;
+    *config = *from;
     if (config->size == 0) fill_defaults(config);
     if (config->opaque_oscore) config->outer_block.num_messages = 0;
     if (config->timing.ack_random_factor_milli < 1000) config->timing.ack_random_factor_milli = 1000;
-    return config->size >= sizeof *config && is_possible(config);
+    return is_possible(config);
 }
 
 typedef struct bytes_of_pools {
@@ -142,8 +145,8 @@ static size_t lay_out_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *byt
 
 size_t nacre_endpoint_size(const nacre_endpoint_config *config)
 {
-    nacre_endpoint plan = { .core.config = *config };
-    if (!resolve(&plan.core.config)) return 0;
+    nacre_endpoint plan = { .size = 0 };
+    if (!resolve(&plan.core.config, config)) return 0;
     bytes_of_pools bytes;
     const size_t size = lay_out_all(&plan, NULL, &bytes);
     return size == SIZE_MAX ? 0 : size;
@@ -205,8 +208,8 @@ static void init_parts(nacre_endpoint *ep, const bytes_of_pools *bytes)
 
 nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, const nacre_endpoint_config *config)
 {
-    nacre_endpoint plan = { .core.config = *config };
-    if (!resolve(&plan.core.config) || config->random.fill == NULL || config->crypto.ops == NULL ||
+    nacre_endpoint plan = { .size = 0 };
+    if (!resolve(&plan.core.config, config) || config->random.fill == NULL || config->crypto.ops == NULL ||
         !nacre__crypto_ops_fit(config->crypto.ops) || memory == NULL || (uintptr_t)memory % _Alignof(max_align_t) != 0)
         return NACRE_ERR_BAD_ARGUMENT;
     bytes_of_pools bytes;

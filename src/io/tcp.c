@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tcp: the connections of one endpoint (RFC 8323): a bounded number, accepted and opened ones together. */
 #include "io/tcp_internal.h"
+#include "base/config_size.h"
 #include "base/hosted/detail.h"
 
 #include <nacre/system.h>
@@ -42,9 +43,12 @@ nacre_tcp_config nacre_tcp_config_default(void)
     return config;
 }
 
+/* One with a size that does not fit becomes one without connections, which is not possible. */
 static nacre_tcp_config with_defaults(const nacre_tcp_config *config)
 {
-    nacre_tcp_config c = *config;
+    nacre_tcp_config c = { .size = sizeof c };
+    if (!nacre__config_size_fits(config->size, sizeof *config)) return c;
+    c = *config;
     if (c.size == 0) fill(&c);
     size_t in = nacre_stream_input_size(&c.stream), out = nacre_stream_output_size(&c.stream);
     if (c.input_bytes < in) c.input_bytes = in;
@@ -55,8 +59,7 @@ static nacre_tcp_config with_defaults(const nacre_tcp_config *config)
 /* Whether streams can be made with that configuration. */
 static bool is_possible(const nacre_tcp_config *c)
 {
-    if (c->size < sizeof *c || c->num_connections == 0 || c->connections_per_host == 0 || c->connect_timeout_ms == 0)
-        return false;
+    if (c->num_connections == 0 || c->connections_per_host == 0 || c->connect_timeout_ms == 0) return false;
     nacre__connection probe;
     static const nacre_address no_peer;
     if (!nacre__connection_begin(&probe, c, -1, &no_peer, false, 0)) return false;

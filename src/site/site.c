@@ -274,7 +274,7 @@ static void refuse(nacre_site *site, const nacre_event *event, uint8_t code)
 
 static nacre_err send(nacre_site *site, const nacre_event *event, const target *to, const nacre_response *response)
 {
-    const bool is_watched = wants_to_watch(event, to) && !response->not_observable &&
+    const bool is_watched = wants_to_watch(event, to) && response->observable &&
                             (response->deferred || response->code >> 5 == 2) &&
                             nacre__observed_path_add(site, event, to->path, response);
     if (!is_watched && response->unobserved != NULL) response->unobserved(response->observation);
@@ -298,7 +298,7 @@ static void begin_response(nacre_response *response, nacre_buf buf, nacre_buf op
     response->source = (nacre_source){ 0 };
     response->done = NULL;
     response->block_size = 0;
-    response->not_observable = false;
+    response->observable = true;
     response->unobserved = NULL;
 }
 

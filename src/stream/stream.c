@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* stream: bytes and messages of one connection, its close, and its timers (RFC 8323 3). */
+#include "base/config_size.h"
 #include "coap/message.h"
 #include "stream/stream_internal.h"
 
@@ -16,9 +17,12 @@ enum {
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
 
+/* One with a size that does not fit becomes one without any field, which is not possible. */
 static nacre_stream_config with_defaults(const nacre_stream_config *config)
 {
-    nacre_stream_config c = *config;
+    nacre_stream_config c = { .size = sizeof c };
+    if (!nacre__config_size_fits(config->size, sizeof *config)) return c;
+    c = *config;
     if (c.size != 0) return c;
     c.size = sizeof c;
     if (c.max_message == 0) c.max_message = DEFAULT_MAX_MESSAGE;
@@ -48,8 +52,7 @@ nacre_err nacre_stream_init(nacre_stream *s, nacre_buf input, nacre_buf output, 
                             uint64_t now_ms)
 {
     nacre_stream_config c = with_defaults(config);
-    if (c.size < sizeof c || c.csm_timeout_ms == 0 || c.stall_timeout_ms == 0 || c.close_timeout_ms == 0)
-        return NACRE_ERR_BAD_ARGUMENT;
+    if (c.csm_timeout_ms == 0 || c.stall_timeout_ms == 0 || c.close_timeout_ms == 0) return NACRE_ERR_BAD_ARGUMENT;
     if (c.max_message < MIN_MESSAGE || c.max_message > MAX_MESSAGE || c.max_token < NACRE__STREAM_BASE_TOKEN ||
         c.max_token > NACRE__STREAM_MAX_TOKEN)
         return NACRE_ERR_BAD_ARGUMENT;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* transfer: memory layout, driver calls, and the dispatch of endpoint events to the files of this module. */
 #include "transfer_internal.h"
+#include "base/config_size.h"
 #include "base/pool_layout.h"
 #include "coap/message.h"
 
@@ -35,7 +36,7 @@ static bool resolve(nacre_transfer_config *c, uint8_t *max_szx)
 {
     if (c->endpoint == NULL) return false;
     if (c->size == 0) fill(c);
-    if (c->size < sizeof *c || c->num_client_exchanges == 0 || c->num_bodies == 0 || c->max_body == 0) return false;
+    if (c->num_client_exchanges == 0 || c->num_bodies == 0 || c->max_body == 0) return false;
     if (c->bodies_per_peer == 0 && c->num_bodies >= 4) return false;
     if (c->bodies_per_peer < 2) c->bodies_per_peer = 2; /* a request body and its response */
     return c->body_timeout_ms != 0 && nacre__block_szx(max_szx, c->block_size);
@@ -65,6 +66,7 @@ static size_t lay_out_all(nacre_transfer *t, uint8_t *base, uint8_t **client_byt
 
 static bool plan(nacre_transfer *t, const nacre_transfer_config *config)
 {
+    if (!nacre__config_size_fits(config->size, sizeof *config)) return false;
     *t = (nacre_transfer){ .config = *config, .ep = config->endpoint };
     if (!resolve(&t->config, &t->max_szx)) return false;
     const nacre_endpoint_config *below = nacre_endpoint_get_config(t->ep);

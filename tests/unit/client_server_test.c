@@ -77,7 +77,10 @@ static void options_arrive_and_packet_taps_see_each_datagram(void **state)
     const pair *p = *state;
     served s = greeter_start_one("[::1]:0", p->server);
     pair_seen seen = { 0 };
-    nacre_client_options options = { .context_dir = p->client, .non = true, .timing = pair_quick, .user = &seen };
+    nacre_client_options options = nacre_client_options_default();
+    options.context_dir = p->client;
+    options.confirmable = false;
+    options.user = &seen;
     options.on_datagram = pair_see_datagram;
     options.on_message = pair_see_message;
     nacre_client *client = pair_open(&options);

@@ -6,6 +6,9 @@
 #include <nacre/nacre.h>
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static nacre_endpoint *endpoint_of(nacre_endpoint_config config, void **memory)
 {
@@ -82,7 +85,7 @@ static void an_endpoint_without_required_fields_is_refused(void **state)
                                       &c.admission.context_challenges_per_second };
         if (row > 0 && row <= 8) *numbers[row - 1] = 0;
         if (row == 9) c.timing.ack_timeout_ms = 0;
-        if (row == 10) c.size--;
+        if (row == 10) c.timing.exchange_lifetime_ms = 0;
         if (row == 12) c.transmissions_per_peer = 0;
         if (row == 13) c.admission.source_per_second = 0;
         if (row == 11) c.congestion.probing_rate = 0;
@@ -149,6 +152,75 @@ static void a_client_and_connections_follow_the_same_rule(void **state)
     assert_ok(nacre_client_close(client, NULL));
 }
 
+/* The `len` bytes of a configuration before memory that cannot be read, as those of a program with an older header may be. */
+static const void *at_the_edge(const void *config, size_t len)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uint8_t *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(pages != MAP_FAILED);
+    assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+    return memcpy(pages + page - len, config, len);
+}
+
+/* A copy of `config` that is a pointer shorter than the struct, and says so. */
+#define SHORTER(config)                                                                                                \
+    ((config).size = sizeof(config) - sizeof(void *), at_the_edge(&(config), sizeof(config) - sizeof(void *)))
+
+static void a_shorter_configuration_is_refused_and_not_read(void **state)
+{
+    (void)state;
+    void *memory;
+    nacre_endpoint *ep = endpoint_of(nacre_endpoint_config_default(), &memory);
+    nacre_endpoint_config endpoint = nacre_endpoint_config_default();
+    nacre_transfer_config transfer = nacre_transfer_config_default(ep);
+    nacre_stream_config stream = nacre_stream_config_default();
+    nacre_tcp_config connections = nacre_tcp_config_default();
+    nacre_server_config limits = nacre_server_config_default();
+    nacre_client_options options = nacre_client_options_default();
+    nacre_client_request_config get = nacre_client_request_config_default();
+    nacre_stream s;
+    nacre_tcp *tcp;
+    nacre_server *server;
+    nacre_client *client;
+    nacre_reply reply;
+    nacre_detail why = { "" };
+    const nacre_observe_options observing = { .duration_ms = 1 };
+    uint8_t in[2048], out[2048];
+    assert_int_equal(nacre_endpoint_size(SHORTER(endpoint)), 0);
+    assert_err(nacre_endpoint_init(&ep, memory, SIZE_MAX, SHORTER(endpoint)), NACRE_ERR_BAD_ARGUMENT);
+    assert_int_equal(nacre_transfer_size(SHORTER(transfer)), 0);
+    assert_err(nacre_stream_init(&s, NACRE_BUF(in), NACRE_BUF(out), SHORTER(stream), 0), NACRE_ERR_BAD_ARGUMENT);
+    assert_err(nacre_tcp_open(&tcp, SHORTER(connections), &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_err(nacre_server_open_with(&server, "127.0.0.1:0", SHORTER(limits), &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_err(nacre_client_open(&client, SHORTER(options), &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_non_null(strstr(why.text, "compile the program anew"));
+    assert_ok(nacre_client_open(&client, NULL, &why));
+    assert_err(nacre_client_request_with(client, &reply, SHORTER(get), &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_err(nacre_client_start(client, NULL, SHORTER(get), &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_err(nacre_client_observe(client, &reply, SHORTER(get), &observing, &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_err(nacre_client_start_observe(client, NULL, SHORTER(get), &observing, &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_non_null(strstr(why.text, "compile the program anew"));
+    assert_ok(nacre_client_close(client, NULL));
+    free(memory);
+}
+
+/* Size 0 makes a request a GET, and a client one of CON. */
+static void a_request_made_by_an_initialiser_has_the_defaults(void **state)
+{
+    (void)state;
+    nacre_client *client;
+    nacre_reply reply;
+    nacre_detail why = { "" };
+    const nacre_client_options options = { .timeout_ms = 50 };
+    assert_true(nacre_client_options_default().confirmable);
+    assert_ok(nacre_client_open(&client, &options, &why));
+    const nacre_client_request_config get = { .uri = "coap://127.0.0.1:9/x" }, none = { .method = NACRE_GET };
+    const nacre_err err = nacre_client_request_with(client, &reply, &get, &why);
+    assert_true(err == NACRE_ERR_TIMEOUT || err == NACRE_ERR_UNREACHABLE);
+    assert_err(nacre_client_request_with(client, &reply, &none, &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_ok(nacre_client_close(client, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +230,8 @@ int main(void)
         cmocka_unit_test(an_endpoint_without_required_fields_is_refused),
         cmocka_unit_test(a_transfer_and_a_stream_follow_the_same_rule),
         cmocka_unit_test(a_client_and_connections_follow_the_same_rule),
+        cmocka_unit_test(a_shorter_configuration_is_refused_and_not_read),
+        cmocka_unit_test(a_request_made_by_an_initialiser_has_the_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,7 +178,7 @@ static int take_option(args *a, int option, const char *given)
     case OPT_ROLE: return tool_role(a->command, &a->client.role, optarg);
     case OPT_PROXY: a->client.proxy = optarg; break;
     case OPT_PROXY_URI: a->client.proxy_uri = true; break;
-    case OPT_NON: a->client.non = true; break;
+    case OPT_NON: a->client.confirmable = false; break;
     case 'h': a->help = true; break;
     case 'v': a->verbose = true; break;
     case OPT_FORMAT:
@@ -435,7 +435,9 @@ static int run(args *a)
 
 int tool_request(int argc, char **argv)
 {
-    args a = { .command = argv[0], .content_format = NO_NUMBER, .accept = NO_NUMBER };
+    args a = {
+        .command = argv[0], .client = nacre_client_options_default(), .content_format = NO_NUMBER, .accept = NO_NUMBER
+    };
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         if (strcmp(methods[i].command, argv[0]) == 0) a.method = methods[i].method;
     a.observes = strcmp(argv[0], "observe") == 0;

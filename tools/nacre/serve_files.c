@@ -36,7 +36,7 @@ static bool watch(serve_root *root, const nacre_request *request, nacre_response
     if (is_dir || st.st_nlink == 1)
         w = serve_watch_begin(root->watches, root, request, num > 0 && (has_slash || !is_dir) ? num - 1 : num,
                               is_dir ? "" : last);
-    response->not_observable = w == NULL;
+    response->observable = w != NULL;
     if (w != NULL && request->is_notification) serve_watch_end(w); /* the observation already has one */
     else if (w != NULL) {
         response->unobserved = serve_watch_end;

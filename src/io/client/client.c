@@ -4,6 +4,7 @@
 #include "io/client/client_internal.h"
 #include "io/loop_internal.h"
 #include "io/tcp_internal.h"
+#include "base/config_size.h"
 #include "base/hosted/detail.h"
 
 #include <nacre/remote.h>
@@ -31,6 +32,7 @@ static void fill_defaults(nacre_client_options *options)
     if (options->max_body == 0) options->max_body = MAX_BODY;
     if (options->max_in_flight == 0) options->max_in_flight = MAX_IN_FLIGHT;
     if (options->nstart == 0) options->nstart = 1; /* RFC 7252 4.7 */
+    options->confirmable = true;
     options->size = sizeof *options;
 }
 
@@ -44,15 +46,15 @@ nacre_client_options nacre_client_options_default(void)
 static nacre_err set_up(nacre_client *client, const nacre_client_options *options, nacre_detail *why)
 {
     static const nacre_address any;
+    if (!nacre__config_size_fits(options->size, sizeof *options))
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                           "the client's options have %zu bytes, not %zu: compile the program anew", options->size,
+                           sizeof *options);
     client->options = *options;
     client->options.context_dir = client->options.credentials_file = NULL;
     client->options.proxy = NULL;
     client->options.credentials = NULL;
     if (options->size == 0) fill_defaults(&client->options);
-    if (client->options.size < sizeof *options)
-        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
-                           "the client's options have %zu bytes, not %zu: compile the program anew",
-                           client->options.size, sizeof *options);
     if (client->options.max_body == 0 || client->options.max_in_flight == 0 || client->options.nstart == 0)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "a client takes no max_body, max_in_flight or nstart of 0");
     if (client->options.max_in_flight > UINT16_MAX - OTHERS)

@@ -2,6 +2,7 @@
 /* client_call: one request in flight, tried at the addresses of its host in order, until it has ended. */
 #include "io/client/client_internal.h"
 #include "io/loop_internal.h"
+#include "base/config_size.h"
 #include "base/hosted/detail.h"
 
 #include <stdlib.h>
@@ -58,7 +59,7 @@ static nacre_err fill(nacre__call *call, const nacre__call_plan *plan, nacre_det
     nacre_options_init(&o, NACRE_BUF(call->option_buf));
     call->uri = plan->uri != NULL ? strdup(plan->uri) : NULL;
     if (call->uri == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a request");
-    call->plain = (nacre_message){ .type = client->options.non ? NACRE_NON : NACRE_CON, .code = plan->method };
+    call->plain = (nacre_message){ .type = client->options.confirmable ? NACRE_CON : NACRE_NON, .code = plan->method };
     call->given = plan->payload;
     if (plan->source != NULL) call->source = *plan->source;
     if (plan->sink != NULL) call->sink = *plan->sink;
@@ -327,10 +328,11 @@ static nacre_err copy_payload(nacre__call *call, nacre_detail *why)
 
 nacre_err nacre__call_plan_of(nacre__call_plan *plan, const nacre_client_request_config *request, nacre_detail *why)
 {
-    if (request->size < sizeof *request || request->uri == NULL)
-        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
-                           "a request begins with nacre_client_request_config_default, and has a uri");
-    plan->method = request->method;
+    if (!nacre__config_size_fits(request->size, sizeof *request))
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "the request has %zu bytes, not %zu: compile the program anew",
+                           request->size, sizeof *request);
+    if (request->uri == NULL) return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "a request has a uri");
+    plan->method = request->size == 0 && request->method == 0 ? NACRE_GET : request->method;
     plan->uri = request->uri;
     if (plan->options == NULL) plan->options = request->options;
     plan->payload = request->payload;
@@ -374,7 +376,7 @@ nacre_err nacre__client_start(nacre_client *client, nacre_client_call *call, con
 nacre_err nacre_client_start(nacre_client *client, nacre_client_call *call, const nacre_client_request_config *request,
                              nacre_detail *why)
 {
-    return nacre__client_start(client, call, request, (nacre__call_plan){ .method = request->method }, why);
+    return nacre__client_start(client, call, request, (nacre__call_plan){ .options = NULL }, why);
 }
 
 nacre_client_request_config nacre_client_request_config_default(void)

@@ -153,11 +153,10 @@ nacre_err nacre_client_start_observe(nacre_client *client, nacre_client_call *ca
 {
     uint8_t buf[NACRE__CLIENT_OPTIONS];
     nacre_options with_observe;
-    nacre_err err = add_observe(&with_observe, NACRE_BUF(buf), request->method, request->options, why);
+    nacre__call_plan plan = { .options = &with_observe, .observing = observing, .notified = notified, .steps = &steps };
+    nacre_err err = nacre__call_plan_of(&plan, request, why);
+    if (err == NACRE_OK) err = add_observe(&with_observe, NACRE_BUF(buf), plan.method, request->options, why);
     if (err != NACRE_OK) return err;
-    const nacre__call_plan plan = {
-        .options = &with_observe, .observing = observing, .notified = notified, .steps = &steps
-    };
     err = nacre__client_start(client, call, request, plan, why);
     nacre_wipe(buf, sizeof buf);
     return err;
@@ -184,7 +183,7 @@ nacre_err nacre_client_observe(nacre_client *client, nacre_reply *reply, const n
         .options = &with_observe, .observing = observing, .notified = notified, .wait = wait_and_tell
     };
     nacre_err err = nacre__call_plan_of(&plan, request, why);
-    if (err == NACRE_OK) err = add_observe(&with_observe, NACRE_BUF(buf), request->method, request->options, why);
+    if (err == NACRE_OK) err = add_observe(&with_observe, NACRE_BUF(buf), plan.method, request->options, why);
     if (err != NACRE_OK) return err;
     err = nacre__client_wait(client, reply, &plan, why);
     nacre_wipe(buf, sizeof buf);

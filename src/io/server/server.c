@@ -89,13 +89,12 @@ static nacre_err set_up(nacre_server *server, const char *bind, nacre_detail *wh
 nacre_err nacre_server_open_with(nacre_server **server, const char *bind, const nacre_server_config *config,
                                  nacre_detail *why)
 {
-    static const nacre_server_config none;
     nacre_server *made = calloc(1, sizeof *made);
     if (made == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a server");
-    made->config = config != NULL ? *config : none;
-    nacre_err err = nacre__server_config_resolve(&made->config)
+    nacre_err err = nacre__server_config_resolve(&made->config, config)
                         ? set_up(made, bind, why)
-                        : nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "a server's limits are 1 or more");
+                        : nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                                      "a server's limits are 1 or more, and its configuration is of this version");
     if (err != NACRE_OK) {
         (void)nacre_server_close(made, NULL);
         return err;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* server_config: the limits of a server, and their defaults. */
 #include "io/server/server_internal.h"
+#include "base/config_size.h"
 
 /* Replaces 0 by the default. */
 static void fill(nacre_server_config *c)
@@ -24,10 +25,12 @@ nacre_server_config nacre_server_config_default(void)
     return config;
 }
 
-bool nacre__server_config_resolve(nacre_server_config *c)
+bool nacre__server_config_resolve(nacre_server_config *c, const nacre_server_config *from)
 {
+    *c = (nacre_server_config){ .size = 0 };
+    if (from != NULL && !nacre__config_size_fits(from->size, sizeof *from)) return false;
+    if (from != NULL) *c = *from;
     if (c->size == 0) fill(c);
-    return c->size >= sizeof *c && c->num_bodies != 0 && c->bodies_per_peer != 0 && c->max_body != 0 &&
-           c->num_transmissions != 0 && c->transmissions_per_peer != 0 && c->num_connections != 0 &&
-           c->connections_per_host != 0;
+    return c->num_bodies != 0 && c->bodies_per_peer != 0 && c->max_body != 0 && c->num_transmissions != 0 &&
+           c->transmissions_per_peer != 0 && c->num_connections != 0 && c->connections_per_host != 0;
 }

@@ -38,8 +38,9 @@ struct nacre_server {
     size_t num_resources;
 };
 
-/* server_config.c: replaces 0 by the default, if config->size is 0. False: a limit of 0. */
-NACRE_MUST_USE bool nacre__server_config_resolve(nacre_server_config *config);
+/* server_config.c: copies the configuration (NULL: the defaults), and replaces 0 by the default if its size is 0. False: another
+ * size, or a limit of 0. */
+NACRE_MUST_USE bool nacre__server_config_resolve(nacre_server_config *config, const nacre_server_config *from);
 
 static inline nacre__worker *nacre__server_first(const nacre_server *server)
 {
