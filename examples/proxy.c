@@ -294,9 +294,10 @@ static void on_transfer_event(void *user, nacre_transfer *transfer, const nacre_
 
 static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoint_config *config, nacre_detail *why)
 {
-    const nacre_transfer_config bodies = {
-        .block_size = block_size, .num_bodies = MAX_HOPS, .bodies_per_peer = MAX_HOPS, .max_body = MAX_BODY
-    };
+    const nacre_transfer_config bodies = { .block_size = block_size,
+                                           .bodies.num_bodies = MAX_HOPS,
+                                           .bodies.bodies_per_peer = MAX_HOPS,
+                                           .bodies.max_body = MAX_BODY };
     if (block_size == 0) return nacre_loop_open(loop, udp, config, on_event, NULL, why);
     return nacre_loop_open_transfer(loop, udp, config, &bodies, on_transfer_event, NULL, why);
 }

@@ -73,7 +73,7 @@ static void serve_endpoint(const void *arg, int ready)
     const nacre_endpoint_config config = {
         .crypto = *c->crypto, .contexts = c->contexts, .num_server_exchanges = 256, .burst = 64, .max_message = 1280
     };
-    const nacre_transfer_config transfer = { .num_bodies = 4 };
+    const nacre_transfer_config transfer = { .bodies.num_bodies = 4 };
     must(nacre_loop_open_transfer(&loop, udp, &config, &transfer, on_event, NULL, &why), "loop");
     const nacre_site_config on_top = { .transfer = nacre_loop_transfer(loop) };
     const size_t size = nacre_site_size(&on_top);

@@ -59,7 +59,7 @@ void whole_begin(uint8_t flags)
     if (w.rederives) rederiving_begin(&w.rederiving, w.ep, &w.crypto, config.random, MAX_MESSAGE);
     if (!(flags & 3)) return;
     const nacre_transfer_config transfer = {
-        .endpoint = w.ep, .num_bodies = NUM_BODIES, .bodies_per_peer = 2, .max_body = 600
+        .endpoint = w.ep, .bodies.num_bodies = NUM_BODIES, .bodies.bodies_per_peer = 2, .bodies.max_body = 600
     };
     size = nacre_transfer_size(&transfer);
     CHECK(nacre_transfer_init(&w.transfer, fuzz_alloc(size), size, &transfer) == NACRE_OK);

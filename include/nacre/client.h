@@ -18,6 +18,14 @@ extern "C" {
 
 typedef struct nacre_client nacre_client;
 
+/* The number at the end of a comment is the default. */
+typedef struct nacre_client_limits {
+    uint16_t block_size; /* the largest block, both ways, 16 to 1024; 0: 1024, and smaller ones are not requested; 0 */
+    size_t max_body;     /* the longest response body held whole, in bytes; 16 MiB */
+    uint16_t max_in_flight; /* concurrent requests, some 3 KiB each; 64 */
+    uint16_t nstart;        /* … of which unanswered at one peer; 1 (RFC 7252 4.7) */
+} nacre_client_limits;
+
 typedef struct nacre_client_options {
     size_t size;                  /* set by nacre_client_options_default, see CONVENTIONS.md, "Configurations" */
     const char *context_dir;      /* protect every request with this directory's context … */
@@ -35,10 +43,7 @@ typedef struct nacre_client_options {
      * request whose store never confirms has none, and waits until it is cancelled (nacre_client_cancel, or
      * nacre_client_stop for a call that waits) */
     uint32_t timeout_ms;
-    uint16_t block_size;    /* the largest block, both ways, 16 to 1024; 0: 1024, and smaller ones are not requested */
-    size_t max_body;        /* the longest response body held whole, in bytes; 0: 16 MiB */
-    uint16_t max_in_flight; /* concurrent requests; 0: 64. Some 3 KiB each */
-    uint16_t nstart;        /* … of which unanswered at one peer; 0: 1 (RFC 7252 4.7) */
+    nacre_client_limits limits;
     nacre_timing timing;
     nacre_on_datagram on_datagram;                                                                /* may be NULL */
     void (*on_message)(void *user, bool outgoing, bool is_protected, const nacre_message *plain); /* may be NULL */

@@ -31,12 +31,9 @@ NACRE_MUST_USE nacre_err nacre_server_open_workers(nacre_server **server, const 
                                                    nacre_detail *why);
 /* Limits of a server; the number at the end of a comment is the default. What is per worker is there once for each thread. */
 typedef struct nacre_server_config {
-    size_t size;          /* set by nacre_server_config_default, see CONVENTIONS.md, "Configurations" */
-    unsigned num_workers; /* 1 to 64, as nacre_server_open_workers; 1 */
-    /* per worker: uploads being assembled, and responses kept for their later blocks (nacre_transfer_config); 16 */
-    uint16_t num_bodies;
-    uint16_t bodies_per_peer; /* … of one context or plain address; a quarter of num_bodies, at least 2 */
-    size_t max_body;          /* bytes of a body that is held whole: 4.13 with Size1 above; 1048576 */
+    size_t size;                /* set by nacre_server_config_default, see CONVENTIONS.md, "Configurations" */
+    unsigned num_workers;       /* 1 to 64, as nacre_server_open_workers; 1 */
+    nacre_bodies_config bodies; /* per worker */
     /* per worker: deferred responses and notifications, held or in flight (nacre_endpoint_config); 512. Plain peers have at
      * most half of them together */
     uint16_t num_transmissions;

@@ -59,6 +59,20 @@ typedef struct nacre_sink {
 
 typedef struct nacre_transfer nacre_transfer;
 
+/* Body cache: requests that are being assembled, and responses whose later blocks have not been fetched yet. The number at the end
+ * of a comment is the default of a transfer, and of a server. */
+typedef struct nacre_bodies_config {
+    uint16_t num_bodies; /* at one time; 8, 16 */
+    uint16_t
+        bodies_per_peer; /* … of one security context, or one plain address; a quarter of num_bodies, at least 2. Plain ones
+                                 together fill at most half of num_bodies, at least 2 */
+    size_t
+        max_body; /* bytes of a body that is held whole: 4.13 with Size1 above. Takes num_bodies times as much memory; 8192,
+                        1048576 */
+    uint32_t
+        timeout_ms; /* a body without a new block for this long is dropped; 93000 (MAX_TRANSMIT_WAIT, RFC 7252 4.8.2) */
+} nacre_bodies_config;
+
 typedef struct nacre_transfer_config {
     size_t size;              /* set by nacre_transfer_config_default, see CONVENTIONS.md, "Configurations" */
     nacre_endpoint *endpoint; /* borrowed; initialised, and used by this transfer only */
@@ -68,13 +82,7 @@ typedef struct nacre_transfer_config {
                               notification another: configure more of them than observations, or the fetch waits */
     uint16_t block_size; /* the largest block sent or accepted, 16 to 1024; 0 means 1024. Blocks are smaller if the peer
                                  requests it, or if a protected one would exceed the endpoint's max_message */
-    /* Body cache: requests that are being assembled, and responses whose later blocks have not been fetched yet. */
-    uint16_t num_bodies;      /* at one time; 0 means 8 */
-    uint16_t bodies_per_peer; /* … of one security context, or one plain address; 0 means a quarter of num_bodies, at
-                                 least 2. Plain ones together fill at most half of num_bodies, at least 2 */
-    size_t max_body; /* bytes of a body that is held whole; 0 means 8192. Takes num_bodies times as much memory */
-    /* a body without a new block for this long is dropped; 0 means 93000 (MAX_TRANSMIT_WAIT, RFC 7252 4.8.2) */
-    uint32_t body_timeout_ms;
+    nacre_bodies_config bodies;
 } nacre_transfer_config;
 
 /* nacre_transfer_config_default: these defaults, for this endpoint. A number, size or time of 0 is then refused. */
@@ -177,7 +185,7 @@ typedef struct nacre_response_options {
 /* nacre_transfer_respond is nacre_endpoint_respond for bodies of any size.
  *
  *     condition                          what is sent
- *     payload above one block            copied, cached for at most body_timeout_ms, and sent block by block
+ *     payload above one block            copied, cached for at most bodies.timeout_ms, and sent block by block
  *     … above max_body, or the cache     not cached: the application gets another REQUEST for each later block of a GET
  *     is full                            or FETCH
  *     … without an ETag option           an ETag is added: an HMAC of the body under a key of this transfer

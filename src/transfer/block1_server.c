@@ -32,7 +32,7 @@ static uint64_t announced(const nacre_event *event)
 static uint64_t limit_of(const nacre_transfer *t, const nacre_upload *upload)
 {
     const bool in_pieces = upload->sink.write != NULL;
-    const uint64_t most = in_pieces ? UINT64_MAX : t->config.max_body;
+    const uint64_t most = in_pieces ? UINT64_MAX : t->config.bodies.max_body;
     return upload->max_body != 0 && upload->max_body < most ? upload->max_body : most;
 }
 

@@ -162,7 +162,7 @@ static nacre__body *keep(nacre_transfer *t, const part *p)
     nacre_options o;
     nacre_bytes out;
     const nacre_bytes payload = p->plain->payload;
-    if (payload.len > t->config.max_body) return NULL;
+    if (payload.len > t->config.bodies.max_body) return NULL;
     nacre__body *body = p->body != NULL ? p->body : new_body(t, p);
     if (body == NULL) return NULL;
     nacre_options_init(&o, (nacre_buf){ body->options, t->max_message });
@@ -270,7 +270,7 @@ static nacre_err read_short(nacre_transfer *t, part *p, nacre_message *whole)
 /* Reads up to max_body bytes; *len > max_body if the source has more. */
 static nacre_err read_all(nacre_transfer *t, const part *p, uint8_t *to, size_t *len)
 {
-    const size_t max = t->config.max_body;
+    const size_t max = t->config.bodies.max_body;
     const bool is_known = p->size != NACRE_SIZE_UNKNOWN;
     size_t more = 0;
     const size_t wanted = is_known ? (size_t)p->size : max;
@@ -288,13 +288,13 @@ static nacre_err read_long(nacre_transfer *t, part *p, nacre_message *whole)
 {
     const bool is_known = p->size != NACRE_SIZE_UNKNOWN;
     if (nacre_code_is_safe(p->request->event.message.code) || p->offset > 0) return NACRE_OK;
-    if (is_known && p->size > t->config.max_body) return NACRE_ERR_TOO_LONG;
+    if (is_known && p->size > t->config.bodies.max_body) return NACRE_ERR_TOO_LONG;
     nacre__body *body = new_body(t, p);
     if (body == NULL) return NACRE_ERR_TOO_LONG;
     size_t len = 0;
     const nacre_err err = read_all(t, p, body->bytes, &len);
-    const bool fits = len <= t->config.max_body;
-    body->len = fits ? len : t->config.max_body; /* to be wiped */
+    const bool fits = len <= t->config.bodies.max_body;
+    body->len = fits ? len : t->config.bodies.max_body; /* to be wiped */
     if (err != NACRE_OK || !fits) {
         nacre__body_release(t, body);
         return err != NACRE_OK ? err : NACRE_ERR_TOO_LONG;

@@ -53,7 +53,7 @@ static bool same_key(const nacre__body_key *a, const nacre__body_key *b)
 
 nacre__body *nacre__body_find(nacre_transfer *t, const nacre__body_key *key, nacre__body_kind kind)
 {
-    for (size_t i = 0; t->num_bodies_used > 0 && i < t->config.num_bodies; i++)
+    for (size_t i = 0; t->num_bodies_used > 0 && i < t->config.bodies.num_bodies; i++)
         if (t->bodies[i].kind == kind && same_key(&t->bodies[i].key, key)) return &t->bodies[i];
     return NULL;
 }
@@ -82,7 +82,7 @@ static bool same_party(const nacre__body_key *a, const nacre__body_key *b)
 static size_t held_by(const nacre_transfer *t, const nacre__body_key *party, bool all)
 {
     size_t num = 0;
-    for (size_t i = 0; i < t->config.num_bodies; i++) {
+    for (size_t i = 0; i < t->config.bodies.num_bodies; i++) {
         const nacre__body *body = &t->bodies[i];
         if (body->kind == NACRE__BODY_FREE || (!all && body->kind == NACRE__BODY_DELIVERED)) continue;
         num += same_party(&body->key, party);
@@ -108,7 +108,7 @@ static bool may_evict(const nacre_transfer *t, const newcomer *n, const nacre__b
 {
     if (body->kind == NACRE__BODY_FREE || body->kind == NACRE__BODY_DELIVERED) return false;
     if (same_party(&body->key, n->key)) return true;
-    if (n->num >= t->config.bodies_per_peer) return false;
+    if (n->num >= t->config.bodies.bodies_per_peer) return false;
     if (body->key.context == NULL && n->key->context != NULL) return true;
     if (body->key.context != NULL && n->key->context == NULL) return false;
     return (n->num_waiting == 0 && is_idle(t, body)) || held_by(t, &body->key, true) >= n->num + 2;
@@ -124,7 +124,7 @@ static int rank(const nacre__body *body, const newcomer *n)
 static nacre__body *victim(nacre_transfer *t, const newcomer *n)
 {
     nacre__body *best = NULL;
-    for (size_t i = 0; i < t->config.num_bodies; i++) {
+    for (size_t i = 0; i < t->config.bodies.num_bodies; i++) {
         nacre__body *body = &t->bodies[i];
         const int r = rank(body, n), least = best == NULL ? -1 : rank(best, n);
         const bool is_better = r > least || (r == least && body->touched < best->touched);
@@ -138,12 +138,13 @@ static nacre__body *free_one(nacre_transfer *t, const newcomer *n)
 {
     nacre__body *body = NULL;
     size_t num_plain = 0;
-    for (size_t i = 0; i < t->config.num_bodies; i++) {
+    for (size_t i = 0; i < t->config.bodies.num_bodies; i++) {
         if (t->bodies[i].kind == NACRE__BODY_FREE) body = body == NULL ? &t->bodies[i] : body;
         else num_plain += t->bodies[i].key.context == NULL;
     }
-    const size_t half = t->config.num_bodies < 4 ? 2 : t->config.num_bodies / 2U; /* a request body and its response */
-    const bool is_over = n->num >= t->config.bodies_per_peer || (n->key->context == NULL && num_plain >= half);
+    const size_t half =
+        t->config.bodies.num_bodies < 4 ? 2 : t->config.bodies.num_bodies / 2U; /* a request body and its response */
+    const bool is_over = n->num >= t->config.bodies.bodies_per_peer || (n->key->context == NULL && num_plain >= half);
     return is_over ? NULL : body;
 }
 
@@ -165,14 +166,14 @@ nacre__body *nacre__body_new(nacre_transfer *t, const nacre__body_key *key, nacr
 
 static uint64_t end_of(const nacre_transfer *t, const nacre__body *body)
 {
-    return body->touched > UINT64_MAX - 1 - t->config.body_timeout_ms ? UINT64_MAX - 1
-                                                                      : body->touched + t->config.body_timeout_ms;
+    return body->touched > UINT64_MAX - 1 - t->config.bodies.timeout_ms ? UINT64_MAX - 1
+                                                                        : body->touched + t->config.bodies.timeout_ms;
 }
 
 uint64_t nacre__body_cache_deadline(const nacre_transfer *t)
 {
     uint64_t first = UINT64_MAX;
-    for (size_t i = 0; t->num_bodies_used > 0 && i < t->config.num_bodies; i++) {
+    for (size_t i = 0; t->num_bodies_used > 0 && i < t->config.bodies.num_bodies; i++) {
         const nacre__body *body = &t->bodies[i];
         if (body->kind == NACRE__BODY_FREE || body->kind == NACRE__BODY_DELIVERED) continue;
         if (end_of(t, body) < first) first = end_of(t, body);
@@ -180,10 +181,10 @@ uint64_t nacre__body_cache_deadline(const nacre_transfer *t)
     return first;
 }
 
-/* RFC 7959 2.5: incomplete bodies are dropped after body_timeout_ms without a block. */
+/* RFC 7959 2.5: incomplete bodies are dropped after bodies.timeout_ms without a block. */
 void nacre__body_cache_expire(nacre_transfer *t)
 {
-    for (size_t i = 0; t->num_bodies_used > 0 && i < t->config.num_bodies; i++) {
+    for (size_t i = 0; t->num_bodies_used > 0 && i < t->config.bodies.num_bodies; i++) {
         nacre__body *body = &t->bodies[i];
         if (body->kind == NACRE__BODY_FREE || body->kind == NACRE__BODY_DELIVERED) continue;
         if (end_of(t, body) <= t->now) nacre__body_release(t, body);

@@ -17,10 +17,10 @@ static void fill(nacre_transfer_config *config)
     if (config->num_client_exchanges == 0)
         config->num_client_exchanges = nacre_endpoint_get_config(config->endpoint)->num_client_exchanges;
     if (config->block_size == 0) config->block_size = NACRE_MAX_BLOCK;
-    if (config->num_bodies == 0) config->num_bodies = 8;
-    if (config->bodies_per_peer == 0) config->bodies_per_peer = config->num_bodies / 4;
-    if (config->max_body == 0) config->max_body = 8192;
-    if (config->body_timeout_ms == 0) config->body_timeout_ms = 93000; /* RFC 7252 4.8.2: MAX_TRANSMIT_WAIT */
+    if (config->bodies.num_bodies == 0) config->bodies.num_bodies = 8;
+    if (config->bodies.bodies_per_peer == 0) config->bodies.bodies_per_peer = config->bodies.num_bodies / 4;
+    if (config->bodies.max_body == 0) config->bodies.max_body = 8192;
+    if (config->bodies.timeout_ms == 0) config->bodies.timeout_ms = 93000; /* RFC 7252 4.8.2: MAX_TRANSMIT_WAIT */
     config->size = sizeof *config;
 }
 
@@ -36,16 +36,16 @@ static bool resolve(nacre_transfer_config *c, uint8_t *max_szx)
 {
     if (c->endpoint == NULL) return false;
     if (c->size == 0) fill(c);
-    if (c->num_client_exchanges == 0 || c->num_bodies == 0 || c->max_body == 0) return false;
-    if (c->bodies_per_peer == 0 && c->num_bodies >= 4) return false;
-    if (c->bodies_per_peer < 2) c->bodies_per_peer = 2; /* a request body and its response */
-    return c->body_timeout_ms != 0 && nacre__block_szx(max_szx, c->block_size);
+    if (c->num_client_exchanges == 0 || c->bodies.num_bodies == 0 || c->bodies.max_body == 0) return false;
+    if (c->bodies.bodies_per_peer == 0 && c->bodies.num_bodies >= 4) return false;
+    if (c->bodies.bodies_per_peer < 2) c->bodies.bodies_per_peer = 2; /* a request body and its response */
+    return c->bodies.timeout_ms != 0 && nacre__block_szx(max_szx, c->block_size);
 }
 
 static size_t body_buf(const nacre_transfer *t)
 {
     const size_t max = SIZE_MAX - t->max_message;
-    return t->config.max_body > max ? SIZE_MAX : t->config.max_body + t->max_message;
+    return t->config.bodies.max_body > max ? SIZE_MAX : t->config.bodies.max_body + t->max_message;
 }
 
 static size_t lay_out_all(nacre_transfer *t, uint8_t *base, uint8_t **client_bytes, uint8_t **body_bytes)
@@ -56,9 +56,9 @@ static size_t lay_out_all(nacre_transfer *t, uint8_t *base, uint8_t **client_byt
     t->clients = nacre__lay_out(&layout, config->num_client_exchanges, sizeof(nacre__client_transfer));
     t->requests = nacre__lay_out(&layout, t->max_requests + 1, sizeof(nacre__server_request));
     t->deferred = nacre__lay_out(&layout, t->max_deferred, sizeof(nacre__server_request));
-    t->bodies = nacre__lay_out(&layout, config->num_bodies, sizeof(nacre__body));
+    t->bodies = nacre__lay_out(&layout, config->bodies.num_bodies, sizeof(nacre__body));
     *client_bytes = nacre__lay_out(&layout, config->num_client_exchanges, 2 * t->max_message);
-    *body_bytes = nacre__lay_out(&layout, config->num_bodies, body_buf(t));
+    *body_bytes = nacre__lay_out(&layout, config->bodies.num_bodies, body_buf(t));
     t->options = nacre__lay_out(&layout, 1, t->max_message);
     t->piece = nacre__lay_out(&layout, 1, NACRE_MAX_BLOCK + 1);
     return layout.at;
@@ -91,7 +91,7 @@ static void init_pools(nacre_transfer *t, uint8_t *client_bytes, uint8_t *body_b
         t->clients[i].options = client_bytes + 2 * t->max_message * i;
         t->clients[i].first = t->clients[i].options + t->max_message;
     }
-    for (size_t i = 0; i < t->config.num_bodies; i++) {
+    for (size_t i = 0; i < t->config.bodies.num_bodies; i++) {
         t->bodies[i].options = body_bytes + body_buf(t) * i;
         t->bodies[i].bytes = t->bodies[i].options + t->max_message;
     }
@@ -119,7 +119,7 @@ nacre_err nacre_transfer_init(nacre_transfer **out, void *memory, size_t size, c
     *t = planned;
     (void)lay_out_all(t, memory, &client_bytes, &body_bytes);
     memset(t->clients, 0, t->config.num_client_exchanges * sizeof *t->clients);
-    memset(t->bodies, 0, t->config.num_bodies * sizeof *t->bodies);
+    memset(t->bodies, 0, t->config.bodies.num_bodies * sizeof *t->bodies);
     init_pools(t, client_bytes, body_bytes);
     t->next_tag = random_number(t);
     const nacre_random *random = &nacre_endpoint_get_config(t->ep)->random;
@@ -132,7 +132,7 @@ nacre_err nacre_transfer_init(nacre_transfer **out, void *memory, size_t size, c
 void nacre_transfer_wipe(nacre_transfer *t)
 {
     if (t == NULL) return;
-    for (size_t i = 0; i < t->config.num_bodies; i++) nacre__body_release(t, &t->bodies[i]);
+    for (size_t i = 0; i < t->config.bodies.num_bodies; i++) nacre__body_release(t, &t->bodies[i]);
     nacre_wipe(t, t->size);
 }
 
@@ -197,7 +197,7 @@ void nacre_transfer_expire(nacre_transfer *t, uint64_t now_ms)
 /* DELIVERED bodies stay: the application reads them, and its response releases them. */
 static void forget_bodies(nacre_transfer *t, const nacre_context *context)
 {
-    for (size_t i = 0; i < t->config.num_bodies; i++) {
+    for (size_t i = 0; i < t->config.bodies.num_bodies; i++) {
         nacre__body *body = &t->bodies[i];
         if (body->key.context == context && body->kind != NACRE__BODY_DELIVERED) nacre__body_release(t, body);
     }

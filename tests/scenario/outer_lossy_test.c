@@ -209,9 +209,10 @@ static void one_run(uint64_t seed)
         &(nacre_endpoint_config){ .opaque_oscore = true, .num_transmissions = HOPS, .num_server_exchanges = 256 });
     /* the server keeps its responses for long: a forgotten one would be requested anew and served twice */
     party_add_transfer(&r.p.client, NULL);
-    party_add_transfer(&r.p.server,
-                       &(nacre_transfer_config){ .num_bodies = 8, .bodies_per_peer = 8, .body_timeout_ms = 900000 });
-    party_add_transfer(&r.proxy, &(nacre_transfer_config){ .num_bodies = HOPS, .bodies_per_peer = HOPS });
+    party_add_transfer(
+        &r.p.server,
+        &(nacre_transfer_config){ .bodies.num_bodies = 8, .bodies.bodies_per_peer = 8, .bodies.timeout_ms = 900000 });
+    party_add_transfer(&r.proxy, &(nacre_transfer_config){ .bodies.num_bodies = HOPS, .bodies.bodies_per_peer = HOPS });
     w = (wire){ .parties = { &r.p.client, &r.p.server, &r.proxy }, .num_parties = 3, .on_event = on_event, .user = &r };
     w.chance.state = seed;
     w.network = (network){ .loss = (unsigned)(draw(&c) % 10), .doubling = (unsigned)(draw(&c) % 20), .max_delay = 200 };

@@ -118,7 +118,7 @@ static void one_run(uint64_t seed, nonce_log *log)
     memset(log, 0, sizeof *log);
     pair_open(&p, &config, &(pairing){ .secret = (uint8_t)seed });
     party_add_transfer(&p.client, NULL);
-    party_add_transfer(&p.server, &(nacre_transfer_config){ .num_bodies = 8, .bodies_per_peer = 8 });
+    party_add_transfer(&p.server, &(nacre_transfer_config){ .bodies.num_bodies = 8, .bodies.bodies_per_peer = 8 });
     w = (wire){ .parties = { &p.client, &p.server }, .num_parties = 2, .on_event = on_event, .user = &r, .log = log };
     w.chance.state = seed;
     w.network = (network){ .loss = (unsigned)(draw(&c) % 30), .doubling = (unsigned)(draw(&c) % 20), .max_delay = 200 };

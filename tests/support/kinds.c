@@ -99,7 +99,7 @@ static void open_side(side *s)
     size_t size = nacre_endpoint_size(&config);
     void *memory = malloc(size);
     MUST(memory != NULL && nacre_endpoint_init(&s->ep, memory, size, &config) == NACRE_OK);
-    const nacre_transfer_config transfer = { .endpoint = s->ep, .max_body = BIG };
+    const nacre_transfer_config transfer = { .endpoint = s->ep, .bodies.max_body = BIG };
     size = nacre_transfer_size(&transfer);
     memory = malloc(size);
     MUST(memory != NULL && nacre_transfer_init(&s->transfer, memory, size, &transfer) == NACRE_OK);

@@ -139,7 +139,7 @@ static void whole_bodies_arrive_both_ways(void **state)
     nacre_detail why = { { 0 } };
     for (size_t i = 0; i < MIB; i++) body[i] = byte_at(i);
     for (size_t i = 0; i < 3; i++) {
-        nacre_client *client = open_client(*state, (nacre_client_options){ .block_size = block_sizes[i] });
+        nacre_client *client = open_client(*state, (nacre_client_options){ .limits.block_size = block_sizes[i] });
         nacre_reply reply = { 0 };
         const nacre_err err =
             nacre_client_request(client, &reply, NACRE_PUT, uri(*state, "/echo"), NULL, NACRE_ARRAY(body), &why);
@@ -224,7 +224,7 @@ static nacre_err refuse_to_write(void *user, uint64_t offset, nacre_bytes piece,
 /* An error from a source or a sink ends the request; the client goes on with the next. */
 static void an_error_of_a_source_or_sink_ends_the_request(void **state)
 {
-    nacre_client *client = open_client(*state, (nacre_client_options){ .max_body = 4000 });
+    nacre_client *client = open_client(*state, (nacre_client_options){ .limits.max_body = 4000 });
     nacre_detail why = { { 0 } };
     nacre_reply reply = { 0 }, before = reply;
     const nacre_source source = { refuse_to_read, NULL, 100000 };

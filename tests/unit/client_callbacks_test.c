@@ -89,8 +89,8 @@ static void on_progress(void *user, bool outgoing, uint64_t done, uint64_t total
 static void open(world *w, uint16_t max_in_flight)
 {
     const nacre_client_options options = { .timing = pair_quick,
-                                           .nstart = 8,
-                                           .max_in_flight = max_in_flight,
+                                           .limits.nstart = 8,
+                                           .limits.max_in_flight = max_in_flight,
                                            .on_message = on_message,
                                            .on_progress = on_progress,
                                            .user = w };

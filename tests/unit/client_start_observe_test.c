@@ -65,7 +65,7 @@ static void see_message(void *user, bool outgoing, bool is_protected, const nacr
 
 static void open_as(world *w, bool is_protected)
 {
-    nacre_client_options options = { .timing = pair_quick, .nstart = 8, .on_message = see_message, .user = w };
+    nacre_client_options options = { .timing = pair_quick, .limits.nstart = 8, .on_message = see_message, .user = w };
     *w = (world){ .code = NACRE_CONTENT, .state = "0", .is_protected = is_protected };
     if (is_protected) {
         pair_make(&w->contexts);

@@ -70,8 +70,8 @@ static nacre_client *open_client(nacre_client_options options)
     nacre_client *client;
     nacre_detail why = { "" };
     options.timing = pair_quick;
-    if (options.max_in_flight == 0) options.max_in_flight = MANY;
-    if (options.nstart == 0) options.nstart = MANY;
+    if (options.limits.max_in_flight == 0) options.limits.max_in_flight = MANY;
+    if (options.limits.nstart == 0) options.limits.nstart = MANY;
     if (nacre_client_open(&client, &options, &why) != NACRE_OK) fail_msg("%s", why.text);
     return client;
 }
@@ -137,7 +137,7 @@ static void a_hundred_requests_in_flight_get_a_response_each(void **state)
     for (int over_tcp = 0; over_tcp < 2; over_tcp++)
         for (size_t n = 0; n < COUNT(nstarts); n++) {
             static outcome outcomes[MANY + 1];
-            nacre_client *client = open_client((nacre_client_options){ .nstart = nstarts[n] });
+            nacre_client *client = open_client((nacre_client_options){ .limits.nstart = nstarts[n] });
             memset(outcomes, 0, sizeof outcomes);
             uri_of(over_tcp ? s.tcp : s.origin, uri);
             for (int i = 0; i < MANY; i++) start(client, uri, &outcomes[i]);
@@ -162,7 +162,7 @@ static void bodies_of_several_blocks_are_in_flight_at_once(void **state)
 {
     (void)state;
     const served s = served_start("127.0.0.1:0", fill_from, "one");
-    nacre_client *client = open_client((nacre_client_options){ .max_in_flight = 20 });
+    nacre_client *client = open_client((nacre_client_options){ .limits.max_in_flight = 20 });
     outcome outcomes[3] = { { .times = 0 } };
     char uri[128];
     for (size_t i = 0; i < 3; i++) {
@@ -353,7 +353,7 @@ static void a_callback_may_start_and_cancel_and_must_not_block(void **state)
 {
     (void)state;
     const served s = served_start("127.0.0.1:0", fill_from, "one");
-    chain c = { .client = open_client((nacre_client_options){ .max_in_flight = 2 }), .left = 9 };
+    chain c = { .client = open_client((nacre_client_options){ .limits.max_in_flight = 2 }), .left = 9 };
     outcome never = { .times = 0 };
     char uri[128], nowhere[128];
     nacre_udp *udp = silent(nowhere);

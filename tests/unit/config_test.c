@@ -107,7 +107,7 @@ static void a_transfer_and_a_stream_follow_the_same_rule(void **state)
     assert_err(nacre_transfer_init(&t, NULL, size, &transfer), NACRE_ERR_BAD_ARGUMENT);
     assert_err(nacre_transfer_init(&t, block + 1, size, &transfer), NACRE_ERR_BAD_ARGUMENT);
     assert_err(nacre_transfer_init(&t, block, size - 1, &transfer), NACRE_ERR_BUFFER_TOO_SMALL);
-    transfer.num_bodies = 0;
+    transfer.bodies.num_bodies = 0;
     assert_int_equal(nacre_transfer_size(&transfer), 0);
     assert_err(nacre_transfer_init(&t, block, size, &transfer), NACRE_ERR_BAD_ARGUMENT);
     assert_null(t);
@@ -144,7 +144,7 @@ static void a_client_and_connections_follow_the_same_rule(void **state)
     options.timing.max_retransmit = 0;
     assert_ok(nacre_client_open(&client, &options, &why));
     assert_ok(nacre_client_close(client, NULL));
-    options.max_in_flight = 0;
+    options.limits.max_in_flight = 0;
     assert_err(nacre_client_open(&client, &options, &why), NACRE_ERR_BAD_ARGUMENT);
     assert_true(why.text[0] != '\0');
     options.size = 0;

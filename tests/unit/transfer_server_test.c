@@ -30,7 +30,7 @@ static void begin_with(fixture *f, const nacre_transfer_config *config)
 
 static void begin(fixture *f)
 {
-    begin_with(f, &(nacre_transfer_config){ .max_body = MAX_BODY });
+    begin_with(f, &(nacre_transfer_config){ .bodies.max_body = MAX_BODY });
 }
 
 static void end(fixture *f)
@@ -270,7 +270,7 @@ static uint8_t starts(fixture *f, int client, const char *tag)
 static void entries_are_shared(void **state)
 {
     (void)state;
-    const nacre_transfer_config config = { .num_bodies = 4, .bodies_per_peer = 2 };
+    const nacre_transfer_config config = { .bodies.num_bodies = 4, .bodies.bodies_per_peer = 2 };
     fixture f;
     begin_with(&f, &config);
     for (int i = 0; i < 3; i++) /* its own oldest is evicted */
@@ -304,7 +304,7 @@ static void vanished_uploaders_give_way_to_a_verified_newcomer(void **state)
 {
     (void)state;
     fixture f;
-    begin_with(&f, &(nacre_transfer_config){ .num_bodies = 4, .bodies_per_peer = 2 });
+    begin_with(&f, &(nacre_transfer_config){ .bodies.num_bodies = 4, .bodies.bodies_per_peer = 2 });
     for (int i = 0; i < 5; i++) assert_int_equal(starts(&f, i, "a"), NACRE_CONTINUE);
     assert_false(goes_further(&f, 0, 1)); /* only its first block had come: 4 has the entry */
     for (int i = 1; i < 5; i++) assert_true(goes_further(&f, i, 1));
@@ -315,7 +315,7 @@ static void bodies_in_progress_are_not_evicted_until_they_are_idle(void **state)
 {
     (void)state;
     fixture f;
-    begin_with(&f, &(nacre_transfer_config){ .num_bodies = 4, .bodies_per_peer = 2 });
+    begin_with(&f, &(nacre_transfer_config){ .bodies.num_bodies = 4, .bodies.bodies_per_peer = 2 });
     for (int i = 0; i < 4; i++) assert_int_equal(starts(&f, i, "a"), NACRE_CONTINUE);
     for (int i = 0; i < 4; i++) assert_true(goes_further(&f, i, 1));
     expect_no_entry(&f, 4);
@@ -337,7 +337,7 @@ static void vanished_downloaders_give_way_to_a_verified_upload(void **state)
 {
     (void)state;
     fixture f;
-    begin_with(&f, &(nacre_transfer_config){ .num_bodies = 4, .bodies_per_peer = 2 });
+    begin_with(&f, &(nacre_transfer_config){ .bodies.num_bodies = 4, .bodies.bodies_per_peer = 2 });
     for (int i = 0; i < 4; i++) {
         const nacre_event event = reaches(&f, i, &GET(NO_BLOCK));
         respond(&f, &event, &SAID(.code = NACRE_CONTENT, .payload = pattern(0, 2000)));
@@ -360,7 +360,7 @@ static void plain_bodies_fill_half_and_give_way(void **state)
     (void)state;
     fixture f;
     static const char *const addresses[] = { "client", "p1", "p2", "p3", "p4" };
-    begin_with(&f, &(nacre_transfer_config){ .num_bodies = 6, .bodies_per_peer = 2 });
+    begin_with(&f, &(nacre_transfer_config){ .bodies.num_bodies = 6, .bodies.bodies_per_peer = 2 });
     for (size_t i = 0; i < 4; i++) {
         from(&f, addresses[i]);
         assert_int_equal(starts(&f, -1, "a"), NACRE_CONTINUE);
@@ -389,7 +389,7 @@ static void plain_address_at_its_share_leaves_other_addresses_theirs(void **stat
 {
     (void)state;
     fixture f;
-    begin_with(&f, &(nacre_transfer_config){ .num_bodies = 8, .bodies_per_peer = 2 });
+    begin_with(&f, &(nacre_transfer_config){ .bodies.num_bodies = 8, .bodies.bodies_per_peer = 2 });
     from(&f, "p1");
     assert_int_equal(starts(&f, -1, "a"), NACRE_CONTINUE);
     from(&f, "client");
@@ -404,7 +404,7 @@ static void removing_a_context_frees_its_bodies(void **state)
 {
     (void)state;
     fixture f;
-    begin_with(&f, &(nacre_transfer_config){ .num_bodies = 2 });
+    begin_with(&f, &(nacre_transfer_config){ .bodies.num_bodies = 2 });
     assert_int_equal(starts(&f, 0, "a"), NACRE_CONTINUE);
     assert_int_equal(starts(&f, 1, "a"), NACRE_CONTINUE);
     nacre_table_remove(&f.server.table, &f.server.contexts[0]);
@@ -501,7 +501,7 @@ static void failing_sink_reports_the_reason_at_its_block(void **state)
             fixture f;
             nacre_upload_error error = { 0 };
             pieces p = { .say = { .error = &error } };
-            begin_with(&f, &(nacre_transfer_config){ .num_bodies = 2 });
+            begin_with(&f, &(nacre_transfer_config){ .bodies.num_bodies = 2 });
             nacre_transfer_on_upload(f.server.transfer, on_upload, &p);
             for (uint32_t i = 0; i < failing; i++) {
                 assert_int_equal(settled(&f, client, &UP(i, 1, 6, "t")), NACRE_CONTINUE);
@@ -776,7 +776,7 @@ static void a_request_without_a_response_ends(void **state)
 {
     (void)state;
     fixture f;
-    begin_with(&f, &(nacre_transfer_config){ .num_bodies = 1 });
+    begin_with(&f, &(nacre_transfer_config){ .bodies.num_bodies = 1 });
     for (int i = 0; i < 3; i++) {
         assert_int_equal(settled(&f, 0, &UP(0, 1, 6, "t")), NACRE_CONTINUE);
         const nacre_event event = reaches(&f, 0, &UP(1, 0, 6, "t"));

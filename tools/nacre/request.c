@@ -172,7 +172,7 @@ static int take_option(args *a, int option, const char *given)
     case OPT_PAYLOAD_FILE: a->payload_file = optarg; break;
     case 'o': a->output = optarg; break;
     case 'b':
-        if (!read_block_size(&a->client.block_size, optarg))
+        if (!read_block_size(&a->client.limits.block_size, optarg))
             return tool_usage(a->command, "--block-size %s: not 16, 32, 64, 128, 256, 512 or 1024", optarg);
         break;
     case OPT_ROLE: return tool_role(a->command, &a->client.role, optarg);
@@ -415,7 +415,7 @@ static int run(args *a)
     int result = request_payload_open(&payload, a->command, a->payload, a->payload_file);
     if (result != TOOL_OK) return result;
     tool_signals_catch(a->command, a->observes); /* while waiting for stdin no context is open */
-    a->client.max_body = REQUEST_MAX_BODY;
+    a->client.limits.max_body = REQUEST_MAX_BODY;
     if (a->verbose) {
         a->client.on_datagram = request_show_datagram;
         a->client.on_message = request_show_message;

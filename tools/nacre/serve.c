@@ -125,7 +125,7 @@ static int take_limit(nacre_server_config *limits, int option)
         limits->num_workers = (unsigned)number;
     } else if (option == OPT_MAX_BODIES) {
         result = take_number(&number, "--max-bodies", 1, 1024);
-        limits->num_bodies = (uint16_t)number;
+        limits->bodies.num_bodies = (uint16_t)number;
     } else if (option == OPT_MAX_CONNECTIONS) {
         result = take_number(&number, "--max-connections", 1, 65535);
         limits->num_connections = (uint16_t)number;
@@ -134,7 +134,7 @@ static int take_limit(nacre_server_config *limits, int option)
         limits->num_transmissions = (uint16_t)number;
     } else {
         result = take_number(&number, "--max-body", 1024, 1073741824);
-        limits->max_body = number;
+        limits->bodies.max_body = number;
     }
     return result;
 }
@@ -433,7 +433,7 @@ static int run(const args *a)
 {
     serve_root root = { .fd = -1,
                         .is_writable = a->writable,
-                        .max_body = a->limits.max_body,
+                        .max_body = a->limits.bodies.max_body,
                         .has_demo = a->demo || a->root == NULL,
                         .credentials = a->credentials,
                         .pack = a->pack,

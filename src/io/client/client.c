@@ -29,9 +29,9 @@ static const char *const *claims_of(void *self, const nacre_context *ctx)
 /* 0 means the default. */
 static void fill_defaults(nacre_client_options *options)
 {
-    if (options->max_body == 0) options->max_body = MAX_BODY;
-    if (options->max_in_flight == 0) options->max_in_flight = MAX_IN_FLIGHT;
-    if (options->nstart == 0) options->nstart = 1; /* RFC 7252 4.7 */
+    if (options->limits.max_body == 0) options->limits.max_body = MAX_BODY;
+    if (options->limits.max_in_flight == 0) options->limits.max_in_flight = MAX_IN_FLIGHT;
+    if (options->limits.nstart == 0) options->limits.nstart = 1; /* RFC 7252 4.7 */
     options->confirmable = true;
     options->size = sizeof *options;
 }
@@ -55,9 +55,10 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     client->options.proxy = NULL;
     client->options.credentials = NULL;
     if (options->size == 0) fill_defaults(&client->options);
-    if (client->options.max_body == 0 || client->options.max_in_flight == 0 || client->options.nstart == 0)
+    if (client->options.limits.max_body == 0 || client->options.limits.max_in_flight == 0 ||
+        client->options.limits.nstart == 0)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "a client takes no max_body, max_in_flight or nstart of 0");
-    if (client->options.max_in_flight > UINT16_MAX - OTHERS)
+    if (client->options.limits.max_in_flight > UINT16_MAX - OTHERS)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "at most %d requests in flight", UINT16_MAX - OTHERS);
     if ((options->context_dir != NULL) + (options->credentials_file != NULL) + (options->credentials != NULL) > 1)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
@@ -79,19 +80,19 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     err = nacre_udp_open(&client->udp, &any, why);
     if (err != NACRE_OK) return err;
     const nacre_tcp_config tcp = { .stream = { .max_message = NACRE__CLIENT_MESSAGE, .block_wise = true } };
-    const uint16_t in_flight = client->options.max_in_flight;
+    const uint16_t in_flight = client->options.limits.max_in_flight;
     nacre_endpoint_config config = nacre_endpoint_config_default();
     if (options->size == 0) config.size = 0; /* 0 means the default for the timing, too */
     config.max_message = NACRE__CLIENT_MESSAGE;
     config.num_client_exchanges = (uint16_t)(in_flight + OTHERS);
     config.num_server_exchanges = 4;
-    config.congestion.nstart = client->options.nstart;
+    config.congestion.nstart = client->options.limits.nstart;
     config.burst = 8;
     config.timing = options->timing;
     config.crypto = client->crypto;
     const nacre_transfer_config transfer = { .num_client_exchanges = in_flight,
-                                             .block_size = options->block_size,
-                                             .max_body = 1 };
+                                             .block_size = options->limits.block_size,
+                                             .bodies.max_body = 1 };
     err = nacre_loop_open_transfer(&client->loop, client->udp, &config, &transfer, nacre__client_on_event, client, why);
     if (err == NACRE_OK) err = nacre_tcp_open(&client->tcp, &tcp, why);
     if (err != NACRE_OK) return err;

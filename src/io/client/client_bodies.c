@@ -78,7 +78,7 @@ static nacre_err read_payload(void *user, uint64_t offset, nacre_buf buf, size_t
 /* Collects the whole response body. */
 static nacre_err collect(nacre__call *call, uint64_t offset, nacre_bytes piece, uint64_t total)
 {
-    const size_t limit = call->client->options.max_body;
+    const size_t limit = call->client->options.limits.max_body;
     if (total > limit || offset > limit || piece.len > limit - offset) return NACRE_ERR_TOO_LONG;
     call->body_len = (size_t)offset; /* 0: the body starts again */
     const size_t need = call->body_len + piece.len;
@@ -103,7 +103,7 @@ void nacre__call_bodies(nacre__call *call)
 {
     const nacre_client_options *options = &call->client->options;
     call->is_given_up = false;
-    call->how = (nacre_transfer_options){ .block_size = options->block_size, .sink = { write_sink, call } };
+    call->how = (nacre_transfer_options){ .block_size = options->limits.block_size, .sink = { write_sink, call } };
     call->how.request.via_proxy = call->client->proxy != NULL;
     if (options->on_progress != NULL && call->given.len > NACRE_MAX_BLOCK) {
         call->payload = call->given;

@@ -140,7 +140,7 @@ nacre_err nacre__call_send(nacre__call *call, nacre_detail *why)
     nacre_client *client = call->client;
     const bool was_stepping = client->is_stepping;
     if (client->num_calls >=
-        client->options.max_in_flight) /* an observation keeps its place while its server is away */
+        client->options.limits.max_in_flight) /* an observation keeps its place while its server is away */
         return nacre__call_explain(call, NACRE_ERR_BUSY, why);
     call->next = client->calls;
     client->calls = call;

@@ -62,7 +62,7 @@ static nacre_err explain_long_exchange(const nacre__call *call, const char *peer
 {
     if (call->has_response)
         return nacre__fail(why, NACRE_ERR_OVERSIZED, "the answer from %s is longer than the %zu bytes that are taken",
-                           peer, call->client->options.max_body);
+                           peer, call->client->options.limits.max_body);
     return nacre__fail(why, NACRE_ERR_OVERSIZED,
                        "%s takes or sends blocks so small that the body needs more than there can be (RFC 7959)", peer);
 }

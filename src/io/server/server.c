@@ -158,7 +158,7 @@ static void warn(void *self, const char *text)
 /* An upload has a file and its directory open; each worker opens some more for a moment. */
 static size_t num_other_descriptors(const nacre_server *server)
 {
-    return server->config.num_workers * (32 + 2 * (size_t)server->config.num_bodies);
+    return server->config.num_workers * (32 + 2 * (size_t)server->config.bodies.num_bodies);
 }
 
 nacre_err nacre_server_listen_tcp(nacre_server *server, const char *bind, nacre_detail *why)

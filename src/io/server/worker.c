@@ -74,9 +74,7 @@ static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacr
     config.crypto = worker->crypto;
     if (locks != NULL) config.lock = (nacre_lock){ take, give, locks };
     /* pages of bodies are touched only when used */
-    const nacre_transfer_config transfer = { .num_bodies = limits->num_bodies,
-                                             .bodies_per_peer = limits->bodies_per_peer,
-                                             .max_body = limits->max_body };
+    const nacre_transfer_config transfer = { .bodies = limits->bodies };
     err = nacre_loop_open_transfer(&worker->loop, worker->udp, &config, &transfer, on_event, worker, why);
     if (err != NACRE_OK) return err;
     nacre__loop_set_wake(worker->loop, worker->wake_read);
