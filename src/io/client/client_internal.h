@@ -129,19 +129,9 @@ typedef struct nacre__call_plan {
     nacre_err (*wait)(nacre__call *call, nacre_detail *why); /* until the call has ended; NULL: for one response */
 } nacre__call_plan;
 
-/* Adds `request` to a plan, whose options, if set, stay. NACRE_OK; NACRE_ERR_BAD_ARGUMENT */
-NACRE_MUST_USE nacre_err nacre__call_plan_of(nacre__call_plan *plan, const nacre_client_request_config *request,
-                                             nacre_detail *why);
-
 /* Errors as nacre_client_request, with `why`. The caller passes the call to nacre__call_send or frees it. */
 NACRE_MUST_USE nacre_err nacre__call_make(nacre_client *client, nacre__call **call, const nacre__call_plan *plan,
                                           nacre_detail *why);
-
-/* As nacre_client_start; `plan` has what `request` has not: observing, and options in place of the request's. */
-NACRE_MUST_USE nacre_err nacre__client_start(nacre_client *client, nacre_client_call *call,
-                                             const nacre_client_request_config *request, nacre__call_plan plan,
-                                             nacre_detail *why);
-nacre__call *nacre__call_of(const nacre_client *client, nacre_client_call call); /* NULL: it has ended */
 
 /* On NACRE_OK the call is in flight until `ended`; otherwise it failed at once, with `why`. */
 NACRE_MUST_USE nacre_err nacre__call_send(nacre__call *call, nacre_detail *why);
@@ -157,6 +147,20 @@ NACRE_MUST_USE bool nacre__call_end_callback(nacre__call *call);
 void nacre__call_free(nacre__call *call); /* not while in flight; NULL is allowed */
 void nacre__call_keep_reply(nacre__call *call, const nacre_message *message, bool is_protected);
 void nacre__client_on_event(void *user, nacre_transfer *transfer, const nacre_event *event);
+
+/* ---- client_start.c ---- */
+
+/* Adds `request` to a plan, whose options, if set, stay. NACRE_OK; NACRE_ERR_BAD_ARGUMENT */
+NACRE_MUST_USE nacre_err nacre__call_plan_of(nacre__call_plan *plan, const nacre_client_request_config *request,
+                                             nacre_detail *why);
+
+/* As nacre_client_start; `plan` has what `request` has not: observing, and options in place of the request's. */
+NACRE_MUST_USE nacre_err nacre__client_start(nacre_client *client, nacre_client_call *call,
+                                             const nacre_client_request_config *request, nacre__call_plan plan,
+                                             nacre_detail *why);
+nacre__call *nacre__call_of(const nacre_client *client, nacre_client_call call); /* NULL: it has ended */
+
+/* ---- client_step.c ---- */
 
 /* Deadlines of the calls in flight: the earliest; gives up expired calls; ends those that are not ended by that. */
 uint64_t nacre__calls_deadline(const nacre_client *client);
