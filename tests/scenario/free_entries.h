@@ -23,6 +23,7 @@ static inline void assert_all_entries_are_free(const party *p)
     for (uint32_t i = 0; i < ep->server_exchanges.max_pending; i++)
         assert_true(ep->server_exchanges.pending[i].server == NACRE__NONE);
     assert_true(ep->dedup.lists[NACRE__DEDUP_OPEN].first == NACRE__NONE);
+    assert_true(ep->dedup.lists[NACRE__DEDUP_HELD].first == NACRE__NONE);
     assert_int_equal(ep->tx.num_held, 0);
     assert_int_equal(ep->client_exchanges.num_unlimited, 0);
     assert_int_equal(ep->persist_waits.num_requests, 0);

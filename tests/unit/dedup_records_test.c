@@ -128,6 +128,26 @@ static void waiting_message_is_dropped_when_its_sender_has_given_up(void **state
     world_close(w);
 }
 
+static void held_record_is_in_use_until_it_is_done(void **state)
+{
+    (void)state;
+    world *w = world_open();
+    nacre__dedup_record *records[RECORDS];
+    for (uint8_t i = 0; i < RECORDS; i++) records[i] = add(w, i, 1, i, 0);
+    nacre__dedup_hold(&w->d, records[2]);
+    assert_null(nacre__dedup_next(&w->d, LIFETIME));
+    assert_ptr_equal(find(w, 2, 1, 2), records[2]);
+    records[1]->may_be_dropped = records[2]->may_be_dropped = true;
+    assert_false(nacre__dedup_has_expired(&w->d, records[2], LIFETIME - 1));
+    assert_ptr_equal(nacre__dedup_next(&w->d, LIFETIME), records[2]); /* held for longer than the others */
+    nacre__dedup_reopen(&w->d, records[2]);
+    assert_ptr_equal(nacre__dedup_next(&w->d, LIFETIME), records[1]);
+    nacre__dedup_hold(&w->d, records[2]);
+    nacre__dedup_done(&w->d, records[2], NACRE__DEDUP_DONE);
+    assert_ptr_equal(nacre__dedup_next(&w->d, 0), records[2]);
+    world_close(w);
+}
+
 /* Thousands of messages through few records: each newest is found, and no hash chain keeps evicted ones. */
 static void newest_messages_are_found_after_thousands_of_others(void **state)
 {
@@ -153,6 +173,7 @@ int main(void)
         cmocka_unit_test(record_expires_after_the_exchange_lifetime_unless_in_use),
         cmocka_unit_test(unverified_records_are_evicted_first_then_the_oldest_completed),
         cmocka_unit_test(waiting_message_is_dropped_when_its_sender_has_given_up),
+        cmocka_unit_test(held_record_is_in_use_until_it_is_done),
         cmocka_unit_test(newest_messages_are_found_after_thousands_of_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

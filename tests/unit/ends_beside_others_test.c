@@ -132,6 +132,21 @@ static void a_lost_connection_visits_few_other_responses(void **state)
     pair_close(&p);
 }
 
+/* Requests whose responses are deferred are visited by no further burst. */
+static void a_burst_visits_no_deferred_requests_of_others(void **state)
+{
+    (void)state;
+    pair p;
+    open_large(&p);
+    raw r = raw_open(&p, NULL);
+    uint32_t num_open = 0;
+    for (int i = 0; i < OTHERS; i++) deferred_request(&r, i, NULL);
+    const nacre__dedup *d = &p.server.ep->dedup;
+    for (uint32_t i = d->lists[NACRE__DEDUP_OPEN].first; i != NACRE__NONE; i = d->records[i].link.next) num_open++;
+    assert_int_equal(num_open, 1); /* of the last burst */
+    pair_close(&p);
+}
+
 static void a_removed_context_visits_few_other_responses(void **state)
 {
     (void)state;
@@ -155,6 +170,7 @@ int main(void)
         cmocka_unit_test(a_lost_connection_visits_few_other_requests),
         cmocka_unit_test(a_removed_context_visits_few_other_requests),
         cmocka_unit_test(a_lost_connection_visits_few_other_responses),
+        cmocka_unit_test(a_burst_visits_no_deferred_requests_of_others),
         cmocka_unit_test(a_removed_context_visits_few_other_responses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

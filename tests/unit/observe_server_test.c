@@ -107,7 +107,7 @@ static nacre_err observe(world *w, uint8_t peer, char name, uint64_t *number)
         &w->x, &datagram, &request, nacre__peer_hash(&w->core, &datagram.peer, datagram.bytes), 0);
     assert_non_null(exchange);
     exchange->message = request;
-    nacre__server_exchange_set_context(&w->x, exchange, w->context);
+    exchange->context = w->context;
     exchange->state = NACRE__SERVER_DELIVERED;
     const nacre_err err = nacre__observer_register(&w->s, exchange, &tokens[(uint8_t)name], number);
     if (err == NACRE_OK) nacre__observer_begun(&w->s, nacre__observer_of(&w->s, *number), NULL);

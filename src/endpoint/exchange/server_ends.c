@@ -36,8 +36,19 @@ uint32_t nacre__server_exchanges_lose_peer(nacre__server_exchanges *x, const nac
     return num + lose_separates(x, peer);
 }
 
-/* Ends open exchanges of a context that is removed. Returns the number of exchanges visited. */
-uint32_t nacre__server_exchanges_lose_context(nacre__server_exchanges *x, const nacre_context *context)
+static uint32_t lose_open(nacre__server_exchanges *x, const nacre_context *context)
+{
+    uint32_t num = 0, next;
+    for (uint32_t i = x->dedup->lists[NACRE__DEDUP_OPEN].first; i != NACRE__NONE; i = next) {
+        nacre__server_exchange *exchange = &x->all[i];
+        next = exchange->record->link.next;
+        num++;
+        if (exchange->context == context) nacre__response_withdraw(x, exchange, NACRE_ERR_NO_CONTEXT);
+    }
+    return num;
+}
+
+static uint32_t lose_held(nacre__server_exchanges *x, const nacre_context *context)
 {
     uint32_t num = 0, next;
     for (uint32_t i = nacre__group_first(&x->by_context, nacre__group_of_context(context)); i != NACRE__NONE;
@@ -48,4 +59,11 @@ uint32_t nacre__server_exchanges_lose_context(nacre__server_exchanges *x, const 
         if (exchange->context == context) nacre__response_withdraw(x, exchange, NACRE_ERR_NO_CONTEXT);
     }
     return num;
+}
+
+/* Ends the exchanges of a context that is removed: those of this burst, and held ones. Returns the number of exchanges visited. */
+uint32_t nacre__server_exchanges_lose_context(nacre__server_exchanges *x, const nacre_context *context)
+{
+    const uint32_t num = lose_open(x, context);
+    return num + lose_held(x, context);
 }

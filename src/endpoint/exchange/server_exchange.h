@@ -29,8 +29,9 @@ void nacre__server_exchange_wait(nacre__server_exchanges *x, nacre__server_excha
 
 void nacre__server_exchange_join_peer(nacre__server_exchanges *x, const nacre__server_exchange *exchange);
 void nacre__server_exchange_leave_peer(nacre__server_exchanges *x, const nacre__server_exchange *exchange);
-void nacre__server_exchange_set_context(nacre__server_exchanges *x, nacre__server_exchange *exchange,
-                                        nacre_context *context);
+void nacre__server_exchange_leave_context(nacre__server_exchanges *x, nacre__server_exchange *exchange);
+void nacre__server_exchange_hold(nacre__server_exchanges *x, const nacre__server_exchange *exchange);
+void nacre__server_exchange_reopen(nacre__server_exchanges *x, const nacre__server_exchange *exchange);
 void nacre__separate_join_peer(nacre__server_exchanges *x, const nacre__separate_response *separate);
 void nacre__separate_leave_peer(nacre__server_exchanges *x, const nacre__separate_response *separate);
 

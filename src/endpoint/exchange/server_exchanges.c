@@ -28,7 +28,7 @@ static void forget(nacre__server_exchanges *x, nacre__server_exchange *exchange)
     nacre__server_exchange_leave_peer(x, exchange);
     exchange->record->in_queue = false;
     exchange->number = 0;
-    nacre__server_exchange_set_context(x, exchange, NULL);
+    nacre__server_exchange_leave_context(x, exchange);
     exchange->state = NACRE__SERVER_FREE;
 }
 
@@ -79,7 +79,7 @@ nacre__server_exchange *nacre__server_exchange_add(nacre__server_exchanges *x, c
 void nacre__server_exchange_done(nacre__server_exchanges *x, nacre__server_exchange *exchange, bool is_unauthenticated)
 {
     nacre__persist_leave(x->persist, NACRE__OF_SERVER_EXCHANGE, nacre__server_exchange_index(x, exchange));
-    nacre__server_exchange_set_context(x, exchange, NULL);
+    nacre__server_exchange_leave_context(x, exchange);
     exchange->state = NACRE__SERVER_RESPONDED;
     nacre__dedup_done(x->dedup, exchange->record,
                       is_unauthenticated ? NACRE__DEDUP_UNAUTHENTICATED : NACRE__DEDUP_DONE);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* server_groups: the server exchanges and separate responses of one connection, and the exchanges of one context. Peers over UDP
- * are in no group, because they do not end. */
+/* server_groups: the server exchanges and separate responses of one connection, and the held exchanges of one context. Peers
+ * over UDP are in no group, because they do not end. */
 #include "endpoint/exchange/server_exchange.h"
 
 void nacre__server_exchange_join_peer(nacre__server_exchanges *x, const nacre__server_exchange *exchange)
@@ -17,16 +17,35 @@ void nacre__server_exchange_leave_peer(nacre__server_exchanges *x, const nacre__
     nacre__group_remove(&x->by_peer, nacre__group_of_peer(x->core, peer), nacre__server_exchange_index(x, exchange));
 }
 
-/* NULL: none. */
-void nacre__server_exchange_set_context(nacre__server_exchanges *x, nacre__server_exchange *exchange,
-                                        nacre_context *context)
+static void leave_group(nacre__server_exchanges *x, const nacre__server_exchange *exchange)
 {
-    const uint32_t self = nacre__server_exchange_index(x, exchange);
-    if (exchange->context == context) return;
+    if (exchange->record->state == NACRE__DEDUP_HELD && exchange->context != NULL)
+        nacre__group_remove(&x->by_context, nacre__group_of_context(exchange->context),
+                            nacre__server_exchange_index(x, exchange));
+}
+
+/* It has no context any more. */
+void nacre__server_exchange_leave_context(nacre__server_exchanges *x, nacre__server_exchange *exchange)
+{
+    leave_group(x, exchange);
+    exchange->context = NULL;
+}
+
+/* It is in use beyond its burst, and its context's removal must find it. */
+void nacre__server_exchange_hold(nacre__server_exchanges *x, const nacre__server_exchange *exchange)
+{
+    nacre__dedup_hold(x->dedup, exchange->record);
     if (exchange->context != NULL)
-        nacre__group_remove(&x->by_context, nacre__group_of_context(exchange->context), self);
-    exchange->context = context;
-    if (context != NULL) nacre__group_add(&x->by_context, nacre__group_of_context(context), self);
+        nacre__group_add(&x->by_context, nacre__group_of_context(exchange->context),
+                         nacre__server_exchange_index(x, exchange));
+}
+
+/* Its message is delivered, or its response written, in the present burst. */
+void nacre__server_exchange_reopen(nacre__server_exchanges *x, const nacre__server_exchange *exchange)
+{
+    if (exchange->record->state != NACRE__DEDUP_HELD) return;
+    leave_group(x, exchange);
+    nacre__dedup_reopen(x->dedup, exchange->record);
 }
 
 void nacre__separate_join_peer(nacre__server_exchanges *x, const nacre__separate_response *separate)

@@ -55,7 +55,7 @@ typedef struct nacre__server_exchange {
     uint32_t pending;                    /* its pending request, or NONE */
     uint32_t separate;                   /* DEFERRED: its separate response, or NONE */
     uint32_t observer;                   /* until answered: the observer that it registered, or NONE */
-    nacre_context *context;              /* set by nacre__server_exchange_set_context */
+    nacre_context *context;
     nacre_request_id id;
     nacre__outer_block_request block_request;
     uint32_t seen;         /* READY: options `message` may have: nacre__options_scan */
@@ -116,7 +116,7 @@ typedef struct nacre__server_exchanges {
 
     nacre__server_exchange *all;
     nacre__groups by_peer;    /* of reliable peers, those that are not FREE */
-    nacre__groups by_context; /* those that have one */
+    nacre__groups by_context; /* of those whose record is HELD */
     nacre__pending_request *pending;
     uint32_t max_pending;
     nacre__separate_response *separates;

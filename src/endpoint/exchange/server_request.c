@@ -75,7 +75,7 @@ static void keep_pending(nacre__server_exchanges *x, nacre__server_exchange *exc
 {
     const nacre_bytes piv = received->read.oscore.partial_iv;
     const bool is_new = exchange->pending == NACRE__NONE && !is_pending(x, received);
-    nacre__server_exchange_set_context(x, exchange, received->context);
+    exchange->context = received->context;
     for (uint32_t i = 0; is_new && exchange->pending == NACRE__NONE && i < x->max_pending; i++) {
         if (x->pending[i].server != NACRE__NONE) continue;
         exchange->pending = i;
@@ -114,7 +114,7 @@ void nacre__request_settle(nacre__server_exchanges *x, nacre__server_exchange *e
 {
     switch (received->err) {
     case NACRE_OK:
-        nacre__server_exchange_set_context(x, exchange, received->context);
+        exchange->context = received->context;
         if (received->context != NULL) exchange->id = received->id; /* moved: the item is not used again */
         exchange->message = received->plain;
         exchange->seen = nacre__received_drop_options(x->core, received, &exchange->message);
@@ -124,7 +124,7 @@ void nacre__request_settle(nacre__server_exchanges *x, nacre__server_exchange *e
         x->core->stats.requests++;
         break;
     case NACRE_ERR_REPLAY_ECHO:
-        nacre__server_exchange_set_context(x, exchange, received->context);
+        exchange->context = received->context;
         exchange->id = received->id;
         challenge(x, exchange, received->outer.token);
         break;
@@ -189,12 +189,14 @@ static bool goes_on(nacre__server_exchanges *x, const nacre__server_exchange *ex
 void nacre__request_confirmed(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_err err)
 {
     exchange->record->may_be_dropped = false;
+    nacre__server_exchange_reopen(x, exchange);
     if (err != NACRE_OK && !goes_on(x, exchange)) nacre__response_withdraw(x, exchange, NACRE_ERR_NOT_YET);
     else if (exchange->state == NACRE__SERVER_PENDING) resume_request(x, exchange);
     else resume_response(x, exchange);
 }
 
-/* A new burst begins: unanswered requests count as ignored, because the memory of their messages is reused. */
+/* A new burst begins: unanswered requests count as ignored, because the memory of their messages is reused. What is still in use is
+ * held, so that each burst visits its own requests only. */
 void nacre__requests_close_delivered(nacre__server_exchanges *x)
 {
     for (uint32_t i = x->dedup->lists[NACRE__DEDUP_OPEN].first, next; i != NACRE__NONE; i = next) {
@@ -202,5 +204,6 @@ void nacre__requests_close_delivered(nacre__server_exchanges *x)
         next = exchange->record->link.next;
         if (exchange->state == NACRE__SERVER_DELIVERED) nacre__response_empty(x, exchange);
         if (exchange->state == NACRE__SERVER_DEFERRED) nacre__pending_request_leave(x, exchange);
+        if (exchange->record->state == NACRE__DEDUP_OPEN) nacre__server_exchange_hold(x, exchange);
     }
 }

@@ -60,7 +60,7 @@ static bool has_outlived(const nacre__dedup *d, const nacre__dedup_record *recor
 static bool can_be_evicted(const nacre__dedup *d, const nacre__dedup_record *record, uint64_t now_ms)
 {
     if (record->in_queue) return false;
-    if (record->state != NACRE__DEDUP_OPEN) return true;
+    if (record->state != NACRE__DEDUP_OPEN && record->state != NACRE__DEDUP_HELD) return true;
     return record->may_be_dropped && has_outlived(d, record, now_ms);
 }
 
@@ -83,6 +83,7 @@ nacre__dedup_record *nacre__dedup_next(const nacre__dedup *d, uint64_t now_ms)
     if (free != NACRE__NONE) return &d->records[free];
     nacre__dedup_record *record = oldest_evictable(d, NACRE__DEDUP_UNAUTHENTICATED, now_ms);
     if (record == NULL) record = oldest_evictable(d, NACRE__DEDUP_DONE, now_ms);
+    if (record == NULL) record = oldest_evictable(d, NACRE__DEDUP_HELD, now_ms);
     if (record == NULL) record = oldest_evictable(d, NACRE__DEDUP_OPEN, now_ms);
     return record;
 }
@@ -109,6 +110,16 @@ void nacre__dedup_add(nacre__dedup *d, nacre__dedup_record *record, const nacre_
     record->response_len = 0;
     change_state(d, record, NACRE__DEDUP_OPEN);
     nacre__chain_add(&d->chains, hash, self);
+}
+
+void nacre__dedup_hold(nacre__dedup *d, nacre__dedup_record *record)
+{
+    change_state(d, record, NACRE__DEDUP_HELD);
+}
+
+void nacre__dedup_reopen(nacre__dedup *d, nacre__dedup_record *record)
+{
+    change_state(d, record, NACRE__DEDUP_OPEN);
 }
 
 void nacre__dedup_done(nacre__dedup *d, nacre__dedup_record *record, nacre__dedup_state state)

@@ -6,10 +6,14 @@
 #include "base/pool_layout.h"
 #include "endpoint/core/list.h"
 
-/* FREE -> OPEN (in use by its owner) -> DONE or UNAUTHENTICATED (the response is kept for duplicates) -> FREE */
+/* FREE -> OPEN (in use by its owner) -> DONE or UNAUTHENTICATED (the response is kept for duplicates) -> FREE
+ *          | ^
+ *          v |
+ *         HELD (still in use when the next burst begins) -> DONE or UNAUTHENTICATED */
 typedef enum nacre__dedup_state {
     NACRE__DEDUP_FREE = 0,
     NACRE__DEDUP_OPEN,
+    NACRE__DEDUP_HELD,
     NACRE__DEDUP_UNAUTHENTICATED, /* done; the message was not verified, so it is evicted first */
     NACRE__DEDUP_DONE,
     NACRE__DEDUP_STATES,
@@ -21,7 +25,7 @@ typedef struct nacre__dedup_record {
     uint32_t chain;   /* the next one in its bucket */
     nacre__dedup_state state;
     bool in_queue;       /* queued for transmission: not evicted */
-    bool may_be_dropped; /* OPEN: it waits for a store, and is dropped after the exchange lifetime */
+    bool may_be_dropped; /* OPEN, HELD: it waits for a store, and is dropped after the exchange lifetime */
     uint8_t type;
     uint16_t mid;
     nacre_address peer;
@@ -62,6 +66,10 @@ nacre__dedup_record *nacre__dedup_next(const nacre__dedup *d, uint64_t now_ms);
 /* Assigns the record from nacre__dedup_next to that message: OPEN. */
 void nacre__dedup_add(nacre__dedup *d, nacre__dedup_record *record, const nacre_datagram *datagram, uint8_t type,
                       uint16_t mid, uint64_t hash, uint64_t now_ms);
+
+/* OPEN to HELD, and back. */
+void nacre__dedup_hold(nacre__dedup *d, nacre__dedup_record *record);
+void nacre__dedup_reopen(nacre__dedup *d, nacre__dedup_record *record);
 
 /* Done; kept to recognise duplicates. `state`: DONE or UNAUTHENTICATED. */
 void nacre__dedup_done(nacre__dedup *d, nacre__dedup_record *record, nacre__dedup_state state);
