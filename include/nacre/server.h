@@ -95,6 +95,10 @@ void nacre_server_changed(nacre_server *server, const char *path);
 void nacre_server_watch_fd(nacre_server *server, int fd, void (*on_readable)(void *user), void *user);
 nacre_address nacre_server_local(const nacre_server *server);
 nacre_address nacre_server_local_tcp(const nacre_server *server); /* length 0: not listening */
+/* nacre_server_has_lanes: over UDP, up to 1024 peers that verified most recently are received before all others while messages that
+ * do not verify take more than an eighth of a core (Linux: a second socket for each worker, and a classic BPF program). False:
+ * the system refuses it, and all datagrams share one queue per worker. */
+bool nacre_server_has_lanes(const nacre_server *server);
 /* nacre_server_tap: as nacre_loop_tap; with several workers it is called by each of their threads. */
 void nacre_server_tap(nacre_server *server, nacre_on_datagram on_datagram, void *user);
 

@@ -260,8 +260,7 @@ void nacre__endpoint_on_verified(nacre_endpoint *ep, void (*on_verified)(void *,
 
 static void tell_verified(const nacre_endpoint *ep, const nacre_event *event)
 {
-    if (ep->on_verified != NULL && event->context != NULL && nacre_address_is_reliable(&event->peer))
-        ep->on_verified(ep->on_verified_self, &event->peer);
+    if (ep->on_verified != NULL && event->context != NULL) ep->on_verified(ep->on_verified_self, &event->peer);
 }
 
 /* RFC 8613 8.4 step 7, for responses. */

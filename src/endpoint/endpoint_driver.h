@@ -10,8 +10,7 @@
 void nacre__endpoint_on_confirmed(nacre_endpoint *ep, void (*on_confirmed)(void *, nacre_context *, nacre_err),
                                   void *self);
 
-/* `on_verified` is called for each request and response that has verified on a connection (NACRE_ADDRESS_RELIABLE), when its
- * event is pulled. */
+/* `on_verified` is called for each request and response that has verified, with its peer, when its event is pulled. */
 void nacre__endpoint_on_verified(nacre_endpoint *ep, void (*on_verified)(void *, const nacre_address *), void *self);
 
 #endif

@@ -46,6 +46,13 @@ static size_t max_message_to(void *self, const nacre_address *peer)
     return over_tcp ? nacre__tcp_max_message(loop->tcp, peer) : loop->max_message;
 }
 
+static void on_verified(void *self, const nacre_address *peer)
+{
+    nacre_loop *loop = self;
+    if (!nacre_address_is_reliable(peer)) nacre__lanes_verified(loop->lanes, peer);
+    else if (loop->tcp != NULL) nacre__tcp_verified(loop->tcp, peer, nacre_clock_ms());
+}
+
 static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoint_config *config,
                            const nacre_transfer_config *transfer, nacre_detail *why)
 {
@@ -78,6 +85,8 @@ static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoi
         return nacre__fail(why, err, "cannot make an endpoint: %s", nacre_err_text(err));
     }
     nacre__endpoint_on_confirmed(made->ep, nacre__persist_on_confirmed, &made->persist);
+    made->lanes = nacre__lanes_open(udp);
+    if (made->lanes != NULL) nacre__endpoint_on_verified(made->ep, on_verified, made);
     *loop = made;
     return NACRE_OK;
 }
@@ -121,6 +130,7 @@ void nacre_loop_close(nacre_loop *loop)
     free(loop->in);
     free(loop->out);
     free(loop->fds);
+    nacre__lanes_close(loop->lanes);
     nacre__persist_free(&loop->persist);
     nacre__store_threads_free(&loop->local_threads);
     nacre__store_health_free(&loop->local_health);
@@ -135,12 +145,6 @@ nacre_endpoint *nacre_loop_endpoint(nacre_loop *loop)
 nacre_transfer *nacre_loop_transfer(nacre_loop *loop)
 {
     return loop->transfer;
-}
-
-static void on_verified(void *self, const nacre_address *peer)
-{
-    nacre_loop *loop = self;
-    nacre__tcp_verified(loop->tcp, peer, nacre_clock_ms());
 }
 
 nacre_err nacre_loop_add_tcp(nacre_loop *loop, nacre_tcp *tcp)

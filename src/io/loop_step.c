@@ -97,6 +97,7 @@ static bool tell_unreachable(nacre_loop *loop)
     nacre_address peer;
     bool any = false;
     while (nacre__udp_next_unreachable(loop->udp, &peer) ||
+           (loop->udp->lane != NULL && nacre__udp_next_unreachable(loop->udp->lane, &peer)) ||
            (loop->tcp != NULL && nacre__tcp_next_unreachable(loop->tcp, &peer))) {
         nacre_endpoint_unreachable(loop->ep, &peer);
         any = true;
@@ -142,14 +143,42 @@ static void deliver(nacre_loop *loop, size_t num)
     }
 }
 
-static nacre_err receive(nacre_loop *loop)
+/* From the socket or its lane. */
+static nacre_err receive(nacre_loop *loop, nacre_udp *udp)
 {
     nacre__udp_buffers buffers = { loop->in_memory, loop->max_message, loop->burst };
     size_t num;
-    nacre_err err = nacre__udp_receive(loop->udp, loop->in, &num, &buffers);
+    buffers.num = nacre__lanes_begin(loop->lanes, udp, loop->burst);
+    nacre_err err = nacre__udp_receive(udp, loop->in, &num, &buffers);
     if (err != NACRE_OK) return err;
-    loop->busy_steps = num == loop->burst || num == NACRE__UDP_BURST ? loop->busy_steps + 1 : 0;
+    const bool is_full = num == loop->burst || num == NACRE__UDP_BURST;
+    loop->busy_steps = is_full && !nacre__lanes_are_apart(loop->lanes) ? loop->busy_steps + 1 : 0;
+    num = nacre__lanes_admit(loop->lanes, loop->in, num);
     deliver(loop, num);
+    nacre__lanes_end(loop->lanes, num);
+    return NACRE_OK;
+}
+
+/* What poll reported of a socket that may be read. `more`: it has more than poll can report. */
+static nacre_err receive_if(nacre_loop *loop, nacre_udp *udp, short revents, bool more)
+{
+    if (revents & POLLERR) nacre__udp_fetch_errors(udp);
+    if (revents & POLLNVAL) return NACRE_ERR_ADDRESS;
+    return more || revents != 0 ? receive(loop, udp) : NACRE_OK;
+}
+
+/* The lane first. */
+static nacre_err receive_datagrams(nacre_loop *loop, bool busy, bool is_paused)
+{
+    nacre_udp *udp = loop->udp;
+    const short revents = loop->fds[NACRE__LOOP_AT_UDP].revents;
+    if (udp->lane != NULL) {
+        const nacre_err err =
+            receive_if(loop, udp->lane, loop->fds[NACRE__LOOP_AT_LANE].revents, nacre__udp_pending(udp->lane));
+        if (err != NACRE_OK) return err;
+    }
+    if (!is_paused) return receive_if(loop, udp, revents, busy || nacre__udp_pending(udp));
+    if (revents & POLLERR) nacre__udp_fetch_errors(udp);
     return NACRE_OK;
 }
 
@@ -168,14 +197,25 @@ static void receive_over_tcp(nacre_loop *loop)
 
 /* ---- Waiting ---------------------------------------------------------------------------------------------------------- */
 
+/* Datagrams are left that poll does not report. */
+static bool is_pending(const nacre_loop *loop, bool is_paused)
+{
+    return (!is_paused && nacre__udp_pending(loop->udp)) ||
+           (loop->udp->lane != NULL && nacre__udp_pending(loop->udp->lane));
+}
+
 uint64_t nacre_loop_deadline(const nacre_loop *loop)
 {
-    if (loop->unsettled || loop->touched || loop->tcp_has_more || loop->busy_steps > 0 || nacre__udp_pending(loop->udp))
+    const uint64_t pause_us = nacre__lanes_pause_us(loop->lanes);
+    if (loop->unsettled || loop->touched || loop->tcp_has_more || loop->busy_steps > 0 ||
+        is_pending(loop, pause_us > 0))
         return 0;
     uint64_t deadline = deadline_of(loop);
     const uint64_t tcp = loop->tcp != NULL ? nacre__tcp_deadline(loop->tcp) : UINT64_MAX;
     const uint64_t retry = nacre__persist_deadline(&loop->persist);
     const uint64_t look = loop->persist.stores.num_waiting > 0 ? nacre_clock_ms() + ASYNC_STORE_MS : UINT64_MAX;
+    const uint64_t end = pause_us > 0 ? nacre_clock_ms() + pause_us / 1000 + 1 : UINT64_MAX;
+    if (end < deadline) deadline = end;
     if (tcp < deadline) deadline = tcp;
     if (retry < deadline) deadline = retry;
     return look < deadline ? look : deadline;
@@ -193,9 +233,12 @@ void nacre__loop_touch(nacre_loop *loop)
     loop->touched = true;
 }
 
-static nfds_t prepare(nacre_loop *loop)
+/* `is_paused`: only errors of the first socket are reported. */
+static nfds_t prepare(nacre_loop *loop, bool is_paused)
 {
-    loop->fds[NACRE__LOOP_AT_UDP] = (struct pollfd){ .fd = nacre_udp_fd(loop->udp), .events = POLLIN };
+    const nacre_udp *lane = loop->udp->lane;
+    loop->fds[NACRE__LOOP_AT_UDP] = (struct pollfd){ .fd = nacre_udp_fd(loop->udp), .events = is_paused ? 0 : POLLIN };
+    loop->fds[NACRE__LOOP_AT_LANE] = (struct pollfd){ .fd = lane != NULL ? nacre_udp_fd(lane) : -1, .events = POLLIN };
     loop->fds[NACRE__LOOP_AT_WAKE] = (struct pollfd){ .fd = loop->wake_fd, .events = POLLIN };
     loop->fds[NACRE__LOOP_AT_EXTRA] = (struct pollfd){ .fd = loop->extra_fd, .events = POLLIN };
     loop->fds[NACRE__LOOP_AT_STORE] = (struct pollfd){ .fd = nacre__persist_fd(&loop->persist), .events = POLLIN };
@@ -205,7 +248,7 @@ static nfds_t prepare(nacre_loop *loop)
 
 size_t nacre_loop_fds(nacre_loop *loop, nacre_fd *fds, size_t num)
 {
-    const nfds_t num_all = prepare(loop);
+    const nfds_t num_all = prepare(loop, nacre__lanes_pause_us(loop->lanes) > 0);
     size_t used = 0;
     for (nfds_t i = 0; i < num_all; i++) {
         const struct pollfd *fd = &loop->fds[i];
@@ -224,17 +267,16 @@ static nacre_err step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *why)
     nacre__persist_retry(&loop->persist, loop->ep, nacre_clock_ms());
     loop->touched = false;
     bool worked = settle(loop);
-    bool pending = nacre__udp_pending(loop->udp);
-    bool busy = loop->busy_steps > 0 && loop->busy_steps % MAX_BUSY_STEPS != 0;
-    nfds_t num_fds = prepare(loop);
-    if (!busy && poll(fds, num_fds, worked || pending ? 0 : wait_ms(loop, max_wait_ms)) < 0 && errno != EINTR &&
-        errno != EAGAIN)
+    const uint64_t pause_us = nacre__lanes_pause_us(loop->lanes);
+    const bool pending = is_pending(loop, pause_us > 0);
+    const bool busy = loop->busy_steps > 0 && loop->busy_steps % MAX_BUSY_STEPS != 0;
+    const nfds_t num_fds = prepare(loop, pause_us > 0);
+    const int wait = worked || pending ? 0 : wait_ms(loop, max_wait_ms);
+    if (!busy && nacre__lanes_poll(fds, num_fds, wait, pause_us) < 0 && errno != EINTR && errno != EAGAIN)
         return nacre__fail(why, NACRE_ERR_ADDRESS, "cannot wait for the socket: %s", strerror(errno));
     loop->woken = fds[NACRE__LOOP_AT_WAKE].revents != 0;
     nacre__persist_take(&loop->persist, loop->ep);
-    if (fds[NACRE__LOOP_AT_UDP].revents & POLLERR) nacre__udp_fetch_errors(loop->udp);
-    if ((fds[NACRE__LOOP_AT_UDP].revents & POLLNVAL) ||
-        ((busy || pending || fds[NACRE__LOOP_AT_UDP].revents != 0) && receive(loop) != NACRE_OK))
+    if (receive_datagrams(loop, busy, pause_us > 0) != NACRE_OK)
         return nacre__fail(why, NACRE_ERR_ADDRESS, "the socket failed; open it again");
     if (loop->tcp != NULL) {
         nacre__tcp_ready(loop->tcp, fds + NACRE__LOOP_NUM_FDS, num_fds - NACRE__LOOP_NUM_FDS, nacre_clock_ms());

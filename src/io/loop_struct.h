@@ -3,6 +3,7 @@
 #ifndef NACRE_IO_LOOP_STRUCT_H
 #define NACRE_IO_LOOP_STRUCT_H
 
+#include "io/loop_lanes.h"
 #include "io/persist.h"
 #include "io/tcp_internal.h"
 
@@ -14,7 +15,8 @@ enum {
     NACRE__LOOP_AT_WAKE = 1,
     NACRE__LOOP_AT_EXTRA = 2,
     NACRE__LOOP_AT_STORE = 3,
-    NACRE__LOOP_NUM_FDS = 4,
+    NACRE__LOOP_AT_LANE = 4,
+    NACRE__LOOP_NUM_FDS = 5,
 };
 
 struct nacre_loop {
@@ -34,9 +36,10 @@ struct nacre_loop {
     void *user;
     nacre_on_datagram on_datagram;
     void *datagram_user;
-    nacre_tcp *tcp;     /* NULL: none */
-    struct pollfd *fds; /* the socket, wake_fd, extra_fd, the store threads' and the connections' */
-    bool tcp_has_more;  /* received messages of connections are left */
+    nacre_tcp *tcp;      /* NULL: none */
+    nacre__lanes *lanes; /* NULL: the socket has no lane */
+    struct pollfd *fds;  /* the socket, wake_fd, extra_fd, the store threads', the lane's and the connections' */
+    bool tcp_has_more;   /* received messages of connections are left */
     nacre__persist persist;
     nacre__store_health local_health;
     nacre__store_threads local_threads;

@@ -148,6 +148,7 @@ nacre_err nacre_udp_open_beside(nacre_udp **udp, const nacre_udp *first, nacre_d
 void nacre_udp_close(nacre_udp *udp)
 {
     if (udp == NULL) return;
+    nacre__udp_close_lane(udp);
     if (udp->fd >= 0) (void)close(udp->fd);
     free(udp->sources);
     if (udp->batches != NULL) free(udp->batches->memory);
@@ -166,6 +167,7 @@ bool nacre_udp_use_gso(nacre_udp *udp)
         return false;
     }
     udp->batches = batches;
+    if (udp->lane != NULL) (void)nacre_udp_use_gso(udp->lane);
     return true;
 }
 

@@ -8,6 +8,8 @@
 #ifndef NACRE_IO_UDP_INTERNAL_H
 #define NACRE_IO_UDP_INTERNAL_H
 
+#include "io/lane_program.h"
+
 #include <nacre/udp.h>
 
 #include <netinet/in.h>
@@ -76,6 +78,8 @@ typedef struct nacre__udp_batches {
     bool no_sending;  /* the interface cannot segment: datagrams are sent one by one */
 } nacre__udp_batches;
 
+typedef struct nacre__lane_group nacre__lane_group;
+
 struct nacre_udp {
     int fd;
     bool ipv6; /* an IPv6 socket: IPv4 addresses are IPv4-mapped */
@@ -85,6 +89,9 @@ struct nacre_udp {
     nacre_address local;
     nacre_address unreachable[NACRE__UDP_UNREACHABLE];
     size_t num_unreachable;
+    nacre_udp *lane;          /* the socket for listed peers; NULL: none */
+    nacre__lane_group *group; /* NULL: no lane */
+    unsigned worker;
     struct sockaddr_storage names[NACRE__UDP_BURST];
     struct iovec slices[NACRE__UDP_BURST];
     nacre__udp_control controls[NACRE__UDP_BURST];
@@ -113,6 +120,17 @@ void nacre__udp_send(nacre_udp *udp, const nacre_outgoing *out, size_t num);
 bool nacre__udp_next_unreachable(nacre_udp *udp, nacre_address *peer);
 void nacre__udp_note_unreachable(nacre_udp *udp, const nacre_address *peer);
 void nacre__udp_fetch_errors(nacre_udp *udp);
+
+/* nacre__udp_open_lane opens `udp->lane`, at the same port. `num_workers` first sockets share the port, each opened and given its
+ * lane before the next; `first` is the first of them, or NULL. False: not supported, or out of descriptors or memory: `udp`
+ * alone receives everything. nacre__udp_close_lane: NULL-safe; nacre_udp_close calls it. */
+NACRE_MUST_USE bool nacre__udp_open_lane(nacre_udp *udp, const nacre_udp *first, unsigned num_workers);
+void nacre__udp_close_lane(nacre_udp *udp);
+
+/* nacre__udp_list: from now on datagrams from sources with these hashes (nacre__lane_hash) arrive at the lane, all others at `udp`.
+ * At most this worker's part of NACRE__LANE_PEERS; takes up to half a millisecond. */
+void nacre__udp_list(nacre_udp *udp, const uint32_t *hashes, size_t num);
+const nacre__lane_key *nacre__udp_lane_key(const nacre_udp *udp, unsigned *num_workers);
 
 /* The errno values of an unreachable peer, from ICMP or the routing table. */
 bool nacre__udp_means_unreachable(int error);

@@ -402,6 +402,10 @@ static int open_and_serve(const args *a, serve_root *root)
     if (err != NACRE_OK) return tool_fail("serve", err, "%s", why.text);
     nacre_server_on_store(server, store_lines_tell, &lines);
     nacre_server_on_warning(server, warn, NULL);
+    if (a->verbose && !nacre_server_has_lanes(server))
+        (void)fprintf(
+            stderr,
+            "nacre serve: verified peers have no queue of their own: the system refuses a BPF program for the port\n");
     running = server;
     tool_signals_catch("serve", true);
     tool_signals_stop_with(stop_server);

@@ -2,9 +2,11 @@
 /* server: workers, connections and resources. Contexts are in server_contexts.c. */
 #include "io/loop_internal.h"
 #include "io/tcp_internal.h"
+#include "io/udp_internal.h"
 #include "io/server/server_internal.h"
 #include "base/hosted/detail.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,18 +18,36 @@ enum {
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
 
-/* The first socket gets the port exclusively, so that it is not shared with another server; the other sockets join it. */
-static nacre_err open_udp(const nacre_server *server, nacre_udp **udp, const char *bind, nacre_detail *why)
+static nacre_err open_first(nacre_udp **udp, const char *bind, nacre_detail *why)
 {
     nacre_address local;
-    if (server->num_workers > 0) return nacre_udp_open_beside(udp, nacre__server_first(server)->udp, why);
     nacre_err err = nacre_address_resolve(&local, bind != NULL ? bind : "[::]", COAP_PORT, why);
     return err != NACRE_OK ? err : nacre_udp_open(udp, &local, why);
 }
 
+/* The first socket gets the port exclusively, so that it is not shared with another server; the other sockets join it. All
+ * workers have a lane or none: the program in the kernel counts sockets. */
+static nacre_err open_udp(nacre_server *server, nacre_udp **udp, const char *bind, nacre_detail *why)
+{
+    nacre_udp *opened = NULL, *first = server->num_workers > 0 ? nacre__server_first(server)->udp : NULL;
+    const nacre_err err = first != NULL ? nacre_udp_open_beside(&opened, first, why) : open_first(&opened, bind, why);
+    if (err != NACRE_OK) return err;
+    if (first == NULL || server->has_lanes) {
+        const bool has_lane = nacre__udp_open_lane(opened, first, server->config.num_workers);
+        if (first != NULL && !has_lane) {
+            nacre_udp_close(opened);
+            return nacre__fail(why, NACRE_ERR_ADDRESS, "cannot open the sockets of %u workers: %s",
+                               server->config.num_workers, strerror(errno));
+        }
+        server->has_lanes = has_lane;
+    }
+    *udp = opened;
+    return NACRE_OK;
+}
+
 static nacre_err add_worker(nacre_server *server, const char *bind, nacre_detail *why)
 {
-    nacre_udp *udp;
+    nacre_udp *udp = NULL;
     nacre_err err = open_udp(server, &udp, bind, why);
     if (err != NACRE_OK) return err;
     err = nacre__worker_open(&server->workers[server->num_workers], udp, &server->table, server->locks, &server->config,
@@ -219,6 +239,11 @@ void nacre_server_watch_fd(nacre_server *server, int fd, void (*on_readable)(voi
 nacre_address nacre_server_local(const nacre_server *server)
 {
     return nacre_udp_local(nacre__server_first(server)->udp);
+}
+
+bool nacre_server_has_lanes(const nacre_server *server)
+{
+    return server->has_lanes;
 }
 
 void nacre_server_tap(nacre_server *server, nacre_on_datagram on_datagram, void *user)

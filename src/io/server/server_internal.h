@@ -24,6 +24,7 @@ struct nacre_server {
     nacre__store_health health;   /* shared by all workers' loops */
     nacre__store_threads threads; /* likewise */
     bool has_health, has_threads;
+    bool has_lanes;                                   /* each worker's socket has a lane (udp_internal.h) */
     void (*on_warning)(void *user, const char *text); /* or NULL */
     void *warning_user;
     nacre_pack **packs;
