@@ -176,6 +176,42 @@ static void others_are_received_between_datagrams_of_verified_peers(void **state
     world_close(w);
 }
 
+static uint64_t num_received(const world *w)
+{
+    return nacre_endpoint_get_stats(nacre_loop_endpoint(w->loop)).received;
+}
+
+static void others_pause_after_a_burst_while_verified_peers_send(void **state)
+{
+    (void)state;
+    world *w = world_open();
+    nacre__lane_share *share = &w->loop->lanes->share;
+    send_request(w, w->peer);
+    assert_true(steps_to_response(w, w->peer, 100) > 0);
+    part(w);
+    for (int tries = 0; share->paused_until_us == 0 && tries < 100; tries++) {
+        flood(w, BURST);
+        send_request(w, w->peer);
+        assert_ok(nacre_loop_step(w->loop, 0, NULL));
+    }
+    assert_true(share->paused_until_us > 0);
+
+    part(w);
+    while (steps_to_response(w, w->peer, 1) > 0) {}
+    share->paused_until_us = UINT64_MAX; /* the pause of a long burst */
+    flood(w, BURST);
+    const uint64_t before = num_received(w);
+    assert_ok(nacre_loop_step(w->loop, 0, NULL));
+    assert_int_equal(num_received(w), before);
+    send_request(w, w->peer);
+    assert_in_range(steps_to_response(w, w->peer, 2), 1, 2);
+    assert_int_equal(num_received(w), before + 1);
+    share->paused_until_us = 0;
+    assert_ok(nacre_loop_step(w->loop, 0, NULL));
+    assert_true(num_received(w) > before + 1);
+    world_close(w);
+}
+
 static void without_a_flood_one_socket_receives_everything(void **state)
 {
     (void)state;
@@ -213,6 +249,7 @@ int main(void)
         TEST(verified_peer_is_served_while_the_queue_of_others_is_full),
         TEST(newcomer_waits_with_the_others_and_is_listed_once_it_verifies),
         TEST(others_are_received_between_datagrams_of_verified_peers),
+        TEST(others_pause_after_a_burst_while_verified_peers_send),
         TEST(without_a_flood_one_socket_receives_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
