@@ -107,7 +107,7 @@ static void put_leaf(writer *w, const uint32_t *hashes, size_t num)
     put(w, BPF_MISC | BPF_TXA, 0);
     put(w, BPF_RET | BPF_A, 0);
     put(w, BPF_MISC | BPF_TXA, 0);
-    put(w, BPF_ALU | BPF_ADD | BPF_K, 1);
+    put(w, BPF_ALU | BPF_OR | BPF_K, 1); /* X is even */
     put(w, BPF_RET | BPF_A, 0);
 }
 

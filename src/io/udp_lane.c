@@ -108,7 +108,7 @@ void nacre__udp_list(nacre_udp *udp, const uint32_t *hashes, size_t num)
     const size_t part = NACRE__LANE_PEERS / group->num_workers;
     (void)pthread_mutex_lock(&group->lock);
     group->num[udp->worker] = num < part ? num : part;
-    memcpy(group->hashes + udp->worker * part, hashes, group->num[udp->worker] * sizeof *hashes);
+    if (num > 0) memcpy(group->hashes + udp->worker * part, hashes, group->num[udp->worker] * sizeof *hashes);
     (void)attach(udp->fd, group); /* out of kernel memory the list before stays */
     (void)pthread_mutex_unlock(&group->lock);
 }
