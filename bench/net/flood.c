@@ -162,6 +162,16 @@ size_t flood_rederivation(uint8_t out[FLOOD_MOST], size_t i, pair *pairs, const 
 
 /* ---- Plain requests ----------------------------------------------------------------------------------------------------- */
 
+size_t flood_plain(uint8_t out[FLOOD_MOST], size_t i, pair *pairs, const nacre_crypto *crypto)
+{
+    (void)pairs, (void)crypto;
+    const size_t len = put_header(out, i, NACRE_GET);
+    return len + put(out + len,
+                     "\xb1"
+                     "a",
+                     2);
+}
+
 static size_t put_core(uint8_t *out, size_t i)
 {
     static const char path[] = "\xbb.well-known\x04"
@@ -181,6 +191,17 @@ size_t flood_core_filters(uint8_t out[FLOOD_MOST], size_t i, pair *pairs, const 
     (void)pairs, (void)crypto;
     size_t len = put_core(out, i);
     for (int k = 0; k < 170; k++) len += put(out + len, k == 0 ? "\x44rt=x" : "\x04rt=x", 5); /* Uri-Query */
+    return len;
+}
+
+size_t flood_unknown_options(uint8_t out[FLOOD_MOST], size_t i, pair *pairs, const nacre_crypto *crypto)
+{
+    enum { DELTA = 2000 - 11 - 269 };
+    static const uint8_t first[] = { 0xe0, DELTA >> 8, DELTA & 0xff }; /* number 2000 */
+    size_t len = flood_plain(out, i, pairs, crypto);
+    len += put(out + len, first, sizeof first);
+    for (int k = 0; k < 170; k++)
+        out[len++] = 0x20; /* empty; each number even, so elective, and above all registered ones */
     return len;
 }
 
