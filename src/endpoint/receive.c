@@ -404,7 +404,8 @@ static void deliver_request(nacre_endpoint *ep, nacre__received *received)
 {
     nacre__server_exchange *exchange = &ep->server_exchanges.all[received->index];
     settle_request(ep, exchange, received);
-    if (received->joined != NULL && exchange->state == NACRE__SERVER_FREE) nacre__outer_put_back(received->joined);
+    if (received->joined != NULL && exchange->state == NACRE__SERVER_FREE)
+        nacre__outer_put_back(&ep->outer, received->joined);
 }
 
 static void deliver_one(nacre_endpoint *ep, nacre__received *received, uint64_t now_ms)

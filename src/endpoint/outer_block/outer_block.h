@@ -5,6 +5,7 @@
 
 #include "endpoint/exchange/client_exchange.h"
 #include "endpoint/exchange/server_exchange.h"
+#include "endpoint/core/groups.h"
 #include "coap/block.h"
 
 /* A protected message received or sent in outer blocks.
@@ -19,10 +20,27 @@ typedef enum nacre__outer_state {
     NACRE__OUTER_CUT,
     NACRE__OUTER_TAKEN,
 } nacre__outer_state;
+
+/* The lists of entries, each in the order of their last use. Entries are evicted from the front of GIVEN, then of UNVALIDATED,
+ * then of VALIDATED. */
+typedef enum nacre__outer_class {
+    NACRE__OUTER_IN_FREE = 0,
+    NACRE__OUTER_IN_TAKEN,
+    NACRE__OUTER_IN_FETCHING,
+    NACRE__OUTER_IN_GIVEN, /* CUT, sent to its end */
+    NACRE__OUTER_IN_UNVALIDATED,
+    NACRE__OUTER_IN_VALIDATED, /* the address was validated at its last use */
+    NACRE__OUTER_CLASSES,
+} nacre__outer_class;
+
 typedef struct nacre__outer {
     nacre__outer_state state;
+    nacre__outer_class class;
+    nacre__link link;      /* in the list of its class */
+    nacre__link peer_link; /* in the group of its peer; this one and `chain`: all but FREE */
+    uint32_t chain;        /* the next one in the bucket of its key */
     nacre_address peer;
-    uint64_t key;
+    uint64_t peer_hash, key;
     uint64_t touched; /* ms */
     uint8_t *head;    /* max_message: the options of the first block, or of the response */
     uint8_t *body;    /* max_unfragmented: the ciphertext */
@@ -37,7 +55,11 @@ typedef struct nacre__outer_blocks {
     nacre__client_exchanges *client_exchanges;
     nacre__server_exchanges *server_exchanges;
     nacre__core *core;
-    nacre__outer *entries; /* num_outer */
+    nacre__outer *entries; /* num_messages */
+    nacre__links links;
+    nacre__list lists[NACRE__OUTER_CLASSES];
+    nacre__chains by_key;
+    nacre__groups by_peer;
 } nacre__outer_blocks;
 
 void nacre__outer_blocks_lay_out(nacre__outer_blocks *b, nacre__pool_layout *layout,
@@ -52,7 +74,9 @@ nacre__outer *nacre__outer_find(nacre__outer_blocks *b, nacre__outer_state state
                                 uint64_t key);
 nacre__outer *nacre__outer_take(nacre__outer_blocks *b, nacre__outer_state state, const nacre_address *peer,
                                 uint64_t key);
-void nacre__outer_drop(nacre__outer *entry);
+void nacre__outer_drop(nacre__outer_blocks *b, nacre__outer *entry);
+void nacre__outer_change(nacre__outer_blocks *b, nacre__outer *entry, nacre__outer_state state);
+void nacre__outer_used(nacre__outer_blocks *b, nacre__outer *entry);
 bool nacre__outer_add(const nacre__outer_blocks *b, nacre__outer *entry, nacre_bytes piece);
 nacre_buf nacre__outer_buf(const nacre__outer_blocks *b, const nacre__outer *entry);
 void nacre__outer_copy_options(nacre_options *o, nacre_bytes options);
@@ -61,7 +85,7 @@ void nacre__outer_copy_options(nacre_options *o, nacre_bytes options);
 typedef bool nacre__is_for_us(void *self, nacre_bytes kid); /* whether any context has that kid */
 bool nacre__outer_request(nacre__outer_blocks *b, nacre__server_exchange *exchange, nacre__received *received,
                           nacre__is_for_us *is_for_us, void *self);
-void nacre__outer_put_back(nacre__outer *entry);
+void nacre__outer_put_back(nacre__outer_blocks *b, nacre__outer *entry);
 void nacre__outer_put_off(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received);
 bool nacre__outer_write(nacre__outer_blocks *b, const nacre_address *peer, nacre__outer_block_request *block_request,
                         nacre_bytes bytes, nacre_outgoing *out);

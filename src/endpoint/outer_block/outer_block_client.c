@@ -29,7 +29,7 @@ static void leave_entry(nacre__client_exchange *exchange)
 void nacre__outer_forget(nacre__outer_blocks *b, nacre__client_exchange *exchange)
 {
     if (exchange->outer == NACRE__NONE) return;
-    nacre__outer_drop(&b->entries[exchange->outer]);
+    nacre__outer_drop(b, &b->entries[exchange->outer]);
     leave_entry(exchange);
 }
 
@@ -65,7 +65,7 @@ nacre__received_kind nacre__outer_sort(nacre__outer_blocks *b, nacre__client_exc
     if (block.more || block.num > 0) {
         if (block.more || entry == NULL || !fits(entry, &received->outer, block)) return NACRE__RECEIVED_BLOCK;
         if (!nacre__outer_add(b, entry, received->outer.payload)) return NACRE__RECEIVED_BLOCK;
-        entry->state = NACRE__OUTER_TAKEN;
+        nacre__outer_change(b, entry, NACRE__OUTER_TAKEN);
         received->joined = entry;
         received->buf = nacre__outer_buf(b, entry);
         received->outer.options = nacre_bytes_of(entry->head, entry->head_len);

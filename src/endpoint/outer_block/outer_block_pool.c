@@ -5,12 +5,15 @@
  * verifies. So there are num_outer entries of max_unfragmented bytes each, kept for an exchange lifetime, and shared as
  * follows:
  *
- *  - One peer has at most half of the entries; a new message of that peer then evicts its longest unused one.
+ *  - One peer has at most half of the entries; a new message of that peer then evicts one of these, in the same order.
  *  - When all are in use, responses sent to their end are evicted first, then the longest unused entry, those of addresses
  *    that are not validated first: forged traffic evicts forged traffic.
  *  - Responses being fetched are never evicted: they end with their exchange.
  *
- * A peer that loses its entry gets 4.08 and sends the blocks again. */
+ * A peer that loses its entry gets 4.08 and sends the blocks again.
+ *
+ * Anybody can send first blocks, so one costs the same whatever the number of entries: lists in the order of eviction, a hash
+ * by key, and for the share as many steps as the peer has entries. */
 #include "endpoint/outer_block/outer_block.h"
 
 #include <string.h>
@@ -18,43 +21,106 @@
 void nacre__outer_blocks_lay_out(nacre__outer_blocks *b, nacre__pool_layout *layout,
                                  const nacre_endpoint_config *config)
 {
-    b->entries = nacre__lay_out(layout, config->outer_block.num_messages, sizeof *b->entries);
+    const uint32_t num = config->outer_block.num_messages;
+    b->entries = nacre__lay_out(layout, num, sizeof *b->entries);
+    b->by_key.num_buckets = nacre__num_buckets_for(num);
+    b->by_key.buckets = nacre__lay_out(layout, b->by_key.num_buckets, sizeof *b->by_key.buckets);
+    nacre__groups_lay_out(&b->by_peer, layout, num);
 }
 
 void nacre__outer_blocks_init(nacre__outer_blocks *b, uint8_t *bytes)
 {
     const nacre_endpoint_config *config = &b->core->config;
+    b->links = (nacre__links){ &b->entries->link, sizeof *b->entries };
+    b->by_key.links = (nacre__links){ &b->entries->chain, sizeof *b->entries };
+    nacre__chains_init(&b->by_key);
+    nacre__groups_init(&b->by_peer, &b->entries->peer_link, sizeof *b->entries);
+    for (size_t i = 0; i < NACRE__OUTER_CLASSES; i++) b->lists[i] = NACRE__LIST_EMPTY;
     for (uint32_t i = 0; i < config->outer_block.num_messages; i++) {
         b->entries[i].head = bytes + 2 * (config->max_message + config->outer_block.max_unfragmented) * i;
         b->entries[i].body = b->entries[i].head + config->max_message;
         b->entries[i].plain = b->entries[i].body + config->outer_block.max_unfragmented;
+        nacre__list_append(b->links, &b->lists[NACRE__OUTER_IN_FREE], i);
     }
 }
 
-void nacre__outer_drop(nacre__outer *entry)
+/* ---- Lists --------------------------------------------------------------------------------------------------------- */
+
+static uint32_t index_of(const nacre__outer_blocks *b, const nacre__outer *entry)
 {
-    entry->state = NACRE__OUTER_FREE;
+    return (uint32_t)(entry - b->entries);
+}
+
+static nacre__outer_class class_of(const nacre__outer_blocks *b, const nacre__outer *entry)
+{
+    switch (entry->state) {
+    case NACRE__OUTER_FREE: return NACRE__OUTER_IN_FREE;
+    case NACRE__OUTER_TAKEN: return NACRE__OUTER_IN_TAKEN;
+    case NACRE__OUTER_FETCHING: return NACRE__OUTER_IN_FETCHING;
+    case NACRE__OUTER_JOINING:
+    case NACRE__OUTER_CUT: break;
+    }
+    if (entry->given) return NACRE__OUTER_IN_GIVEN;
+    return nacre__is_validated(b->server_exchanges->validation, &entry->peer) ? NACRE__OUTER_IN_VALIDATED
+                                                                              : NACRE__OUTER_IN_UNVALIDATED;
+}
+
+/* Moves the entry to the end of the list that its state belongs to. */
+static void enlist(nacre__outer_blocks *b, nacre__outer *entry)
+{
+    nacre__list_remove(b->links, &b->lists[entry->class], index_of(b, entry));
+    entry->class = class_of(b, entry);
+    nacre__list_append(b->links, &b->lists[entry->class], index_of(b, entry));
+}
+
+void nacre__outer_change(nacre__outer_blocks *b, nacre__outer *entry, nacre__outer_state state)
+{
+    entry->state = state;
+    enlist(b, entry);
+}
+
+/* Of its list and of its peer's entries it is now the last one to be evicted. */
+void nacre__outer_used(nacre__outer_blocks *b, nacre__outer *entry)
+{
+    entry->touched = b->core->now_ms;
+    nacre__group_remove(&b->by_peer, entry->peer_hash, index_of(b, entry));
+    nacre__group_add(&b->by_peer, entry->peer_hash, index_of(b, entry));
+    enlist(b, entry);
+}
+
+void nacre__outer_drop(nacre__outer_blocks *b, nacre__outer *entry)
+{
+    if (entry->state != NACRE__OUTER_FREE) {
+        nacre__chain_remove(&b->by_key, entry->key, index_of(b, entry));
+        nacre__group_remove(&b->by_peer, entry->peer_hash, index_of(b, entry));
+    }
     entry->body_len = entry->head_len = 0;
     entry->given = false;
+    nacre__outer_change(b, entry, NACRE__OUTER_FREE);
 }
+
+/* ---- Ends ---------------------------------------------------------------------------------------------------------- */
 
 /* A new burst begins: frees the messages joined in the last one. */
 void nacre__outer_begin(nacre__outer_blocks *b)
 {
-    for (uint32_t i = 0; i < b->core->config.outer_block.num_messages; i++)
-        if (b->entries[i].state == NACRE__OUTER_TAKEN) nacre__outer_drop(&b->entries[i]);
+    while (b->lists[NACRE__OUTER_IN_TAKEN].first != NACRE__NONE)
+        nacre__outer_drop(b, &b->entries[b->lists[NACRE__OUTER_IN_TAKEN].first]);
+}
+
+static bool is_of(const nacre__outer *entry, const nacre_address *peer, uint64_t hash)
+{
+    return entry->peer_hash == hash && nacre_address_equal(&entry->peer, peer);
 }
 
 void nacre__outer_peer_lost(nacre__outer_blocks *b, const nacre_address *peer)
 {
-    for (uint32_t i = 0; i < b->core->config.outer_block.num_messages; i++)
-        if (b->entries[i].state != NACRE__OUTER_TAKEN && nacre_address_equal(&b->entries[i].peer, peer))
-            nacre__outer_drop(&b->entries[i]);
-}
-
-static bool may_give_way(const nacre__outer *entry)
-{
-    return entry->state == NACRE__OUTER_JOINING || entry->state == NACRE__OUTER_CUT;
+    const uint64_t hash = nacre__group_of_peer(b->core, peer);
+    for (uint32_t i = nacre__group_first(&b->by_peer, hash), next; i != NACRE__NONE; i = next) {
+        next = nacre__group_next(&b->by_peer, i);
+        if (b->entries[i].state != NACRE__OUTER_TAKEN && is_of(&b->entries[i], peer, hash))
+            nacre__outer_drop(b, &b->entries[i]);
+    }
 }
 
 static bool outlived(const nacre__outer_blocks *b, const nacre__outer *entry)
@@ -62,65 +128,85 @@ static bool outlived(const nacre__outer_blocks *b, const nacre__outer *entry)
     return b->core->now_ms >= nacre__after(entry->touched, b->core->config.timing.exchange_lifetime_ms);
 }
 
+/* ---- Finding and taking -------------------------------------------------------------------------------------------- */
+
 /* NULL when there is none. */
 nacre__outer *nacre__outer_find(nacre__outer_blocks *b, nacre__outer_state state, const nacre_address *peer,
                                 uint64_t key)
 {
-    for (uint32_t i = 0; i < b->core->config.outer_block.num_messages; i++) {
+    for (uint32_t i = nacre__chain_first(&b->by_key, key); i != NACRE__NONE; i = nacre__chain_next(&b->by_key, i)) {
         nacre__outer *entry = &b->entries[i];
         if (entry->state != state || entry->key != key || !nacre_address_equal(&entry->peer, peer)) continue;
         if (outlived(b, entry)) {
-            nacre__outer_drop(entry);
+            nacre__outer_drop(b, entry);
             return NULL;
         }
-        entry->touched = b->core->now_ms;
+        nacre__outer_used(b, entry);
         return entry;
     }
     return NULL;
 }
 
-/* Whether `one` is evicted before `other`. */
-static bool goes_first(const nacre__outer_blocks *b, const nacre__outer *one, const nacre__outer *other)
+/* The first one of a list, or NULL. */
+static nacre__outer *first_of(const nacre__outer_blocks *b, nacre__outer_class class)
 {
-    const bool is_known = nacre__is_validated(b->server_exchanges->validation, &one->peer);
-    if (one->given != other->given) return one->given;
-    if (is_known != nacre__is_validated(b->server_exchanges->validation, &other->peer)) return !is_known;
-    return one->touched < other->touched;
+    const uint32_t first = b->lists[class].first;
+    return first == NACRE__NONE ? NULL : &b->entries[first];
 }
 
-/* The next entry to evict, of `peer`, or of all if NULL. */
-static nacre__outer *first_to_go(nacre__outer_blocks *b, const nacre_address *peer)
+/* Frees what is kept for longer than an exchange lasts: at the fronts of the lists. */
+static void drop_outlived(nacre__outer_blocks *b)
 {
-    nacre__outer *first = NULL;
-    for (uint32_t i = 0; i < b->core->config.outer_block.num_messages; i++) {
+    for (nacre__outer_class class = NACRE__OUTER_IN_GIVEN; class < NACRE__OUTER_CLASSES; class ++)
+        for (nacre__outer *entry; (entry = first_of(b, class)) != NULL && outlived(b, entry);)
+            nacre__outer_drop(b, entry);
+}
+
+/* Whether `peer` has its share; `*first`: its entry to be evicted then, or NULL. */
+static bool has_share(const nacre__outer_blocks *b, const nacre_address *peer, uint64_t hash, nacre__outer **first)
+{
+    const uint32_t share = (b->core->config.outer_block.num_messages + 1U) / 2;
+    uint32_t num = 0;
+    *first = NULL;
+    for (uint32_t i = nacre__group_first(&b->by_peer, hash); i != NACRE__NONE; i = nacre__group_next(&b->by_peer, i)) {
         nacre__outer *entry = &b->entries[i];
-        if (!may_give_way(entry) || (peer != NULL && !nacre_address_equal(&entry->peer, peer))) continue;
-        if (first == NULL || goes_first(b, entry, first)) first = entry;
+        if (!is_of(entry, peer, hash)) continue;
+        num++;
+        if (entry->class < NACRE__OUTER_IN_GIVEN) continue;
+        if (*first == NULL || (entry->given && !(*first)->given)) *first = entry;
     }
-    return first;
+    return num >= share;
+}
+
+/* A free entry, or the first to be evicted; NULL: none. Each entry whose address was validated since its last use is met here
+ * once. */
+static nacre__outer *next_entry(nacre__outer_blocks *b)
+{
+    nacre__outer *entry = first_of(b, NACRE__OUTER_IN_FREE);
+    if (entry == NULL) entry = first_of(b, NACRE__OUTER_IN_GIVEN);
+    if (entry != NULL) return entry;
+    for (; (entry = first_of(b, NACRE__OUTER_IN_UNVALIDATED)) != NULL; enlist(b, entry))
+        if (class_of(b, entry) == NACRE__OUTER_IN_UNVALIDATED) return entry;
+    return first_of(b, NACRE__OUTER_IN_VALIDATED);
 }
 
 /* An entry for `peer`; NULL when none is free or evictable. */
 nacre__outer *nacre__outer_take(nacre__outer_blocks *b, nacre__outer_state state, const nacre_address *peer,
                                 uint64_t key)
 {
-    const uint32_t share = (b->core->config.outer_block.num_messages + 1U) / 2;
-    nacre__outer *entry = NULL;
-    uint32_t num_of_peer = 0;
-    for (uint32_t i = 0; i < b->core->config.outer_block.num_messages; i++) {
-        nacre__outer *other = &b->entries[i];
-        if (may_give_way(other) && outlived(b, other)) nacre__outer_drop(other);
-        if (other->state == NACRE__OUTER_FREE) entry = other;
-        else if (nacre_address_equal(&other->peer, peer)) num_of_peer++;
-    }
-    if (num_of_peer >= share) entry = first_to_go(b, peer);
-    else if (entry == NULL) entry = first_to_go(b, NULL);
+    const uint64_t hash = nacre__group_of_peer(b->core, peer);
+    nacre__outer *entry;
+    drop_outlived(b);
+    if (!has_share(b, peer, hash, &entry)) entry = next_entry(b);
     if (entry == NULL) return NULL;
-    nacre__outer_drop(entry);
-    entry->state = state;
+    nacre__outer_drop(b, entry);
     entry->peer = *peer;
+    entry->peer_hash = hash;
     entry->key = key;
     entry->touched = b->core->now_ms;
+    nacre__chain_add(&b->by_key, key, index_of(b, entry));
+    nacre__group_add(&b->by_peer, hash, index_of(b, entry));
+    nacre__outer_change(b, entry, state);
     return entry;
 }
 

@@ -43,7 +43,7 @@ static bool keep(nacre__outer_blocks *b, const nacre_address *peer, const nacre_
     if (entry == NULL) return false;
     entry->body_len = 0; /* drops an earlier transmission or response: two Echo challenges are two responses */
     if (!nacre__outer_add(b, entry, m->payload)) {
-        nacre__outer_drop(entry);
+        nacre__outer_drop(b, entry);
         return false;
     }
     entry->code = m->code;
@@ -93,7 +93,10 @@ void nacre__outer_serve(nacre__outer_blocks *b, nacre__server_exchange *exchange
                                  .more = entry->body_len - offset > nacre__block_size(szx),
                                  .szx = szx };
     nacre_bytes out;
-    if (!block.more) entry->given = true;
+    if (!block.more) {
+        entry->given = true;
+        nacre__outer_used(b, entry);
+    }
     response = (nacre_message){ .code = entry->code,
                                 .options = nacre_bytes_of(entry->head, entry->head_len),
                                 .payload = nacre_bytes_of(entry->body, entry->body_len) };

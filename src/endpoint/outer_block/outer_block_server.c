@@ -96,9 +96,9 @@ static bool is_announced_too_large(const nacre__outer_blocks *b, const outer_opt
 }
 
 /* The last block has arrived: continues as an ordinary message. */
-static bool complete(const nacre__outer_blocks *b, nacre__received *received, nacre__outer *entry)
+static bool complete(nacre__outer_blocks *b, nacre__received *received, nacre__outer *entry)
 {
-    entry->state = NACRE__OUTER_TAKEN;
+    nacre__outer_change(b, entry, NACRE__OUTER_TAKEN);
     received->outer.payload = nacre_bytes_of(entry->body, entry->body_len);
     received->joined = entry;
     received->buf = nacre__outer_buf(b, entry);
@@ -124,7 +124,7 @@ static bool take_block(nacre__outer_blocks *b, nacre__server_exchange *exchange,
     }
     entry->before = entry->body_len;
     if (!nacre__outer_add(b, entry, piece)) {
-        nacre__outer_drop(entry);
+        nacre__outer_drop(b, entry);
         return say_too_large(b, exchange, received);
     }
     if (!block.more) return complete(b, received, entry);
@@ -159,9 +159,9 @@ bool nacre__outer_request(nacre__outer_blocks *b, nacre__server_exchange *exchan
 }
 
 /* Removes the last block, which will be retransmitted; the earlier ones stay. */
-void nacre__outer_put_back(nacre__outer *entry)
+void nacre__outer_put_back(nacre__outer_blocks *b, nacre__outer *entry)
 {
-    entry->state = NACRE__OUTER_JOINING;
+    nacre__outer_change(b, entry, NACRE__OUTER_JOINING);
     entry->body_len = entry->before;
 }
 
