@@ -84,6 +84,10 @@ typedef struct nacre_limit {
     void *self;
 } nacre_limit;
 
+/* Options of a request over UDP as it arrives: not those inside a protected one. With more it is malformed: a CON gets a RST, a
+ * NON no response (RFC 7252 4.2, 4.3). */
+enum { NACRE_MAX_REQUEST_OPTIONS = 64 };
+
 typedef struct nacre_endpoint nacre_endpoint;
 
 /* Observing, on both sides (RFC 7641). */

@@ -4,11 +4,12 @@
 #include "coap/message.h"
 #include "base/reader.h"
 
-const uint8_t *nacre__options_scan(const uint8_t *at, const uint8_t *end, uint32_t *seen)
+static inline const uint8_t *scan(const uint8_t *at, const uint8_t *end, uint32_t *seen, size_t max_options)
 {
     uint32_t number = 0, all = 0;
     nacre_bytes value;
-    while (at != end && *at != NACRE__PAYLOAD_MARKER) {
+    for (; at != end && *at != NACRE__PAYLOAD_MARKER; max_options--) {
+        if (max_options == 0) return NULL;
         uint32_t delta = *at >> 4, len = *at & 15u;
         if (delta < 13 && len < 13 && number < 256) { /* the common case; no sum can overflow */
             if ((size_t)(end - at) <= len) return NULL;
@@ -24,16 +25,26 @@ const uint8_t *nacre__options_scan(const uint8_t *at, const uint8_t *end, uint32
     return at;
 }
 
-bool nacre__body_parse(nacre_bytes body, nacre_bytes *options, nacre_bytes *payload, uint32_t *seen)
+const uint8_t *nacre__options_scan(const uint8_t *at, const uint8_t *end, uint32_t *seen)
+{
+    return scan(at, end, seen, SIZE_MAX); /* no message has as many */
+}
+
+static bool parse_body(nacre_bytes body, nacre_bytes *options, nacre_bytes *payload, uint32_t *seen, size_t max_options)
 {
     const uint8_t *end = body.ptr + body.len;
-    const uint8_t *at = nacre__options_scan(body.ptr, end, seen);
+    const uint8_t *at = scan(body.ptr, end, seen, max_options);
     if (at == NULL) return false;
     nacre_bytes rest = { at, (size_t)(end - at) };
     if (rest.len == 1) return false; /* RFC 7252 3: a marker without a payload is a format error */
     *options = nacre_bytes_of(body.ptr, (size_t)(at - body.ptr));
     *payload = rest.len == 0 ? rest : nacre_bytes_of(at + 1, rest.len - 1);
     return true;
+}
+
+bool nacre__body_parse(nacre_bytes body, nacre_bytes *options, nacre_bytes *payload, uint32_t *seen)
+{
+    return parse_body(body, options, payload, seen, SIZE_MAX);
 }
 
 static size_t token_len(nacre__reader *r, unsigned tkl) /* RFC 8974 2.1 */
@@ -63,12 +74,13 @@ static inline bool parse_head(nacre_message *m, nacre_bytes *body, nacre_bytes d
     return !r.bad;
 }
 
-nacre_err nacre__message_parse(nacre_message *m, uint32_t *seen, nacre_bytes datagram)
+nacre_err nacre__message_parse(nacre_message *m, uint32_t *seen, nacre_bytes datagram, size_t max_of_request)
 {
     nacre_message out;
     nacre_bytes body;
-    if (!parse_head(&out, &body, datagram) || !nacre__body_parse(body, &out.options, &out.payload, seen))
-        return NACRE_ERR_MALFORMED;
+    if (!parse_head(&out, &body, datagram)) return NACRE_ERR_MALFORMED;
+    const size_t max_options = nacre_code_is_request(out.code) ? max_of_request : SIZE_MAX;
+    if (!parse_body(body, &out.options, &out.payload, seen, max_options)) return NACRE_ERR_MALFORMED;
     *m = out;
     return NACRE_OK;
 }
@@ -76,16 +88,18 @@ nacre_err nacre__message_parse(nacre_message *m, uint32_t *seen, nacre_bytes dat
 nacre_err nacre_message_parse(nacre_message *m, nacre_bytes datagram)
 {
     uint32_t seen;
-    return nacre__message_parse(m, &seen, datagram);
+    return nacre__message_parse(m, &seen, datagram, SIZE_MAX);
 }
 
-nacre_err nacre__message_parse_start(nacre_message *m, nacre_bytes start)
+nacre_err nacre__message_parse_start(nacre_message *m, nacre_bytes start, size_t max_of_request)
 {
     nacre_message out;
     nacre_bytes body, value;
     if (!parse_head(&out, &body, start) || out.code == NACRE_EMPTY) return NACRE_ERR_MALFORMED;
     const uint8_t *at = body.ptr, *end = body.ptr + body.len, *next = at;
-    for (uint32_t number = 0; next != NULL && next != end && *next != NACRE__PAYLOAD_MARKER;) {
+    size_t left = nacre_code_is_request(out.code) ? max_of_request : SIZE_MAX;
+    for (uint32_t number = 0; next != NULL && next != end && *next != NACRE__PAYLOAD_MARKER; left--) {
+        if (left == 0) return NACRE_ERR_MALFORMED;
         next = nacre__option_read(next, end, &number, &value);
         if (next != NULL) at = next;
     }

@@ -13,13 +13,15 @@
  * `seen` is not set. */
 const uint8_t *nacre__options_scan(const uint8_t *at, const uint8_t *end, uint32_t *seen);
 
-/* nacre_message_parse, which also returns the options seen; set on NACRE_OK. */
-NACRE_MUST_USE nacre_err nacre__message_parse(nacre_message *m, uint32_t *seen, nacre_bytes datagram);
+/* nacre_message_parse, which also returns the options seen; set on NACRE_OK. NACRE_ERR_MALFORMED also for a request with more
+ * than `max_of_request` options. */
+NACRE_MUST_USE nacre_err nacre__message_parse(nacre_message *m, uint32_t *seen, nacre_bytes datagram,
+                                              size_t max_of_request);
 
 /* nacre__message_parse_start parses a truncated message: header, token, complete options, and the start of the payload,
- * absent if not reached. NACRE_OK; NACRE_ERR_MALFORMED for a bad header or token, and for an empty message, which cannot be
- * truncated. */
-NACRE_MUST_USE nacre_err nacre__message_parse_start(nacre_message *m, nacre_bytes start);
+ * absent if not reached. NACRE_OK; NACRE_ERR_MALFORMED for a bad header or token, for an empty message, which cannot be
+ * truncated, and for a request with more than `max_of_request` options. */
+NACRE_MUST_USE nacre_err nacre__message_parse_start(nacre_message *m, nacre_bytes start, size_t max_of_request);
 
 /* Splits options and payload; false when not well-formed. `body.ptr` is never NULL. */
 bool nacre__body_parse(nacre_bytes body, nacre_bytes *options, nacre_bytes *payload, uint32_t *seen);

@@ -20,7 +20,9 @@ bool nacre__option_is_valid(const nacre_option *option, bool repeated)
 bool nacre__option_must_reject(const nacre_option *option, bool repeated)
 {
     if (!nacre_option_is_critical(option->number)) return false;
-    return nacre_option_lookup(option->number)->name == NULL || !nacre__option_is_valid(option, repeated);
+    if (option->number < NACRE__NUM_LIMITS && !nacre__limits[option->number].known) return true;
+    if (option->number >= NACRE__NUM_LIMITS && nacre_option_lookup(option->number)->name == NULL) return true;
+    return !nacre__option_is_valid(option, repeated);
 }
 
 uint32_t nacre__options_seen(nacre_bytes options)

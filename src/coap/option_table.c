@@ -52,6 +52,7 @@ static const nacre_option_info unknown = { 0, 0, 65535, E | R | OPAQUE, NULL }; 
 const nacre_option_info *nacre_option_lookup(uint16_t number)
 {
     size_t low = 0, high = sizeof table / sizeof table[0];
+    if (number > table[high - 1].number) return &unknown;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (table[middle].number == number) return &table[middle];

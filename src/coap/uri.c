@@ -254,7 +254,8 @@ nacre_err nacre_path_text(nacre_bytes options, char *buf, size_t cap)
     static const char digits[] = "0123456789ABCDEF";
     size_t len = 0;
     nacre_option opt;
-    for (nacre_option_iter it = nacre_option_begin(options); nacre_option_next(&it, &opt);) {
+    for (nacre_option_iter it = nacre_option_begin(options);
+         nacre_option_next(&it, &opt) && opt.number <= NACRE_OPT_URI_PATH;) {
         if (opt.number != NACRE_OPT_URI_PATH) continue;
         if (len + 1 < cap) buf[len] = '/';
         len++;

@@ -124,11 +124,13 @@ static size_t oversized(const nacre_endpoint *ep, const nacre_datagram *d)
     return len > ep->core.config.max_message ? len : 0;
 }
 
-static nacre_err parse(nacre__received *received, nacre_bytes bytes)
+/* Options of unverified requests are limited in number, because each is read several times. */
+static nacre_err parse(nacre__received *received, const nacre_datagram *datagram)
 {
-    if (received->oversized == 0) return nacre__message_parse(&received->outer, &received->seen, bytes);
+    const size_t most = nacre_address_is_reliable(&datagram->peer) ? SIZE_MAX : NACRE_MAX_REQUEST_OPTIONS;
+    if (received->oversized == 0) return nacre__message_parse(&received->outer, &received->seen, datagram->bytes, most);
     received->seen = UINT32_MAX; /* unknown: any may be present */
-    return nacre__message_parse_start(&received->outer, bytes);
+    return nacre__message_parse_start(&received->outer, datagram->bytes, most);
 }
 
 /* Sets what may be read before it is known; field by field, because clearing all of it takes longer than a request's hash. */
@@ -154,7 +156,7 @@ static void sort_one(nacre_endpoint *ep, nacre__received *received, const nacre_
 {
     begin(ep, received, datagram);
     ep->core.stats.received++;
-    if (parse(received, datagram->bytes) != NACRE_OK) {
+    if (parse(received, datagram) != NACRE_OK) {
         reject_malformed(ep, datagram);
         return;
     }

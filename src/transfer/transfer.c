@@ -232,7 +232,8 @@ static bool is_foreign(nacre_bytes options, uint16_t number)
 /* Reads Block1 and Block2 into `request`; false: malformed or repeated. Most messages have neither and return early. */
 static bool find_blocks(nacre__server_request *request, nacre_bytes options)
 {
-    const uint32_t seen = nacre__options_seen(options);
+    uint32_t seen;
+    if (options.len == 0 || nacre__options_scan(options.ptr, options.ptr + options.len, &seen) == NULL) return true;
     if ((seen & (NACRE__SEEN(NACRE_OPT_BLOCK1) | NACRE__SEEN(NACRE_OPT_BLOCK2))) == 0) return true;
     nacre_option_iter it = nacre_option_begin(options);
     for (nacre_option option; nacre_option_next(&it, &option) && option.number <= NACRE_OPT_BLOCK1;) {

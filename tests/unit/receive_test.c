@@ -55,6 +55,71 @@ static void messages_that_are_no_requests_are_rejected(void **state)
     party_close(&p);
 }
 
+/* ---- Options ----------------------------------------------------------------------------------------------------- */
+
+/* A plain GET with `num` options: empty ETags, which are invalid and elective. */
+static datagram with_options(uint8_t type, size_t num)
+{
+    datagram d = { .len = 4 + num };
+    memcpy(d.bytes, (const uint8_t[]){ (uint8_t)(0x40 | type << 4), NACRE_GET, 0x12, 0x34 }, 4);
+    for (size_t i = 0; i < num; i++) d.bytes[4 + i] = i == 0 ? 0x40 : 0x00;
+    return d;
+}
+
+static void a_request_with_more_options_than_the_limit_is_rejected(void **state)
+{
+    (void)state;
+    enum { MOST = NACRE_MAX_REQUEST_OPTIONS };
+    for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++) {
+        party p;
+        datagram out;
+        party_open(&p, "p", 1, NULL);
+        const datagram more = with_options(type, MOST + 1), most = with_options(type, MOST);
+        party_give(&p, &p, &more, 0);
+        assert_int_equal(nacre_endpoint_get_stats(p.ep).malformed, 1);
+        assert_int_equal(party_take(&p, &out, 0), type == NACRE_CON);
+        if (type == NACRE_CON) assert_int_equal(datagram_message(&out).type, NACRE_RST);
+        expect_quiet(&p, 0);
+        party_give(&p, &p, &most, 0);
+        respond_text(&p, expect_event(&p, NACRE_EVENT_REQUEST).exchange, "fine");
+        assert_true(party_take(&p, &out, 0));
+        expect_quiet(&p, 0);
+        party_close(&p);
+    }
+}
+
+/* What has verified may have more; so may a request over a connection, and a response. */
+static void options_of_verified_requests_and_of_connections_are_not_limited(void **state)
+{
+    (void)state;
+    enum { MORE = NACRE_MAX_REQUEST_OPTIONS + 1 };
+    pair p;
+    datagram d, out;
+    uint8_t memory[2 * MORE];
+    nacre_options o;
+    nacre_message m = { .type = NACRE_CON, .code = NACRE_GET };
+    pair_open(&p, NULL, &(pairing){ 0 });
+    nacre_options_init(&o, NACRE_BUF(memory));
+    for (size_t i = 0; i < MORE; i++) nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("a"));
+    assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
+    nacre_exchange exchange;
+    assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, p.ours, &m, NULL), NACRE_OK);
+    assert_true(party_take(&p.client, &d, 0));
+    party_give(&p.server, &p.client, &d, 0);
+    const nacre_event event = expect_event(&p.server, NACRE_EVENT_REQUEST);
+    assert_non_null(event.context);
+    const nacre_message response = { .code = NACRE_CONTENT, .options = m.options };
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, event.exchange, &response), NACRE_OK);
+    assert_true(party_take(&p.server, &out, 0));
+    party_give(&p.client, &p.server, &out, 0);
+    (void)expect_event(&p.client, NACRE_EVENT_RESPONSE);
+    p.client.address.flags |= NACRE_ADDRESS_RELIABLE;
+    const datagram many = with_options(NACRE_CON, MORE);
+    party_give(&p.server, &p.client, &many, 0);
+    assert_null(expect_event(&p.server, NACRE_EVENT_REQUEST).context);
+    pair_close(&p);
+}
+
 /* A datagram longer than max_message is not delivered; one byte less is. */
 static void a_datagram_above_max_message_is_dropped(void **state)
 {
@@ -226,6 +291,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_that_are_no_requests_are_rejected),
+        cmocka_unit_test(a_request_with_more_options_than_the_limit_is_rejected),
+        cmocka_unit_test(options_of_verified_requests_and_of_connections_are_not_limited),
         cmocka_unit_test(a_datagram_above_max_message_is_dropped),
         cmocka_unit_test(burst_is_bounded),
         cmocka_unit_test(transmit_skips_small_buffers),
