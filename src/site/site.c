@@ -66,6 +66,7 @@ void nacre_site_set_resources(nacre_site *site, const nacre_resource *resources,
 {
     site->resources = resources;
     site->num_resources = num_resources;
+    site->list.is_current = false;
 }
 
 void nacre_response_text(nacre_response *response, uint8_t code, const char *text)

@@ -13,11 +13,22 @@ typedef struct nacre__observed_path {
     void *observation;
 } nacre__observed_path;
 
+/* What is kept of /.well-known/core: with these any block is written without what precedes it. */
+enum { NACRE__LIST_MARKS = 64, NACRE__LIST_ETAG = 8 };
+typedef struct nacre__list_index {
+    bool is_current;                   /* for the resources as they are set */
+    uint64_t len;                      /* of the whole list, without a filter */
+    uint8_t etag[NACRE__LIST_ETAG];    /* a hash of it */
+    uint64_t marks[NACRE__LIST_MARKS]; /* where the links of resource 0, stride, 2 * stride … begin */
+    size_t stride;
+} nacre__list_index;
+
 struct nacre_site {
     nacre_transfer *transfer;
     const nacre_resource *resources;
     size_t num_resources;
     uint8_t hash_key[16]; /* for paths and the ETag of /.well-known/core */
+    nacre__list_index list;
     nacre__observed_path *observed;
     uint32_t num_observed, next_observed;
     char *path; /* of the request being handled */
@@ -35,7 +46,6 @@ typedef struct nacre__listing {
     uint64_t from;
     nacre_bytes window; /* the list from there on, at least one block; in the response's buffer */
 } nacre__listing;
-void nacre__well_known(const nacre_site *site, nacre__listing *listing, const nacre_event *event,
-                       nacre_response *response);
+void nacre__well_known(nacre_site *site, nacre__listing *listing, const nacre_event *event, nacre_response *response);
 
 #endif

@@ -2,7 +2,8 @@
 /* well_known: the list of a site's resources at /.well-known/core, in CoRE Link Format (RFC 6690). `osc` marks resources
  * served to OSCORE requests only (RFC 8613 9).
  *
- * The list is not stored: one pass makes it for each request, hashes it, and keeps the block that is requested. */
+ * The list is not stored. Its length, its ETag and where some of its links begin are computed once; then a block is written
+ * from the link that it begins in. A filtered list takes one pass over the resources, for its length. */
 #include "site_internal.h"
 #include "base/siphash.h"
 
@@ -17,14 +18,16 @@ typedef struct window {
     uint64_t from; /* offset of the list that buf.ptr[0] receives */
     uint64_t at;   /* current offset of the list */
     size_t used;
-    nacre__siphash hash; /* of the whole list, text by text */
+    nacre__siphash *hash; /* of the whole list, text by text; NULL: none */
 } window;
 
 static void put(window *w, const char *text, size_t len)
 {
     const nacre_bytes bytes = { (const uint8_t *)text, len };
-    nacre__siphash_word(&w->hash, len);
-    nacre__siphash_words(&w->hash, bytes);
+    if (w->hash != NULL) {
+        nacre__siphash_word(w->hash, len);
+        nacre__siphash_words(w->hash, bytes);
+    }
     const uint64_t end = w->at + len, start = w->at > w->from ? w->at : w->from;
     if (start < end && w->used < w->buf.cap) {
         const uint64_t left = end - start, space = w->buf.cap - w->used;
@@ -151,29 +154,89 @@ static bool passes(const nacre_resource *resource, nacre_bytes query)
     return fits(size, strlen(size), pattern);
 }
 
-/* The filter; an empty query is none. False: there are several, of which RFC 6690 4.1 knows nothing. */
-static bool find_filter(nacre_bytes options, nacre_bytes *filter)
+/* What a request for the list wants. */
+typedef struct wanted {
+    nacre_bytes filter; /* an empty query is none */
+    bool is_one;        /* false: there are several filters, of which RFC 6690 4.1 knows nothing */
+    bool takes_links;   /* Accept allows them */
+    uint64_t from;      /* the first byte of the requested block */
+} wanted;
+
+static void read_options(wanted *w, nacre_bytes options)
 {
     nacre_option_iter it = nacre_option_begin(options);
-    *filter = NACRE_ABSENT;
-    for (nacre_option option; nacre_option_next(&it, &option) && option.number <= NACRE_OPT_URI_QUERY;) {
-        if (option.number != NACRE_OPT_URI_QUERY || option.value.len == 0) continue;
-        if (filter->len > 0) return false;
-        *filter = option.value;
+    uint64_t value = 0;
+    bool has_accept = false, has_block = false;
+    *w = (wanted){ .filter = NACRE_ABSENT, .is_one = true, .takes_links = true };
+    for (nacre_option option; nacre_option_next(&it, &option) && option.number <= NACRE_OPT_BLOCK2;) {
+        if (option.number == NACRE_OPT_URI_QUERY && option.value.len > 0) {
+            w->is_one = w->filter.len == 0;
+            if (!w->is_one) return;
+            w->filter = option.value;
+        } else if (option.number == NACRE_OPT_ACCEPT && !has_accept) {
+            has_accept = true;
+            w->takes_links = nacre_option_uint(option.value, &value) && value == FORMAT_LINKS;
+        } else if (option.number == NACRE_OPT_BLOCK2 && !has_block && nacre_option_uint(option.value, &value)) {
+            has_block = true;
+            w->from = (value >> 4) << ((value & 7) + 4);
+        }
     }
-    return true;
 }
 
 /* ---- The list ------------------------------------------------------------------------------------------------------------ */
 
-static void write_list(window *w, const nacre_site *site, nacre_bytes filter)
+static bool is_hidden(const nacre_resource *resource)
 {
-    w->hash = nacre__siphash_start(site->hash_key);
+    return (resource->flags & NACRE_RESOURCE_HIDDEN) != 0;
+}
+
+static void put_etag(uint8_t etag[NACRE__LIST_ETAG], uint64_t hash)
+{
+    for (size_t i = 0; i < NACRE__LIST_ETAG; i++) etag[i] = (uint8_t)(hash >> 8 * i);
+}
+
+static void index_list(const nacre_site *site, nacre__list_index *list)
+{
+    nacre__siphash hash = nacre__siphash_start(site->hash_key);
+    window w = { .hash = &hash };
+    list->stride = site->num_resources / NACRE__LIST_MARKS + 1;
     for (size_t i = 0; i < site->num_resources; i++) {
-        const nacre_resource *resource = &site->resources[i];
-        if ((resource->flags & NACRE_RESOURCE_HIDDEN) != 0) continue;
-        if (filter.len == 0 || passes(resource, filter)) put_link(w, resource);
+        if (i % list->stride == 0) list->marks[i / list->stride] = w.at;
+        if (!is_hidden(&site->resources[i])) put_link(&w, &site->resources[i]);
     }
+    list->len = w.at;
+    put_etag(list->etag, nacre__siphash_end(&hash, w.at));
+    list->is_current = true;
+}
+
+/* The part of the whole list that starts at w->from. */
+static void write_part(window *w, const nacre_site *site)
+{
+    const nacre__list_index *list = &site->list;
+    size_t first = 0;
+    if (w->from >= list->len) return;
+    for (size_t i = list->stride; i < site->num_resources && list->marks[i / list->stride] <= w->from;
+         i += list->stride)
+        first = i;
+    w->at = list->marks[first / list->stride];
+    for (size_t i = first; i < site->num_resources && w->used < w->buf.cap; i++)
+        if (!is_hidden(&site->resources[i])) put_link(w, &site->resources[i]);
+}
+
+/* The same of the filtered list; gives its length. */
+static uint64_t write_filtered(window *w, const nacre_site *site, nacre_bytes filter)
+{
+    for (size_t i = 0; i < site->num_resources; i++)
+        if (!is_hidden(&site->resources[i]) && passes(&site->resources[i], filter)) put_link(w, &site->resources[i]);
+    return w->at;
+}
+
+/* Of a filtered list: the whole list and the filter determine it. */
+static uint64_t filtered_hash(const nacre_site *site, nacre_bytes filter)
+{
+    nacre__siphash hash = nacre__siphash_start(site->hash_key);
+    nacre__siphash_words(&hash, NACRE_ARRAY(site->list.etag));
+    return nacre__siphash_end_bytes(&hash, NACRE__LIST_ETAG, filter);
 }
 
 /* The transfer reads the block that was requested, or a shorter one from the same offset on. */
@@ -187,46 +250,35 @@ static nacre_err read_list(void *user, uint64_t offset, nacre_buf buf, size_t *l
     return NACRE_OK;
 }
 
-/* The first byte of the requested block. */
-static uint64_t requested_offset(nacre_bytes options)
-{
-    uint64_t value = 0;
-    const nacre_bytes block2 = nacre_option_find(options, NACRE_OPT_BLOCK2);
-    if (nacre_is_absent(block2) || !nacre_option_uint(block2, &value)) return 0;
-    return (value >> 4) << ((value & 7) + 4);
-}
-
-static bool accepts(nacre_bytes options)
-{
-    uint64_t format;
-    const nacre_bytes accept = nacre_option_find(options, NACRE_OPT_ACCEPT);
-    return nacre_is_absent(accept) || (nacre_option_uint(accept, &format) && format == FORMAT_LINKS);
-}
-
 /* RFC 9175 2.6: unprotected requests get small blocks, to limit amplification. */
-void nacre__well_known(const nacre_site *site, nacre__listing *listing, const nacre_event *event,
-                       nacre_response *response)
+void nacre__well_known(nacre_site *site, nacre__listing *listing, const nacre_event *event, nacre_response *response)
 {
-    const nacre_bytes options = event->message.options;
-    nacre_bytes filter;
-    if (!accepts(options)) {
-        nacre_response_text(response, NACRE_NOT_ACCEPTABLE, "only in link format");
-        return;
-    }
-    if (!find_filter(options, &filter)) {
+    wanted how;
+    read_options(&how, event->message.options);
+    if (!how.is_one) {
         nacre_response_text(response, NACRE_BAD_REQUEST, "one filter, not several");
         return;
     }
-    window w = { .buf = response->buf, .from = requested_offset(options) };
-    write_list(&w, site, filter);
+    if (!how.takes_links) {
+        nacre_response_text(response, NACRE_NOT_ACCEPTABLE, "only in link format");
+        return;
+    }
+    if (!site->list.is_current) index_list(site, &site->list);
+    window w = { .buf = response->buf, .from = how.from };
+    if (event->context == NULL) w.buf.cap = response->block_size = PLAIN_BLOCK;
+    uint8_t etag[NACRE__LIST_ETAG];
+    uint64_t len = site->list.len;
+    memcpy(etag, site->list.etag, sizeof etag);
+    if (how.filter.len == 0) {
+        write_part(&w, site);
+    } else {
+        len = write_filtered(&w, site, how.filter);
+        put_etag(etag, filtered_hash(site, how.filter));
+    }
     *listing = (nacre__listing){ w.from, nacre_bytes_of(w.buf.ptr, w.used) };
-    const uint64_t hash = nacre__siphash_end(&w.hash, w.at);
-    uint8_t etag[8];
-    for (size_t i = 0; i < sizeof etag; i++) etag[i] = (uint8_t)(hash >> 8 * i);
     response->code = NACRE_CONTENT;
-    nacre_options_add_uint(&response->options, NACRE_OPT_CONTENT_FORMAT, FORMAT_LINKS);
-    if (event->context == NULL) response->block_size = PLAIN_BLOCK;
     nacre_options_add(&response->options, NACRE_OPT_ETAG,
                       NACRE_ARRAY(etag)); /* a list of any length may be requested in blocks */
-    response->source = (nacre_source){ read_list, listing, w.at };
+    nacre_options_add_uint(&response->options, NACRE_OPT_CONTENT_FORMAT, FORMAT_LINKS);
+    response->source = (nacre_source){ read_list, listing, len };
 }

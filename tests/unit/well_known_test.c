@@ -3,6 +3,8 @@
 #include "../scenario/world.h"
 #include "site/site_internal.h"
 
+#include <time.h>
+
 static void nothing(void *user, const nacre_request *request, nacre_response *response)
 {
     (void)user, (void)request;
@@ -212,6 +214,7 @@ static void a_list_is_made_once_for_each_request(void **state)
         nacre_event event = { .message.code = NACRE_GET };
         if (at_end) event.message.options = NACRE_ARRAY(block_2_of_16);
         open_site(&a, few, 4);
+        event.context = a.p.ours; /* a plain request gets 64 bytes at most */
         nacre_response response = { .buf = NACRE_BUF(buf) };
         nacre_options_init(&response.options, NACRE_BUF(options));
         nacre__well_known(a.site, &listing, &event, &response);
@@ -226,6 +229,70 @@ static void a_list_is_made_once_for_each_request(void **state)
         assert_memory_equal(got, list + offset, len);
         close_site(&a);
     }
+}
+
+/* The resources are read again when they are set, and only then. */
+static void new_resources_make_another_list(void **state)
+{
+    (void)state;
+    lister a;
+    uint8_t etag[8];
+    open_site(&a, few, 4);
+    for (size_t num = 4; num > 0; num--) {
+        nacre_site_set_resources(a.site, few, num);
+        assert_payload(list(&a, true, NULL), num == 4 ? T "," H "," S : num > 1 ? T "," H : T);
+        if (num != 4 && num != 2) assert_memory_not_equal(a.etag, etag, sizeof etag);
+        memcpy(etag, a.etag, sizeof etag);
+        assert_payload(list(&a, true, "obs"), T);
+    }
+    close_site(&a);
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* The time of 2,000 plain requests for the list of `num` resources, for its blocks in turn. */
+static double lists_of(size_t num)
+{
+    enum { MOST = 4000 };
+    static char names[MOST][16];
+    static nacre_resource many[MOST];
+    for (size_t i = 0; i < num; i++) {
+        (void)snprintf(names[i], sizeof names[i], "/r%04zu", i);
+        many[i] = (nacre_resource){ .path = names[i], .handler = nothing };
+    }
+    lister a;
+    open_site(&a, many, num);
+    const double start = seconds();
+    for (size_t n = 0; n < 2000; n++) {
+        uint8_t buf[1024], options[64], request[8];
+        nacre_options o;
+        nacre__listing listing;
+        nacre_event event = { .message.code = NACRE_GET };
+        nacre_options_init(&o, NACRE_BUF(request));
+        nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, n % (num * 12 / 64) << 4 | 2);
+        assert_int_equal(nacre_options_finish(&o, &event.message.options), NACRE_OK);
+        nacre_response response = { .buf = NACRE_BUF(buf) };
+        nacre_options_init(&response.options, NACRE_BUF(options));
+        nacre__well_known(a.site, &listing, &event, &response);
+        assert_in_range(listing.window.len, 64, sizeof buf);
+    }
+    const double took = seconds() - start;
+    close_site(&a);
+    return took;
+}
+
+/* Anybody may ask for the list. If each request made all of it, the second run would take some hundred times as long. */
+static void time_of_a_block_does_not_grow_with_resources(void **state)
+{
+    (void)state;
+    const double few_links = lists_of(20), many_links = lists_of(4000);
+    print_message("2000 blocks of a list of 20: %.1f ms, of 4000: %.1f ms\n", few_links * 1e3, many_links * 1e3);
+    assert_true(many_links < 20 * few_links);
 }
 
 static void accept_admits_link_format_only(void **state)
@@ -487,6 +554,8 @@ int main(void)
         cmocka_unit_test(queries_filter_the_list),
         cmocka_unit_test(several_filters_are_a_bad_request),
         cmocka_unit_test(a_list_is_made_once_for_each_request),
+        cmocka_unit_test(new_resources_make_another_list),
+        cmocka_unit_test(time_of_a_block_does_not_grow_with_resources),
         cmocka_unit_test(accept_admits_link_format_only),
         cmocka_unit_test(a_list_of_the_site_takes_precedence),
         cmocka_unit_test(long_lists_come_in_blocks),
