@@ -13,6 +13,7 @@
  * minutes, and with them the collisions. Excess requests are dropped without a record, and the client retransmits. */
 #include "endpoint/admission/rate_limits.h"
 #include "base/pointer_hash.h"
+#include "base/siphash.h"
 #include "endpoint/core/hash.h"
 
 enum {
@@ -44,11 +45,19 @@ static void take(nacre__token_bucket *bucket, uint64_t now_us, uint32_t per_seco
     *bucket += 1000000 / per_second;
 }
 
+/* A random number that peers cannot predict, without a call of the system for each message of a flood. */
+static uint64_t draw(nacre__rate_limits *limits)
+{
+    nacre__siphash hash = nacre__siphash_start(limits->core->hash_key);
+    nacre__siphash_word(&hash, ++limits->num_drawn);
+    return nacre__siphash_end(&hash, (uint64_t)8 << 56);
+}
+
 bool nacre__token_take(nacre__rate_limits *limits, nacre__token_bucket *bucket, uint32_t per_second)
 {
     const uint64_t now_us = us_of(limits->core->now_ms), ahead = *bucket > now_us ? *bucket - now_us : 0;
     if (ahead > BURST_US) return false;
-    if (ahead > BURST_US / 2 && nacre__core_random(limits->core) % (BURST_US / 2) < ahead - BURST_US / 2) return false;
+    if (ahead > BURST_US / 2 && draw(limits) % (BURST_US / 2) < ahead - BURST_US / 2) return false;
     take(bucket, now_us, per_second);
     return true;
 }

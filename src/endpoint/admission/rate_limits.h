@@ -17,6 +17,7 @@ typedef struct nacre__rate_limits {
     nacre__token_bucket *repeated;    /* … and to others */
     nacre__token_bucket rederivation; /* key derivations of RFC 8613 B.2, of all peers */
     nacre__token_bucket oversized;    /* 4.13 to oversized requests */
+    uint64_t num_drawn;               /* random numbers for refusals */
 } nacre__rate_limits;
 
 void nacre__rate_limits_lay_out(nacre__rate_limits *limits, nacre__pool_layout *layout);
