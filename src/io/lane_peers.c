@@ -3,11 +3,11 @@
 #include "io/lane_peers.h"
 
 enum {
-    EMPTY_LEN = 4, /* of an ACK or RST */
-    WORK_OF_EMPTY = 1,
-    WORK = 8,
+    EMPTY_LEN = 4,                /* bytes of an ACK or RST without a response */
+    WORK_OF_EMPTY = 1,            /* an eighth of */
+    WORK = 8,                     /* any other datagram */
     WORK_PER_VERIFIED = 3 * WORK, /* itself and two retransmissions */
-    MOST_WORK = 64 * WORK,
+    MAX_WORK = 64 * WORK,         /* in WORK_MS */
     WORK_MS = 1000,
     BARRED_MS = 10000,
 };
@@ -18,13 +18,13 @@ void nacre__lane_peers_init(nacre__lane_peers *peers, const nacre__lane_key *key
     peers->num_sets = NACRE__LANE_SETS / num_workers;
 }
 
-/* The hash modulo num_workers is the same for all peers of this worker. */
+/* Divides first: the hash modulo num_workers is the same for all peers of this worker. */
 static size_t set_of(const nacre__lane_peers *peers, uint32_t hash)
 {
     return hash / peers->num_workers % peers->num_sets;
 }
 
-/* NACRE__LANE_WAYS: not there. */
+/* NACRE__LANE_WAYS if there is none. */
 static size_t find(const nacre__lane_set *set, uint32_t hash)
 {
     size_t way = 0;
@@ -32,6 +32,7 @@ static size_t find(const nacre__lane_set *set, uint32_t hash)
     return way;
 }
 
+/* A free entry, or the one that verified longest ago. */
 static size_t longest_silent(const nacre__lane_set *set, uint32_t now)
 {
     size_t oldest = 0;
@@ -56,9 +57,9 @@ void nacre__lane_peers_verified(nacre__lane_peers *peers, const nacre_address *a
     if (!is_new && !peers->counts_work) return;
     nacre__lane_work *work = &peers->work[at][way];
     if (is_new) *work = (nacre__lane_work){ .since = now_ms };
-    const bool returns = work->barred_until > 0 && work->barred_until <= now_ms;
-    if (returns) work->barred_until = 0;
-    if (is_new || returns) peers->has_changed = true;
+    const bool is_back = work->barred_until > 0 && work->barred_until <= now_ms;
+    if (is_back) work->barred_until = 0;
+    if (is_new || is_back) peers->has_changed = true;
     work->work -= work->work < WORK_PER_VERIFIED ? work->work : WORK_PER_VERIFIED;
 }
 
@@ -74,7 +75,7 @@ bool nacre__lane_peers_admit(nacre__lane_peers *peers, const nacre_address *addr
         work->work = 0;
     }
     work->work += len <= EMPTY_LEN ? WORK_OF_EMPTY : WORK;
-    if (work->work <= MOST_WORK) return true;
+    if (work->work <= MAX_WORK) return true;
     work->barred_until = now_ms + BARRED_MS;
     peers->has_changed = true;
     return false;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* One round of a multiply-xorshift hash, which classic BPF can compute too: see put_mix. */
 static uint32_t mix(uint32_t h, uint32_t factor, unsigned shift)
 {
     h *= factor;
@@ -40,9 +41,9 @@ uint32_t nacre__lane_hash(const nacre__lane_key *key, const nacre_address *peer)
 
 enum {
     LEAF = 8,
-    HEADER = SKF_NET_OFF, /* offsets of the IP header's bytes begin here; 0 is the first byte of the payload */
-    IN_MEMORY = 0,        /* a cell of the program's memory */
-    LISTED_BITS = 0x7fffffff,
+    HEADER = SKF_NET_OFF,     /* offsets of the IP header's bytes begin here; 0 is the first byte of the payload */
+    HASH_CELL = 0,            /* in the program's memory */
+    LISTED_BITS = 0x7fffffff, /* of a hash, compared with the list */
 };
 
 typedef struct writer {
@@ -75,9 +76,9 @@ static void put_hash(writer *w, const nacre__lane_key *key, uint32_t at_host, si
     put(w, BPF_ALU | BPF_XOR | BPF_K, key->start);
     for (size_t i = 0; i < len; i += 4) {
         put_mix(w, key->factor, FIRST_SHIFT);
-        put(w, BPF_ST, IN_MEMORY);
+        put(w, BPF_ST, HASH_CELL);
         put(w, BPF_LD | BPF_W | BPF_ABS, (uint32_t)HEADER + at_host + (uint32_t)i);
-        put(w, BPF_LDX | BPF_MEM, IN_MEMORY);
+        put(w, BPF_LDX | BPF_MEM, HASH_CELL);
         put(w, BPF_ALU | BPF_XOR | BPF_X, 0);
     }
 }
@@ -90,7 +91,7 @@ static void put_v4(writer *w, const nacre__lane_key *key)
     put_hash(w, key, 12, 4);
 }
 
-/* After extension headers the port is not searched for, and counts as 0: such a peer is never listed. */
+/* After an extension header the port counts as 0, so that its sender does not match its entry in the list. */
 static void put_v6(writer *w, const nacre__lane_key *key)
 {
     put(w, BPF_LD | BPF_B | BPF_ABS, (uint32_t)HEADER + 6);
@@ -132,7 +133,7 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Leaves the hash in A and in the memory. */
+/* Leaves the hash in A and in HASH_CELL. */
 static void put_source_hash(writer *w, const nacre__lane_key *key)
 {
     put(w, BPF_LD | BPF_B | BPF_ABS, (uint32_t)HEADER);
@@ -147,7 +148,7 @@ static void put_source_hash(writer *w, const nacre__lane_key *key)
     w->out[skip].k = (uint32_t)(w->len - skip - 1);
     put_mix(w, key->factor, FIRST_SHIFT);
     put_mix(w, key->last_factor, LAST_SHIFT);
-    put(w, BPF_ST, IN_MEMORY);
+    put(w, BPF_ST, HASH_CELL);
 }
 
 size_t nacre__lane_program(struct sock_filter *out, const nacre__lane_key *key, unsigned num_workers, uint32_t *hashes,
@@ -164,11 +165,11 @@ size_t nacre__lane_program(struct sock_filter *out, const nacre__lane_key *key, 
     put(&w, BPF_ALU | BPF_MOD | BPF_K, num_workers);
     put(&w, BPF_ALU | BPF_LSH | BPF_K, 1);
     put(&w, BPF_MISC | BPF_TAX, 0);
-    put(&w, BPF_LD | BPF_MEM, IN_MEMORY);
+    put(&w, BPF_LD | BPF_MEM, HASH_CELL);
     put(&w, BPF_ALU | BPF_AND | BPF_K, LISTED_BITS);
     put_list(&w, hashes, num);
     return w.len;
 }
 #else
-typedef int nacre__lane_program_is_not_here;
+typedef int nacre__lane_program_is_for_linux; /* no empty translation unit */
 #endif

@@ -12,7 +12,7 @@
 #include <nacre/endpoint.h>
 
 enum {
-    NACRE__LANE_PEERS = 1024,   /* maximum in a program */
+    NACRE__LANE_PEERS = 1024,   /* maximum number of listed peers */
     NACRE__LANE_PROGRAM = 2048, /* maximum length, in instructions; the kernel's limit is 4096 */
 };
 
@@ -26,8 +26,9 @@ uint32_t nacre__lane_hash(const nacre__lane_key *key, const nacre_address *peer)
 
 #ifdef __linux__
 struct sock_filter;
-/* nacre__lane_program writes the program for a list of `num` hashes, at most NACRE__LANE_PEERS, which it sorts and shortens to 31 bits:
- * a constant with the highest bit set takes an instruction more. `out` has NACRE__LANE_PROGRAM entries. Returns the length. */
+/* nacre__lane_program writes the program for a list of `num` hashes, at most NACRE__LANE_PEERS, to `out`, which has
+ * NACRE__LANE_PROGRAM entries, and returns its length in instructions. `hashes` is sorted and shortened to 31 bits, because the
+ * kernel translates a comparison with a larger constant into one more instruction. */
 size_t nacre__lane_program(struct sock_filter *out, const nacre__lane_key *key, unsigned num_workers, uint32_t *hashes,
                            size_t num);
 #endif

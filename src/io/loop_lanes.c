@@ -8,11 +8,11 @@
 #include <time.h>
 
 enum {
-    LIST_MS = 250,     /* the list is renewed at most that often */
-    OTHERS_BURST = 32, /* the time a verified peer waits for others; smaller bursts cost more per datagram */
-    PEERS_MS = 60000,  /* a peer that verified before that counts as gone */
-    WINDOW_MS = 10,    /* lane_share.h */
-    FEW = 64,          /* datagrams in a window that decide nothing */
+    LIST_MS = 250,     /* minimum time between two changes of the list, which take up to half a millisecond */
+    OTHERS_BURST = 32, /* maximum that a verified peer waits for; smaller bursts cost more per datagram */
+    PEERS_MS = 60000,  /* after that time without a verified message there are no verified peers */
+    WINDOW_MS = NACRE__LANE_WINDOW_US / 1000,
+    FEW = 64, /* a window with fewer datagrams goes on */
 };
 
 static uint64_t us_of(clockid_t clock)
@@ -81,8 +81,7 @@ size_t nacre__lanes_admit(nacre__lanes *lanes, nacre_datagram *in, size_t num)
     return kept;
 }
 
-/* Lists the peers while the lanes are apart, and nothing otherwise: then all datagrams arrive at the first socket, so that one
- * call receives them. */
+/* The list is empty while the lanes are together: all datagrams arrive at the first socket, and one call receives them. */
 static void list(nacre__lanes *lanes)
 {
     const bool is_apart = lanes->share.is_apart;
@@ -111,7 +110,7 @@ void nacre__lanes_end(nacre__lanes *lanes, size_t num)
 {
     if (lanes == NULL || num == 0) return;
     const size_t num_verified = lanes->num_verified < num ? (size_t)lanes->num_verified : num;
-    lanes->num_verified -= num_verified; /* some verify after their burst, once their window is stored */
+    lanes->num_verified -= num_verified; /* a message may verify after its burst, once its window is stored */
     if (lanes->share.is_apart && !lanes->by_lane)
         nacre__lane_share_charge(&lanes->share, num, num_verified, us_of(CLOCK_THREAD_CPUTIME_ID) - lanes->began_cpu_us,
                                  us_of(CLOCK_MONOTONIC));

@@ -121,14 +121,16 @@ bool nacre__udp_next_unreachable(nacre_udp *udp, nacre_address *peer);
 void nacre__udp_note_unreachable(nacre_udp *udp, const nacre_address *peer);
 void nacre__udp_fetch_errors(nacre_udp *udp);
 
-/* nacre__udp_open_lane opens `udp->lane`, at the same port. `num_workers` first sockets share the port, each opened and given its
- * lane before the next; `first` is the first of them, or NULL. False: not supported, or out of descriptors or memory: `udp`
- * alone receives everything. nacre__udp_close_lane: NULL-safe; nacre_udp_close calls it. */
+/* nacre__udp_open_lane opens `udp->lane` at the port of `udp`. Each of `num_workers` workers opens its socket and then its lane,
+ * before the next worker does, because the program counts sockets in the order of binding; `first` is the first worker's socket,
+ * or NULL if `udp` is that. False: not supported, or out of descriptors or memory; `udp` receives everything.
+ * nacre__udp_close_lane also accepts a socket without a lane; nacre_udp_close calls it. */
 NACRE_MUST_USE bool nacre__udp_open_lane(nacre_udp *udp, const nacre_udp *first, unsigned num_workers);
 void nacre__udp_close_lane(nacre_udp *udp);
 
-/* nacre__udp_list: from now on datagrams from sources with these hashes (nacre__lane_hash) arrive at the lane, all others at `udp`.
- * At most this worker's part of NACRE__LANE_PEERS; takes up to half a millisecond. */
+/* nacre__udp_list: from now on datagrams from sources with these hashes (nacre__lane_hash under nacre__udp_lane_key) arrive at the
+ * lane, all others at `udp`. Hashes beyond this worker's part of NACRE__LANE_PEERS are ignored. Takes up to half a millisecond.
+ * Both functions need a socket with a lane. */
 void nacre__udp_list(nacre_udp *udp, const uint32_t *hashes, size_t num);
 const nacre__lane_key *nacre__udp_lane_key(const nacre_udp *udp, unsigned *num_workers);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* udp_lane: a second socket at the port of the first, for datagrams of listed peers, so that these do not queue after a flood.
- * A program in the kernel chooses; one program serves all sockets of a port, and so all workers. */
+/* udp_lane: a second socket at the port of the first, for datagrams of listed peers, so that these do not share a queue with a
+ * flood. A program in the kernel (lane_program) chooses the socket; a port has one program, so all workers share it. */
 #include "io/udp_internal.h"
 
 #include <pthread.h>
@@ -65,7 +65,7 @@ static bool attach(int fd, nacre__lane_group *group)
 
 static bool open_second(nacre_udp *udp)
 {
-    nacre_detail why; /* the reason is not told: without a lane all works as before */
+    nacre_detail why; /* not reported: without a lane the first socket receives everything */
     if (nacre_udp_open_beside(&udp->lane, udp, &why) != NACRE_OK) return false;
     free(udp->lane->sources);
     udp->lane->sources = udp->sources;
@@ -109,7 +109,7 @@ void nacre__udp_list(nacre_udp *udp, const uint32_t *hashes, size_t num)
     (void)pthread_mutex_lock(&group->lock);
     group->num[udp->worker] = num < part ? num : part;
     if (num > 0) memcpy(group->hashes + udp->worker * part, hashes, group->num[udp->worker] * sizeof *hashes);
-    (void)attach(udp->fd, group); /* out of kernel memory the list before stays */
+    (void)attach(udp->fd, group); /* on failure, out of kernel memory, the previous list stays in force */
     (void)pthread_mutex_unlock(&group->lock);
 }
 #else
