@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* rate_limits: what an attacker can cause again and again without a key is limited, and an honest peer gets its part:
+/* rate_limits: work that an attacker can cause repeatedly without a key is limited so that honest peers keep a share of it:
  *
  *     request                              takes a token of
- *     #1 of B.2, #2 with a valid R2        its source; else its rederivation; else of all of these
- *     oversized                            its source; else of all of these
- *     Echo challenge, first to its         its context: a captured request takes one token, and the next of the peer is
- *     Partial IV                           not captured yet
- *     Echo challenge, further one          its source and its context: it spends a sender sequence number
+ *     #1 of B.2, #2 with a valid R2        its source, else its rederivation, else the bucket of all rederivations
+ *     oversized                            its source, else the bucket of all oversized requests
+ *     gets the first Echo challenge to     its context: a captured request takes one token, and the peer's next request
+ *     its Partial IV                       is not captured yet
+ *     gets a further one                   its source and its context: each challenge uses a sender sequence number
  *
- * A source has a bucket in each of three rows, and uses any of them. Two are by network, with different hashes: another network
- * must flood both buckets to take them. One is by host, against hosts of the same network. The hashes change every two
- * minutes, and with them the collisions. Excess requests are dropped without a record, and the client retransmits. */
+ * A source has one bucket in each of three rows, and takes a token of the first that has one. Two rows are by network, with
+ * different hashes, so that other networks must flood both buckets to exhaust them; the third is by host, so that other hosts
+ * of its network leave a host one bucket. The hashes, and with them the collisions, change every two minutes. Excess requests are
+ * dropped without a record, and the client retransmits. */
 #include "endpoint/admission/rate_limits.h"
 #include "base/pointer_hash.h"
 #include "base/siphash.h"
 #include "endpoint/core/hash.h"
 
 enum {
-    BURST_US = 4000000, /* after a pause, four seconds' worth at once */
+    BURST_US = 4000000, /* four seconds' worth of tokens at once */
     CONTEXTS = 256,
     ROWS = 3,
     HOST_ROW = 2,
-    SOURCES = 512, /* in each row */
-    EPOCH_BITS = 17,
+    SOURCES = 512,   /* in each row */
+    EPOCH_BITS = 17, /* the hashes change every 2^17 ms */
 };
 
 void nacre__rate_limits_lay_out(nacre__rate_limits *limits, nacre__pool_layout *layout)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* outer_block: OSCORE messages split, or requested in blocks, by a proxy (RFC 8613 4.1.3.4.2). */
+/* outer_block: OSCORE messages that a proxy splits into blocks, or requests in blocks (RFC 8613 4.1.3.4.2). */
 #ifndef NACRE_ENDPOINT_OUTER_BLOCK_OUTER_BLOCK_H
 #define NACRE_ENDPOINT_OUTER_BLOCK_OUTER_BLOCK_H
 
@@ -21,13 +21,13 @@ typedef enum nacre__outer_state {
     NACRE__OUTER_TAKEN,
 } nacre__outer_state;
 
-/* The lists of entries, each in the order of their last use. Entries are evicted from the front of GIVEN, then of UNVALIDATED,
- * then of VALIDATED. */
+/* Each entry is in one list; each list is in the order of last use. Entries are evicted from the front of GIVEN, then of
+ * UNVALIDATED, then of VALIDATED. */
 typedef enum nacre__outer_class {
     NACRE__OUTER_IN_FREE = 0,
     NACRE__OUTER_IN_TAKEN,
     NACRE__OUTER_IN_FETCHING,
-    NACRE__OUTER_IN_GIVEN, /* CUT, sent to its end */
+    NACRE__OUTER_IN_GIVEN, /* CUT, and its last block was sent */
     NACRE__OUTER_IN_UNVALIDATED,
     NACRE__OUTER_IN_VALIDATED, /* the address was validated at its last use */
     NACRE__OUTER_CLASSES,
@@ -37,17 +37,17 @@ typedef struct nacre__outer {
     nacre__outer_state state;
     nacre__outer_class class;
     nacre__link link;      /* in the list of its class */
-    nacre__link peer_link; /* in the group of its peer; this one and `chain`: all but FREE */
-    uint32_t chain;        /* the next one in the bucket of its key */
+    nacre__link peer_link; /* in the group of its peer, unless FREE */
+    uint32_t chain;        /* the next entry in the bucket of its key, unless FREE */
     nacre_address peer;
-    uint64_t peer_hash, key;
-    uint64_t touched; /* ms */
-    uint8_t *head;    /* max_message: the options of the first block, or of the response */
-    uint8_t *body;    /* max_unfragmented: the ciphertext */
-    uint8_t *plain;   /* both together: the plaintext */
+    uint64_t peer_hash, key; /* `key` identifies the message among those of `peer` */
+    uint64_t touched;        /* ms: last use */
+    uint8_t *head;           /* max_message: the options of the first block, or of the response */
+    uint8_t *body;           /* max_unfragmented: the ciphertext */
+    uint8_t *plain;          /* max_message and max_unfragmented: the plaintext */
     size_t head_len, body_len;
     size_t before; /* JOINING, TAKEN: body_len without the last block */
-    bool given;    /* CUT: to its end; kept for repeated requests until the entry is needed */
+    bool given;    /* CUT: the last block was sent; kept for repeated requests until the entry is needed */
     uint8_t code;
 } nacre__outer;
 
@@ -64,7 +64,7 @@ typedef struct nacre__outer_blocks {
 
 void nacre__outer_blocks_lay_out(nacre__outer_blocks *b, nacre__pool_layout *layout,
                                  const nacre_endpoint_config *config);
-/* `bytes`: twice max_message and max_unfragmented for each. */
+/* `bytes`: for each entry twice max_message plus max_unfragmented. */
 void nacre__outer_blocks_init(nacre__outer_blocks *b, uint8_t *bytes);
 
 /* outer_block_pool.c: entries for protected messages in blocks. */

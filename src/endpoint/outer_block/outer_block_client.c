@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* outer_block_client: fetches and joins responses that a proxy split into blocks (RFC 8613 4.1.3.4.2, 8.4.1, RFC 7959 2.4).
  *
- * The first block arrives in place of the response. Then the exchange requests one block after the other: with the outer
- * options of its request, OSCORE included, Block2, no payload, and a new token and message ID each, retransmitted as any
+ * The first block arrives in place of the response. Then the exchange requests the others one by one. Each request has the outer
+ * options of the original, OSCORE included, Block2, no payload, and a new token and message ID, and is retransmitted as any
  * request. The last block completes the message, which is passed to OSCORE once, as if it had arrived whole.
  *
- * A block is unauthenticated. One that does not match is dropped, and the request for the right one goes on; one that exceeds
- * the limit is dropped with all others. None of them ends the exchange, only its timers do.
+ * A block is unauthenticated: it never ends the exchange, which only its timers do. A block that does not match is dropped, and
+ * the request for the right one goes on; one that exceeds max_unfragmented is dropped with those joined so far.
  *
  * Notifications are fetched if they answer a registration; others are dropped, because their token must stay. Requests sent
- * here are never split outside, so 2.31 is not expected: large ones use inner blocks. */
+ * here have no outer blocks, because large bodies use inner ones: 2.31 is not expected. */
 #include "endpoint/outer_block/outer_block.h"
 
 #include <string.h>
@@ -19,7 +19,7 @@ static nacre__outer *entry_of(const nacre__outer_blocks *b, const nacre__client_
     return exchange->outer == NACRE__NONE ? NULL : &b->entries[exchange->outer];
 }
 
-/* Releases or hands over the blocks joined by the exchange. */
+/* The exchange no longer has an entry, and its own time limit applies again. */
 static void leave_entry(nacre__client_exchange *exchange)
 {
     exchange->outer = NACRE__NONE;
@@ -127,7 +127,7 @@ void nacre__outer_block(nacre__outer_blocks *b, nacre__client_exchange *exchange
         request_next(b, exchange, entry, block.szx);
         return;
     }
-    /* RFC 8613 4.1.3.4.2: discarded */
+    /* RFC 8613 4.1.3.4.2: discards what exceeds the maximum */
     nacre__outer_forget(b, exchange);
     exchange->last_reject = NACRE_ERR_TOO_LONG;
     b->core->stats.dropped++;

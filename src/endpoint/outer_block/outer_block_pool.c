@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* outer_block_pool: bounded memory for OSCORE messages split, or requested in blocks, by a proxy (RFC 8613 4.1.3.4.2, 12.7).
+/* outer_block_pool: bounded memory for OSCORE messages in outer blocks (RFC 8613 4.1.3.4.2, 12.7).
  *
  * A proxy cannot read a protected message, but may send it in blocks (RFC 7959). A block is unauthenticated: only the whole
  * verifies. So there are num_outer entries of max_unfragmented bytes each, kept for an exchange lifetime, and shared as
  * follows:
  *
- *  - One peer has at most half of the entries; a new message of that peer then evicts one of these, in the same order.
- *  - When all are in use, responses sent to their end are evicted first, then the longest unused entry, those of addresses
- *    that are not validated first: forged traffic evicts forged traffic.
+ *  - When all are in use, completely sent responses are evicted first, then entries of addresses that are not validated, so that
+ *    forged traffic evicts forged traffic, then others; of each kind the one that was not used for longest.
+ *  - One peer has at most half of the entries; at that limit a new message of the peer evicts one of its own.
  *  - Responses being fetched are never evicted: they end with their exchange.
  *
  * A peer that loses its entry gets 4.08 and sends the blocks again.
  *
- * Anybody can send first blocks, so one costs the same whatever the number of entries: lists in the order of eviction, a hash
- * by key, and for the share as many steps as the peer has entries. */
+ * Any sender can send first blocks. The cost of one therefore does not depend on the number of entries: there are lists in the
+ * order of eviction, a hash by key, and counting the entries of a peer takes as many steps as it has. */
 #include "endpoint/outer_block/outer_block.h"
 
 #include <string.h>
@@ -79,7 +79,7 @@ void nacre__outer_change(nacre__outer_blocks *b, nacre__outer *entry, nacre__out
     enlist(b, entry);
 }
 
-/* Of its list and of its peer's entries it is now the last one to be evicted. */
+/* The entry is now the last to be evicted, in its list and among those of its peer. */
 void nacre__outer_used(nacre__outer_blocks *b, nacre__outer *entry)
 {
     entry->touched = b->core->now_ms;
@@ -123,21 +123,21 @@ void nacre__outer_peer_lost(nacre__outer_blocks *b, const nacre_address *peer)
     }
 }
 
-static bool outlived(const nacre__outer_blocks *b, const nacre__outer *entry)
+static bool is_expired(const nacre__outer_blocks *b, const nacre__outer *entry)
 {
     return b->core->now_ms >= nacre__after(entry->touched, b->core->config.timing.exchange_lifetime_ms);
 }
 
 /* ---- Finding and taking -------------------------------------------------------------------------------------------- */
 
-/* NULL when there is none. */
+/* NULL if there is none, or the exchange lifetime has passed since its last use. */
 nacre__outer *nacre__outer_find(nacre__outer_blocks *b, nacre__outer_state state, const nacre_address *peer,
                                 uint64_t key)
 {
     for (uint32_t i = nacre__chain_first(&b->by_key, key); i != NACRE__NONE; i = nacre__chain_next(&b->by_key, i)) {
         nacre__outer *entry = &b->entries[i];
         if (entry->state != state || entry->key != key || !nacre_address_equal(&entry->peer, peer)) continue;
-        if (outlived(b, entry)) {
+        if (is_expired(b, entry)) {
             nacre__outer_drop(b, entry);
             return NULL;
         }
@@ -154,16 +154,16 @@ static nacre__outer *first_of(const nacre__outer_blocks *b, nacre__outer_class c
     return first == NACRE__NONE ? NULL : &b->entries[first];
 }
 
-/* Frees what is kept for longer than an exchange lasts: at the fronts of the lists. */
-static void drop_outlived(nacre__outer_blocks *b)
+/* Frees entries that were not used for an exchange lifetime. These are at the fronts of the lists. */
+static void drop_expired(nacre__outer_blocks *b)
 {
     for (nacre__outer_class class = NACRE__OUTER_IN_GIVEN; class < NACRE__OUTER_CLASSES; class ++)
-        for (nacre__outer *entry; (entry = first_of(b, class)) != NULL && outlived(b, entry);)
+        for (nacre__outer *entry; (entry = first_of(b, class)) != NULL && is_expired(b, entry);)
             nacre__outer_drop(b, entry);
 }
 
-/* Whether `peer` has its share; `*first`: its entry to be evicted then, or NULL. */
-static bool has_share(const nacre__outer_blocks *b, const nacre_address *peer, uint64_t hash, nacre__outer **first)
+/* Whether `peer` has all of its share; `*first` is its entry to evict then, or NULL. */
+static bool has_full_share(const nacre__outer_blocks *b, const nacre_address *peer, uint64_t hash, nacre__outer **first)
 {
     const uint32_t share = (b->core->config.outer_block.num_messages + 1U) / 2;
     uint32_t num = 0;
@@ -178,8 +178,8 @@ static bool has_share(const nacre__outer_blocks *b, const nacre_address *peer, u
     return num >= share;
 }
 
-/* A free entry, or the first to be evicted; NULL: none. Each entry whose address was validated since its last use is met here
- * once. */
+/* A free entry, or the first to be evicted; NULL: none. Moves entries whose address was validated since their last use to the list
+ * of such, each once. */
 static nacre__outer *next_entry(nacre__outer_blocks *b)
 {
     nacre__outer *entry = first_of(b, NACRE__OUTER_IN_FREE);
@@ -196,8 +196,8 @@ nacre__outer *nacre__outer_take(nacre__outer_blocks *b, nacre__outer_state state
 {
     const uint64_t hash = nacre__group_of_peer(b->core, peer);
     nacre__outer *entry;
-    drop_outlived(b);
-    if (!has_share(b, peer, hash, &entry)) entry = next_entry(b);
+    drop_expired(b);
+    if (!has_full_share(b, peer, hash, &entry)) entry = next_entry(b);
     if (entry == NULL) return NULL;
     nacre__outer_drop(b, entry);
     entry->peer = *peer;

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* outer_block_responses: applies outer block options to responses (RFC 8613 4.1.3.4.2, RFC 7959 2.4, 2.5).
+/* outer_block_responses: splits protected responses into the blocks that requests ask for (RFC 8613 4.1.3.4.2, RFC 7959 2.4, 2.5).
  *
  * A response is protected first, then split: the blocks are parts of one ciphertext. Block options are added at transmission,
- * around the bytes kept for duplicates. If the request wants smaller blocks (Block2), the first is sent and the whole kept in
- * an entry, from which later blocks are served without OSCORE or the application. Notifications are sent whole. */
+ * around the bytes kept for duplicates. If the request has a Block2 smaller than the response, the first block is sent and the
+ * whole is kept in an entry, from which later blocks are served without OSCORE or the application. Notifications are sent
+ * whole. */
 #include "endpoint/outer_block/outer_block.h"
 
 #include <string.h>
 
-enum { SMALL_SZX = 2 }; /* 64 bytes: with all overhead less than the smallest allowance */
+enum {
+    SMALL_SZX = 2
+}; /* 64 bytes: such a message is below the smallest allowance of an address that is not validated */
 
 /* RFC 9175 2.4: an address that is not validated gets at most small blocks. */
 static uint8_t largest_for(const nacre__outer_blocks *b, const nacre_address *peer, uint8_t szx)
@@ -16,7 +19,7 @@ static uint8_t largest_for(const nacre__outer_blocks *b, const nacre_address *pe
     return szx <= SMALL_SZX || nacre__is_validated(b->server_exchanges->validation, peer) ? szx : SMALL_SZX;
 }
 
-/* Writes `m` with Block options, and, if `block` is not NULL, with that block of the payload. */
+/* Writes `m` with the Block1 of its request, and with `block` of its payload; NULL: all of it. */
 static bool write_with(nacre__outer_blocks *b, nacre_bytes *out, nacre_buf buf, const nacre_message *m,
                        const nacre__outer_block_request *block_request, const nacre__block *block)
 {
@@ -36,6 +39,7 @@ static bool write_with(nacre__outer_blocks *b, nacre_bytes *out, nacre_buf buf, 
     return nacre_options_finish(&o, &part.options) == NACRE_OK && nacre_message_write(&part, out, buf) == NACRE_OK;
 }
 
+/* Keeps the response for later blocks. False: no entry is free. */
 static bool keep(nacre__outer_blocks *b, const nacre_address *peer, const nacre_message *m, uint64_t key)
 {
     nacre__outer *entry = nacre__outer_find(b, NACRE__OUTER_CUT, peer, key);

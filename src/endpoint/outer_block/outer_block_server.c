@@ -26,7 +26,7 @@ static uint64_t hash_tag(const nacre__outer_blocks *b, const nacre_address *peer
     return nacre__peer_hash(b->core, peer, nacre_bytes_of(bytes, 8 + tag.len)) | 1;
 }
 
-/* Nearly always OSCORE is the only option. */
+/* Saves a scan: nearly always OSCORE is the only option. */
 static bool may_have_blocks(uint32_t seen)
 {
     return (seen & (NACRE__SEEN(NACRE_OPT_BLOCK1) | NACRE__SEEN(NACRE_OPT_BLOCK2))) != 0;
@@ -51,8 +51,9 @@ static bool read_options(const nacre__outer_blocks *b, const nacre__received *re
 
 /* ---- Unprotected responses --------------------------------------------------------------------------------------- */
 
-static bool say(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received, uint8_t code,
-                uint32_t block1, uint64_t size1)
+/* Sends an unprotected response to a block; always false, as nacre__outer_request. */
+static bool respond(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received,
+                    uint8_t code, uint32_t block1, uint64_t size1)
 {
     nacre_message response = { .code = code };
     nacre_options o;
@@ -65,15 +66,15 @@ static bool say(nacre__outer_blocks *b, nacre__server_exchange *exchange, const 
 }
 
 /* RFC 7959 2.9.3, 4: suggests a size that fits. */
-static bool say_too_large(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received)
+static bool refuse_too_large(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received)
 {
-    return say(b, exchange, received, NACRE_TOO_LARGE, 0, b->core->config.outer_block.max_unfragmented);
+    return respond(b, exchange, received, NACRE_TOO_LARGE, 0, b->core->config.outer_block.max_unfragmented);
 }
 
 /* ---- Joining blocks ---------------------------------------------------------------------------------------------- */
 
-/* Whether any context has the kid; other blocks get no entry. */
-static bool may_be_ours(nacre_bytes value, nacre__is_for_us *is_for_us, void *self)
+/* Whether any context has the kid. Other blocks get no entry. */
+static bool has_context(nacre_bytes value, nacre__is_for_us *is_for_us, void *self)
 {
     nacre_oscore_option option;
     if (nacre_oscore_option_read(&option, value) != NACRE_OK) return false;
@@ -111,27 +112,28 @@ static bool take_block(nacre__outer_blocks *b, nacre__server_exchange *exchange,
     const nacre_address *peer = &received->datagram->peer;
     const uint64_t key = exchange->block_request.key ^ o->tags;
     const nacre_bytes piece = received->outer.payload;
-    if (!is_whole(block, piece.len)) return say(b, exchange, received, NACRE_BAD_REQUEST, 0, 0);
-    if (is_announced_too_large(b, o)) return say_too_large(b, exchange, received);
+    if (!is_whole(block, piece.len)) return respond(b, exchange, received, NACRE_BAD_REQUEST, 0, 0);
+    if (is_announced_too_large(b, o)) return refuse_too_large(b, exchange, received);
     nacre__outer *entry = nacre__outer_find(b, NACRE__OUTER_JOINING, peer, key);
     if (block.num == 0) { /* RFC 7959 2.5: a new first block replaces earlier ones */
         if (entry == NULL) entry = nacre__outer_take(b, NACRE__OUTER_JOINING, peer, key);
-        if (entry == NULL) return say(b, exchange, received, NACRE_UNAVAILABLE, 0, 0);
+        if (entry == NULL) return respond(b, exchange, received, NACRE_UNAVAILABLE, 0, 0);
         entry->body_len = 0;
     } else if (entry == NULL || entry->body_len != nacre__block_offset(block)) {
         /* RFC 7959 2.9.2; earlier blocks stay, because this one is unauthenticated */
-        return say(b, exchange, received, NACRE_INCOMPLETE, nacre__block_value(block), 0);
+        return respond(b, exchange, received, NACRE_INCOMPLETE, nacre__block_value(block), 0);
     }
     entry->before = entry->body_len;
     if (!nacre__outer_add(b, entry, piece)) {
         nacre__outer_drop(b, entry);
-        return say_too_large(b, exchange, received);
+        return refuse_too_large(b, exchange, received);
     }
     if (!block.more) return complete(b, received, entry);
-    return say(b, exchange, received, NACRE_CONTINUE, nacre__block_value(block), 0);
+    return respond(b, exchange, received, NACRE_CONTINUE, nacre__block_value(block), 0);
 }
 
-/* RFC 8613 8.2.1: outer blocks are joined before OSCORE. True: `received` is a whole message. False: it was answered. */
+/* RFC 8613 8.2.1: outer blocks are joined before OSCORE. True: `received` is a whole message. False: the block got a
+ * response, or is dropped. */
 bool nacre__outer_request(nacre__outer_blocks *b, nacre__server_exchange *exchange, nacre__received *received,
                           nacre__is_for_us *is_for_us, void *self)
 {
@@ -142,10 +144,10 @@ bool nacre__outer_request(nacre__outer_blocks *b, nacre__server_exchange *exchan
         return true;
     const bool has_block1 = !nacre_is_absent(o.block1), has_block2 = !nacre_is_absent(o.block2);
     if ((has_block1 && !nacre__block_read(&block1, o.block1)) || (has_block2 && !nacre__block_read(&block2, o.block2)))
-        return say(b, exchange, received, NACRE_BAD_REQUEST, 0, 0);
+        return respond(b, exchange, received, NACRE_BAD_REQUEST, 0, 0);
     block_request->key = nacre__peer_hash(b->core, &received->datagram->peer, o.oscore);
     if (has_block2 && block2.num > 0) {
-        if (has_block1) return say(b, exchange, received, NACRE_BAD_REQUEST, 0, 0);
+        if (has_block1) return respond(b, exchange, received, NACRE_BAD_REQUEST, 0, 0);
         nacre__outer_serve(b, exchange, received, block2);
         return false;
     }
@@ -154,11 +156,11 @@ bool nacre__outer_request(nacre__outer_blocks *b, nacre__server_exchange *exchan
     block_request->has_block2 = has_block2; /* RFC 7959 2.4: early negotiation */
     block_request->szx = block2.szx;
     /* without a matching context it is refused like any message, now and not when complete */
-    if (!has_block1 || (block1.num == 0 && !block1.more) || !may_be_ours(o.oscore, is_for_us, self)) return true;
+    if (!has_block1 || (block1.num == 0 && !block1.more) || !has_context(o.oscore, is_for_us, self)) return true;
     return take_block(b, exchange, received, block1, &o);
 }
 
-/* Removes the last block, which will be retransmitted; the earlier ones stay. */
+/* Removes the last block, which its sender retransmits; earlier blocks stay. */
 void nacre__outer_put_back(nacre__outer_blocks *b, nacre__outer *entry)
 {
     nacre__outer_change(b, entry, NACRE__OUTER_JOINING);
