@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Schema 1 of a database of contexts: many contexts, their state, and what detects old copies. SQLite; other databases have the
--- same tables and columns. The build makes a C string of this file.
+-- Schema 1 of a database of contexts: many contexts, their state, and what detects old copies. The build makes a C string of this
+-- file.
 --
 -- Numbers are at most 2^40. IDs and keys are blobs. "sum" is SipHash over the other columns under meta.hash_key: it detects damage.
 

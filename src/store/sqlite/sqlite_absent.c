@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sqlite_absent: what a build without libsqlite3 has in place of the other files here. */
+/* sqlite_absent: replaces the other files here in a build without libsqlite3. */
 #include <nacre/sqlite.h>
 
 #include "base/hosted/detail.h"

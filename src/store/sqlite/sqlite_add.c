@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sqlite_add: adds contexts. The same keys are never in two rows: an ended context comes back in its row, above its numbers. */
+/* sqlite_add: adds contexts. No two rows have the same keys: an ended context that is added again uses its row, above its
+ * numbers. */
 #include "store/sqlite/sqlite_internal.h"
 
 #include <string.h>
@@ -164,7 +165,7 @@ static nacre_err check_candidates(nacre_sqlite *db, const nacre__sqlite_row *row
                        db->paths.path, num);
 }
 
-/* Whether its Sender Key has a row: `was` is that row. */
+/* Finds the row with the same Sender Key, `was`, and refuses it unless it may be added again. */
 static nacre_err check_sender(nacre_sqlite *db, const nacre__sqlite_row *row, nacre__sqlite_row *was, bool *found,
                               nacre_detail *why)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sqlite_adopt: permits the use of a copy. Numbers skip far ahead in every row, in one transaction that also makes the copy the
- * database; until it is durable the copy is refused as before. */
+/* sqlite_adopt: permits the use of a copy. One transaction raises the numbers of every row far ahead and names the copy as the
+ * file in use; until it is durable the copy is refused as before. */
 #include "store/sqlite/sqlite_internal.h"
 
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "base/hosted/detail.h"
 #include "store/random.h"
 
-/* Each row skips another random part, so that one backup restored twice continues at different numbers. */
+/* The random part makes one backup that is restored twice continue at different numbers. */
 static nacre_err skip(uint64_t *next, const nacre_sqlite *db, nacre_detail *why)
 {
     uint32_t more;
@@ -111,14 +111,14 @@ static nacre_err raise_writes(nacre_sqlite *db, uint64_t writes, nacre_detail *w
     return err;
 }
 
-/* Rows and identity first; then DB-mark, which still refuses the copy if that is not reached. */
+/* Rows and identity first, then DB-mark: an interruption between them leaves a copy that is still refused. */
 static nacre_err adopt(nacre_sqlite *db, nacre_detail *why)
 {
     const uint64_t writes = db->mark.found ? db->mark.writes : 0;
     nacre_err err = check_pages(db, why);
     if (err == NACRE_OK) err = nacre__sqlite_exec(db, "BEGIN IMMEDIATE", why);
     if (err != NACRE_OK) return err;
-    db->is_used = db->claims = false; /* the identity is set anew */
+    db->is_used = db->claims = false; /* so that nacre__sqlite_claim sets the identity */
     err = raise_writes(db, writes, why);
     if (err == NACRE_OK) err = nacre__sqlite_claim(db, why);
     if (err == NACRE_OK) err = raise_all(db, why);

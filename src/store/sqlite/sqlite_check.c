@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sqlite_check: reads a whole database and tells what is wrong with it. */
+/* sqlite_check: reads a whole database and reports its problems. */
 #include "store/sqlite/sqlite_internal.h"
 
 #include <stdio.h>
@@ -14,7 +14,7 @@ typedef struct checking {
     size_t num;
 } checking;
 
-static void tell(checking *c, const char *text)
+static void report(checking *c, const char *text)
 {
     c->num++;
     c->on_problem(c->user, text);
@@ -32,15 +32,16 @@ static nacre_err check_pages(checking *c, nacre_detail *why)
             code = SQLITE_OK;
             if (i == 0 && text != NULL && strcmp((const char *)text, "ok") == 0) continue;
             (void)nacre__fail(&line, NACRE_ERR_BAD_CONTEXT, "%s: %.300s%s", c->db->paths.path,
-                              text != NULL ? (const char *)text : "?", i == 1 ? ": a row refers to none" : "");
-            tell(c, line.text);
+                              text != NULL ? (const char *)text : "?",
+                              i == 1 ? ": a row refers to another that does not exist" : "");
+            report(c, line.text);
         }
         (void)sqlite3_finalize(stmt);
         if (code == SQLITE_OK || code == SQLITE_DONE) continue;
         nacre_detail line;
         const nacre_err err = nacre__sqlite_fail(c->db, code, "read it", &line);
         if (err != NACRE_ERR_BAD_CONTEXT) return nacre__fail(why, err, "%s", line.text);
-        tell(c, line.text);
+        report(c, line.text);
     }
     return NACRE_OK;
 }
@@ -57,7 +58,7 @@ static void check_row(checking *c, sqlite3_stmt *stmt, bool with_keys)
         nacre_wipe(&context, sizeof context);
     }
     nacre_wipe(&row, sizeof row);
-    if (err != NACRE_OK) tell(c, line.text);
+    if (err != NACRE_OK) report(c, line.text);
 }
 
 static nacre_err check_rows(checking *c, nacre_detail *why)
@@ -74,7 +75,7 @@ static nacre_err check_rows(checking *c, nacre_detail *why)
         err = nacre__sqlite_step(db, NACRE__SQLITE_AFTER_ID, &found, &line);
         if (found) check_row(c, stmt, with_keys);
         if (err == NACRE_ERR_BAD_CONTEXT) { /* a damaged page */
-            tell(c, line.text);
+            report(c, line.text);
             return NACRE_OK;
         }
         if (err != NACRE_OK) (void)nacre__fail(why, err, "%s", line.text);
@@ -92,14 +93,14 @@ static nacre_err check(checking *c, nacre_detail *why)
                           "%s: is an old copy, was moved, or lacks its DB-mark; a server refuses it until nacre fleet "
                           "adopt",
                           db->paths.path);
-        tell(c, line.text);
+        report(c, line.text);
     }
     nacre_err err = check_pages(c, why);
     if (err == NACRE_OK) err = check_rows(c, why);
     if (err == NACRE_OK) err = nacre_sqlite_get_stats(c->db, &stats, why);
     if (err != NACRE_OK || nacre_mark_text(stats.mark) == NULL) return err;
     (void)nacre__fail(&line, NACRE_ERR_BAD_CONTEXT, "%s: %s", db->paths.path, nacre_mark_text(stats.mark));
-    tell(c, line.text);
+    report(c, line.text);
     return NACRE_OK;
 }
 

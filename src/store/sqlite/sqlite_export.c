@@ -5,8 +5,8 @@
  *     2  the context is ended in the database
  *     3  the directory is renamed to DIR
  *
- * After an interruption before 2 is durable, the database has the context, and the hidden directory is made again. After that,
- * only the hidden directory has it, and the same call renames it. */
+ * If it is interrupted before 2 is durable, the database has the context, and the next call makes the hidden directory again.
+ * After 2 only the hidden directory has it, and the next call renames it. */
 #include "store/sqlite/sqlite_internal.h"
 
 #include <errno.h>
@@ -58,7 +58,7 @@ static nacre_err no_context(const moving *m)
 
 /* ---- 1 ---- */
 
-/* What a loaded context has reserved is below the row's next number, with which the directory begins. */
+/* The directory begins with the row's next number, which is above all that a loaded context has reserved. */
 static nacre_err make_hidden(const moving *m, const nacre__sqlite_row *row)
 {
     nacre_sqlite_context context;
@@ -75,7 +75,7 @@ static nacre_err make_hidden(const moving *m, const nacre__sqlite_row *row)
 
 /* ---- 2 and 3 ---- */
 
-static nacre_err end_it(const moving *m)
+static nacre_err end_context(const moving *m)
 {
     nacre_err err = nacre__sqlite_begin(m->db, true, m->why);
     if (err != NACRE_OK) return err;
@@ -83,7 +83,7 @@ static nacre_err end_it(const moving *m)
     return nacre__sqlite_end(m->db, err, m->why);
 }
 
-static nacre_err give_name(const moving *m)
+static nacre_err rename_hidden(const moving *m)
 {
     if (is_there(m->dir) || rename(m->hidden, m->dir) != 0)
         return nacre__fail(m->why, NACRE_ERR_FILE, "%s: cannot give it its name, it is in %s: %s", m->dir, m->hidden,
@@ -112,7 +112,7 @@ static nacre_err status_of_hidden(const moving *m, int64_t *id, nacre_sqlite_sta
     bool found = false;
     memset(&context, 0, sizeof context);
     if (nacre_directory_read(&context.info, m->hidden, true, NULL) != NACRE_OK)
-        return nacre__fail(m->why, NACRE_ERR_FILE, "%s: is in the way; look what it is, and remove it", m->hidden);
+        return nacre__fail(m->why, NACRE_ERR_FILE, "%s: is in the way; check what it is, and remove it", m->hidden);
     const nacre_aead *aead = context.info.aead;
     nacre_err err = nacre__sqlite_keys_of(&keys, m->db, &context, m->why);
     if (err == NACRE_OK)
@@ -128,12 +128,12 @@ static nacre_err status_of_hidden(const moving *m, int64_t *id, nacre_sqlite_sta
     return NACRE_OK;
 }
 
-/* The result of an interrupted attempt; `left_alone`: only the hidden directory has the context. */
-static nacre_err look_at_hidden(const moving *m, bool *left_alone)
+/* What an interrupted call has left. `is_only_copy`: the database no longer has the context. */
+static nacre_err check_hidden(const moving *m, bool *is_only_copy)
 {
     int64_t id = 0;
     nacre_sqlite_status status = NACRE_SQLITE_ACTIVE;
-    *left_alone = false;
+    *is_only_copy = false;
     if (!is_there(m->hidden)) return NACRE_OK;
     if (is_half_made(m->hidden)) nacre__directory_take_away(m->hidden); /* the database has the context */
     if (!is_there(m->hidden)) return NACRE_OK;
@@ -143,33 +143,33 @@ static nacre_err look_at_hidden(const moving *m, bool *left_alone)
         return nacre__fail(m->why, NACRE_ERR_BAD_CONTEXT,
                            "%s: is in the way: another context on its way out of a database; finish that first",
                            m->hidden);
-    *left_alone = status == NACRE_SQLITE_EXPORTED;
+    *is_only_copy = status == NACRE_SQLITE_EXPORTED;
     if (status == NACRE_SQLITE_ACTIVE) nacre__directory_take_away(m->hidden);
-    if (status == NACRE_SQLITE_ACTIVE || *left_alone) return NACRE_OK;
+    if (status == NACRE_SQLITE_ACTIVE || *is_only_copy) return NACRE_OK;
     return nacre__fail(m->why, NACRE_ERR_BAD_CONTEXT,
                        "%s: is in the way: its context was removed or revoked; remove it", m->hidden);
 }
 
-static nacre_err export_it(moving *m)
+static nacre_err export_context(moving *m)
 {
     nacre__sqlite_row row;
-    bool left_alone = false, found = false;
+    bool is_only_copy = false, found = false;
     nacre_err err = name_hidden(m);
     if (err != NACRE_OK) return err;
     if (is_there(m->dir))
         return nacre__fail(m->why, NACRE_ERR_FILE, "%s: is there already; give a name that is free", m->dir);
-    err = look_at_hidden(m, &left_alone);
-    if (err != NACRE_OK || left_alone) return err == NACRE_OK ? give_name(m) : err;
+    err = check_hidden(m, &is_only_copy);
+    if (err != NACRE_OK || is_only_copy) return err == NACRE_OK ? rename_hidden(m) : err;
     err = nacre__sqlite_row_find(&row, &found, m->db, m->id, m->why);
     if (err != NACRE_OK) return err;
     if (!found || row.status != NACRE_SQLITE_ACTIVE) return no_context(m);
     if (nacre__sqlite_loaded_find(m->db, m->id) != NULL) row.state.window_known = false;
     err = make_hidden(m, &row);
     nacre_wipe(&row, sizeof row);
-    if (err == NACRE_OK) err = end_it(m);
+    if (err == NACRE_OK) err = end_context(m);
     if (err != NACRE_OK) return err;
     nacre__sqlite_stop(m->db, m->id);
-    return give_name(m);
+    return rename_hidden(m);
 }
 
 nacre_err nacre_sqlite_export(nacre_sqlite *db, int64_t id, const char *dir, nacre_detail *why)
@@ -177,7 +177,7 @@ nacre_err nacre_sqlite_export(nacre_sqlite *db, int64_t id, const char *dir, nac
     moving m = { .db = db, .id = id, .dir = dir, .why = why };
     nacre_err err = nacre__sqlite_enter(db, true, why);
     if (err != NACRE_OK) return err;
-    err = export_it(&m);
+    err = export_context(&m);
     nacre__sqlite_leave(db);
     return err;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sqlite_find: finds and lists contexts, and counts them. */
+/* sqlite_find: finds, lists and counts contexts. */
 #include "store/sqlite/sqlite_internal.h"
 
 #include <limits.h>
@@ -8,7 +8,7 @@
 
 #include "base/hosted/detail.h"
 
-/* The lookups of one batch see one state of the database. */
+/* All lookups of a call see the same state of the database. */
 static nacre_err begin_read(nacre_sqlite *db, nacre_detail *why)
 {
     (void)nacre__sqlite_use(db, NACRE__SQLITE_BEGIN_READ);

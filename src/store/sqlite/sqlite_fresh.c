@@ -4,8 +4,8 @@
  *     what happened                                     | what differs
  *     the file is another one (cp, mv of a backup)      | meta.identity, the file's inode and birth time
  *     an old copy was written over it, DB-wal removed   | the stamp in its header, or meta.writes below DB-mark's count
- *     … and DB-wal is still the newer one's             | the stamp in its header: each checkpoint has a new one, so a copy with
- *                                                       | the stamp of today has the pages of today
+ *     … and DB-wal is still the newer file's            | the stamp in its header: each checkpoint has a new one, so a copy with
+ *                                                       | the current stamp has the current pages
  *     DB-mark is missing, or another database's         | meta.database
  *
  * A database that was never used (identity NULL) may be moved without its DB-mark. */
@@ -128,7 +128,7 @@ static nacre_err draw_stamp(const nacre_sqlite *db, uint32_t *stamp, nacre_detai
     return NACRE_OK;
 }
 
-/* Adds a stamp to those that the database may have. False: no paths. */
+/* Adds a stamp to those that the database may have. False: no entry is free. */
 static bool allow(nacre__sqlite_mark *mark, uint32_t stamp)
 {
     for (int i = 0; i < NACRE__SQLITE_STAMPS; i++) {
@@ -156,11 +156,11 @@ static nacre_err checkpoint(nacre_sqlite *db, bool truncate, bool *done, nacre_d
     const int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
     const int code = sqlite3_wal_checkpoint_v2(db->conn, "main", mode, &num_log, &num_done);
     *done = code == SQLITE_OK && num_log == num_done;
-    if (code == SQLITE_OK || (code == SQLITE_BUSY && !truncate)) return NACRE_OK; /* a reader keeps it: later */
+    if (code == SQLITE_OK || (code == SQLITE_BUSY && !truncate)) return NACRE_OK; /* a reader needs it: later */
     return nacre__sqlite_fail(db, code, "empty its log", why);
 }
 
-/* Only the stamp that the file has now remains. */
+/* Removes all stamps but `stamp`, if the file has it. */
 static nacre_err settle_stamp(nacre_sqlite *db, uint32_t stamp, nacre_detail *why)
 {
     uint32_t in_file;
@@ -174,7 +174,7 @@ static nacre_err settle_stamp(nacre_sqlite *db, uint32_t stamp, nacre_detail *wh
     return err;
 }
 
-/* DB-mark allows both stamps before the header can have the new one, and the old one until the file cannot have it. */
+/* DB-mark allows both stamps before the header can have the new one, and the old one as long as the file may have it. */
 nacre_err nacre__sqlite_renew(nacre_sqlite *db, bool truncate, nacre_detail *why)
 {
     uint32_t stamp = 0;
@@ -200,16 +200,16 @@ nacre_err nacre__sqlite_renew(nacre_sqlite *db, bool truncate, nacre_detail *why
     return err;
 }
 
-static bool is_time(const nacre_sqlite *db)
+static bool is_stamp_due(const nacre_sqlite *db)
 {
     return db->must_renew || db->num_frames >= RENEW_FRAMES || now_ms() - db->stamped_ms >= RENEW_MS;
 }
 
 /* ---- While it is open ---- */
 
-/* NACRE_ERR_LOCKED is for good: another program may use the numbers that are reserved here. Each context is stopped by the thread
- * that has it, at its next need. */
-static nacre_err lose(nacre_sqlite *db, const nacre_detail *what, nacre_detail *why)
+/* Final: another program may use the numbers that are reserved here. Each context is stopped when it next needs the store, by the
+ * thread that uses it. */
+static nacre_err stop_writes(nacre_sqlite *db, const nacre_detail *what, nacre_detail *why)
 {
     (void)nacre__fail(&db->lost, NACRE_ERR_LOCKED,
                       "%.300s, so that other programs may use its numbers: nothing is written any more, and its "
@@ -218,7 +218,7 @@ static nacre_err lose(nacre_sqlite *db, const nacre_detail *what, nacre_detail *
     return nacre__fail(why, NACRE_ERR_LOCKED, "%s", db->lost.text);
 }
 
-static nacre_err look(nacre_sqlite *db, nacre_detail *why)
+static nacre_err check_files(nacre_sqlite *db, nacre_detail *why)
 {
     uint32_t stamp;
     nacre_err err = nacre__sqlite_paths_check(db->paths.real, db->paths.fd, why);
@@ -235,14 +235,13 @@ nacre_err nacre__sqlite_check_ours(nacre_sqlite *db, nacre_detail *why)
     if (db->lost.text[0] != '\0') return nacre__fail(why, NACRE_ERR_LOCKED, "%s", db->lost.text);
     if (db->mark_fd < 0)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: is open for reading only", db->paths.path);
-    const nacre_err err = look(db, &what);
-    if (err == NACRE_ERR_LOCKED) return lose(db, &what, why);
+    const nacre_err err = check_files(db, &what);
+    if (err == NACRE_ERR_LOCKED) return stop_writes(db, &what, why);
     return err == NACRE_OK ? NACRE_OK : nacre__fail(why, err, "%s", what.text);
 }
 
 /* ---- Transactions ---- */
 
-/* From the first reserved number on, copies are refused. */
 nacre_err nacre__sqlite_claim(nacre_sqlite *db, nacre_detail *why)
 {
     if (db->is_used || db->claims) return NACRE_OK;
@@ -258,7 +257,7 @@ nacre_err nacre__sqlite_begin(nacre_sqlite *db, bool uses, nacre_detail *why)
 {
     nacre_err err = nacre__sqlite_check_ours(db, why);
     db->claims = false;
-    if (err == NACRE_OK && is_time(db)) err = nacre__sqlite_renew(db, false, why);
+    if (err == NACRE_OK && is_stamp_due(db)) err = nacre__sqlite_renew(db, false, why);
     if (err != NACRE_OK) return err;
     (void)nacre__sqlite_use(db, NACRE__SQLITE_BEGIN);
     err = nacre__sqlite_run(db, NACRE__SQLITE_BEGIN, NULL, why);
@@ -267,8 +266,8 @@ nacre_err nacre__sqlite_begin(nacre_sqlite *db, bool uses, nacre_detail *why)
     return err == NACRE_OK ? NACRE_OK : nacre__sqlite_end(db, err, why);
 }
 
-/* Each transaction counts, so that each one writes: a commit that failed may be in DB-wal, and is overwritten by the next. */
-static nacre_err count(nacre_sqlite *db, nacre_detail *why)
+/* Each transaction writes at least this count: so it overwrites a failed commit before it, which may still be in DB-wal. */
+static nacre_err count_write(nacre_sqlite *db, nacre_detail *why)
 {
     int num_changed;
     sqlite3_stmt *stmt = nacre__sqlite_use(db, NACRE__SQLITE_META_WRITES);
@@ -276,12 +275,12 @@ static nacre_err count(nacre_sqlite *db, nacre_detail *why)
     const nacre_err err = nacre__sqlite_run(db, NACRE__SQLITE_META_WRITES, &num_changed, why);
     if (err != NACRE_OK || num_changed == 1) return err;
     const nacre_detail what = { "another program has written to the database" };
-    return lose(db, &what, why);
+    return stop_writes(db, &what, why);
 }
 
 nacre_err nacre__sqlite_end(nacre_sqlite *db, nacre_err err, nacre_detail *why)
 {
-    if (err == NACRE_OK) err = count(db, why);
+    if (err == NACRE_OK) err = count_write(db, why);
     if (err == NACRE_OK) {
         (void)nacre__sqlite_use(db, NACRE__SQLITE_COMMIT);
         err = nacre__sqlite_run(db, NACRE__SQLITE_COMMIT, NULL, why);
@@ -296,7 +295,7 @@ nacre_err nacre__sqlite_end(nacre_sqlite *db, nacre_err err, nacre_detail *why)
     db->writes++;
     db->is_used = db->is_used || db->claims;
     db->claims = false;
-    /* Durable; the count of DB-mark may stay behind, which only detects less. */
+    /* The transaction is durable. If the count in DB-mark is not written, fewer old copies are detected. */
     (void)!nacre__sqlite_mark_count(&db->mark, db->writes, db->mark_fd, &db->paths, NULL);
     return NACRE_OK;
 }

@@ -33,15 +33,15 @@ typedef enum nacre__sqlite_statement {
 /* ---- The path: sqlite_paths.c ---- */
 typedef struct nacre__sqlite_paths {
     const char *path; /* as given, for messages */
-    char *real;       /* its folder resolved, "/" and its name */
+    char *real;       /* the resolved path of its directory, "/" and its name */
     char *mark;       /* real + "-mark" */
-    int fd;           /* DB without access (O_PATH), so that closing it does not drop SQLite's locks; -1: none */
+    int fd;           /* DB, by O_PATH: closing any other descriptor would drop SQLite's locks; -1: none */
 } nacre__sqlite_paths;
 /* nacre__sqlite_paths_find resolves the path; the file need not exist. NACRE_OK; NACRE_ERR_FILE; NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre__sqlite_paths_find(nacre__sqlite_paths *paths, const char *path, nacre_detail *why);
 /* nacre__sqlite_paths_open checks the file (kind, owner, mode, links, file system) and opens `fd`. NACRE_OK; NACRE_ERR_FILE */
 NACRE_MUST_USE nacre_err nacre__sqlite_paths_open(nacre__sqlite_paths *paths, nacre_detail *why);
-/* NACRE_OK; NACRE_ERR_LOCKED: the path leads to another file than `fd`, which belongs to `path`. */
+/* NACRE_OK; NACRE_ERR_LOCKED: `path` no longer names the file of `fd`; NACRE_ERR_FILE. */
 NACRE_MUST_USE nacre_err nacre__sqlite_paths_check(const char *path, int fd, nacre_detail *why);
 void nacre__sqlite_paths_free(nacre__sqlite_paths *paths);
 
@@ -91,7 +91,8 @@ struct nacre_sqlite {
     int num_frames;      /* in DB-wal */
     bool must_renew;     /* a renewal failed: the next transaction begins with one */
     bool claims;         /* the present transaction sets the identity */
-    bool is_used, is_encrypted, is_stale;
+    bool is_used, is_encrypted;
+    bool is_stale;     /* an old or another copy, open for reading only */
     nacre_detail lost; /* the error that stopped all writes; "": none */
 
     nacre__sqlite_loaded **loaded; /* hash table by id: open addressing, NULL is free */
@@ -104,9 +105,9 @@ NACRE_MUST_USE nacre_err nacre__sqlite_connect(nacre_sqlite *db, bool create, na
 /* nacre__sqlite_prepare compiles the statements, once the tables are there. */
 NACRE_MUST_USE nacre_err nacre__sqlite_prepare(nacre_sqlite *db, nacre_detail *why);
 void nacre__sqlite_disconnect(nacre_sqlite *db);
-/* Runs text without results. */
+/* Runs SQL text, and ignores its results. */
 NACRE_MUST_USE nacre_err nacre__sqlite_exec(nacre_sqlite *db, const char *text, nacre_detail *why);
-/* One statement, ready to bind. */
+/* nacre__sqlite_use resets a statement and returns it, ready to bind. */
 sqlite3_stmt *nacre__sqlite_use(nacre_sqlite *db, nacre__sqlite_statement which);
 /* nacre__sqlite_run steps a statement without results and resets it. `num_changed` may be NULL. */
 NACRE_MUST_USE nacre_err nacre__sqlite_run(nacre_sqlite *db, nacre__sqlite_statement which, int *num_changed,
@@ -115,30 +116,32 @@ NACRE_MUST_USE nacre_err nacre__sqlite_run(nacre_sqlite *db, nacre__sqlite_state
 NACRE_MUST_USE nacre_err nacre__sqlite_step(nacre_sqlite *db, nacre__sqlite_statement which, bool *row,
                                             nacre_detail *why);
 void nacre__sqlite_reset(nacre_sqlite *db, nacre__sqlite_statement which);
-/* The error of SQLite as one of nacre's. */
+/* nacre__sqlite_fail returns the error of nacre for SQLite's `code`; its text is "cannot `doing`", the reason and advice. */
 nacre_err nacre__sqlite_fail(const nacre_sqlite *db, int code, const char *doing, nacre_detail *why);
 /* The stamp in the header of the file itself, without DB-wal. */
 NACRE_MUST_USE nacre_err nacre__sqlite_stamp_of_file(nacre_sqlite *db, uint32_t *stamp, uint32_t *application,
                                                      nacre_detail *why);
 
 /* ---- Old copies: sqlite_fresh.c ---- */
-/* nacre__sqlite_read_meta reads the row of meta: the schema's version is checked. */
+/* nacre__sqlite_read_meta reads the row of meta and checks the schema's version. */
 NACRE_MUST_USE nacre_err nacre__sqlite_read_meta(nacre_sqlite *db, char identity[NACRE__FILE_IDENTITY_TEXT],
                                                  nacre_bytes *kek, uint8_t kek_buf[64], nacre_detail *why);
-/* NACRE_OK; NACRE_ERR_BAD_CONTEXT: an old or another copy. */
+/* nacre__sqlite_check_fresh: NACRE_OK; NACRE_ERR_BAD_CONTEXT: an old or another copy; NACRE_ERR_FILE */
 NACRE_MUST_USE nacre_err nacre__sqlite_check_fresh(nacre_sqlite *db, const char *identity, nacre_detail *why);
 /* nacre__sqlite_renew gives the database a new stamp and moves DB-wal into it; `truncate`: waits for readers and empties DB-wal. */
 NACRE_MUST_USE nacre_err nacre__sqlite_renew(nacre_sqlite *db, bool truncate, nacre_detail *why);
-/* nacre__sqlite_check_ours: before each write. NACRE_OK; NACRE_ERR_LOCKED: forked, or replaced by another program. */
+/* nacre__sqlite_check_ours, before each write. NACRE_OK; NACRE_ERR_LOCKED: replaced by another program, now or before;
+ * NACRE_ERR_BAD_ARGUMENT: open for reading only; NACRE_ERR_FILE */
 NACRE_MUST_USE nacre_err nacre__sqlite_check_ours(nacre_sqlite *db, nacre_detail *why);
 
-/* A write transaction. nacre__sqlite_begin renews the stamp if it is time; `uses`: numbers are reserved or brought in.
- * nacre__sqlite_end commits if `err` is NACRE_OK and else rolls back; returns `err`, or why it was not durable. */
+/* A write transaction. nacre__sqlite_begin renews the stamp when due; `uses`: the transaction reserves numbers, or adds used ones.
+ * nacre__sqlite_end commits if `err` is NACRE_OK and otherwise rolls back; returns `err`, or why the commit failed. */
 NACRE_MUST_USE nacre_err nacre__sqlite_begin(nacre_sqlite *db, bool uses, nacre_detail *why);
-/* nacre__sqlite_claim in a transaction: numbers are reserved or brought in by it, so that copies are refused from now on. */
+/* nacre__sqlite_claim, in a transaction that reserves numbers or adds used ones: copies are refused once it is committed. */
 NACRE_MUST_USE nacre_err nacre__sqlite_claim(nacre_sqlite *db, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__sqlite_end(nacre_sqlite *db, nacre_err err, nacre_detail *why);
-/* The same around calls of the public functions: lock, check; unlock. */
+/* nacre__sqlite_enter locks the database for a public function, after checking the process; `writes`: nacre__sqlite_check_ours
+ * too. On failure it is not locked. nacre__sqlite_leave unlocks. */
 NACRE_MUST_USE nacre_err nacre__sqlite_enter(nacre_sqlite *db, bool writes, nacre_detail *why);
 void nacre__sqlite_leave(nacre_sqlite *db);
 
@@ -193,10 +196,10 @@ typedef struct nacre__sqlite_row {
     uint64_t ceiling;
     nacre__sqlite_state state; /* of an active context */
 } nacre__sqlite_row;           /* wipe it */
-/* nacre__sqlite_row_read copies the row that a statement stands on. NACRE_ERR_BAD_CONTEXT: damaged. */
+/* nacre__sqlite_row_read copies the present row of a statement. NACRE_OK; NACRE_ERR_BAD_CONTEXT: damaged */
 NACRE_MUST_USE nacre_err nacre__sqlite_row_read(nacre__sqlite_row *row, nacre_sqlite *db, sqlite3_stmt *stmt,
                                                 nacre_detail *why);
-/* nacre__sqlite_row_find reads the row of an id or a fingerprint. */
+/* nacre__sqlite_row_find and nacre__sqlite_row_by_fingerprint read one row; `row` is set only if it is found. */
 NACRE_MUST_USE nacre_err nacre__sqlite_row_find(nacre__sqlite_row *row, bool *found, nacre_sqlite *db, int64_t id,
                                                 nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__sqlite_row_by_fingerprint(nacre__sqlite_row *row, bool *found, nacre_sqlite *db,
@@ -236,7 +239,8 @@ struct nacre__sqlite_loaded {
     uint16_t window;
 };
 nacre__sqlite_loaded *nacre__sqlite_loaded_find(const nacre_sqlite *db, int64_t id); /* NULL: not loaded */
-/* Memory for a context with keys, window and ID Context: `keys`, `words` and `id_context` are set. NULL: no memory. */
+/* nacre__sqlite_loaded_new gives memory for a context with keys, window and ID Context, of the sizes in `memory`, and sets `keys`,
+ * `window_words` and `id_context`. NULL: out of memory. */
 typedef struct nacre__sqlite_memory {
     size_t keys_size, keys_align, words, id_context_len;
     uint8_t *keys, *id_context;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sqlite_keys: the keys of a row: derived, recognised by a fingerprint, and encrypted with a key-encryption key.
+/* sqlite_keys: derives the keys of a row, identifies them by a fingerprint, and encrypts them with a key-encryption key.
  *
  *     keys    secret length, salt length (2 bytes each), secret, salt, Sender Key, Recipient Key, Common IV
  *     kek     nonce (12 bytes), AES-256-GCM of that; AAD: "nacre", schema version, database, fingerprint of the row
@@ -59,7 +59,7 @@ static void make_aad(uint8_t aad[AAD], const nacre_sqlite *db, const uint8_t *fi
     memcpy(aad + 6 + NACRE__SQLITE_ID, fingerprint, NACRE__SQLITE_FINGERPRINT);
 }
 
-/* `plain` becomes nonce, ciphertext and tag. */
+/* Writes nonce, ciphertext and tag to `out`. */
 static nacre_err encrypt(const nacre_sqlite *db, uint8_t *out, const uint8_t *plain, size_t len,
                          const uint8_t *fingerprint, nacre_detail *why)
 {

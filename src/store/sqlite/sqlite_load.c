@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sqlite_load: makes contexts of rows, and writes and wipes them again. */
+/* sqlite_load: makes contexts from rows, and saves and wipes them at the end. */
 #include "store/sqlite/sqlite_internal.h"
 
 #include <string.h>
@@ -95,7 +95,7 @@ nacre_err nacre_sqlite_load(nacre_sqlite *db, nacre_context **contexts, const in
     for (; err == NACRE_OK && i < num; i++) {
         err = load_one(&loaded, &is_new, db, ids[i], why);
         contexts[i] = loaded != NULL ? &loaded->ctx : NULL;
-        /* Marks those of this call, to take them back on failure. */
+        /* marked, to be freed if a later one fails */
         if (err == NACRE_OK && is_new) loaded->is_new = true;
     }
     for (size_t n = 0; n < num && (err == NACRE_OK || n + 1 < i); n++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sqlite_loaded: contexts in memory. Each has one piece of memory for itself, its keys, window and ID Context, cut from slabs of
- * pieces of one size, which a fork wipes. */
+/* sqlite_loaded: contexts in memory. Each has one piece of memory, for itself, its keys, window and ID Context. Pieces of one
+ * size are parts of a slab, which a fork wipes. */
 #include "store/sqlite/sqlite_internal.h"
 
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static size_t round_up(size_t size, size_t align)
 
 /* ---- By id ---- */
 
-static size_t slot_of(const nacre_sqlite *db, int64_t id)
+static size_t bucket_of(const nacre_sqlite *db, int64_t id)
 {
     const uint64_t hash = (uint64_t)id * UINT64_C(0x9e3779b97f4a7c15);
     return (size_t)(hash >> 32) & (db->cap_loaded - 1);
@@ -34,14 +34,14 @@ static size_t slot_of(const nacre_sqlite *db, int64_t id)
 nacre__sqlite_loaded *nacre__sqlite_loaded_find(const nacre_sqlite *db, int64_t id)
 {
     if (db->num_loaded == 0) return NULL;
-    size_t at = slot_of(db, id);
+    size_t at = bucket_of(db, id);
     while (db->loaded[at] != NULL && db->loaded[at]->id != id) at = (at + 1) & (db->cap_loaded - 1);
     return db->loaded[at];
 }
 
 static void put(nacre_sqlite *db, nacre__sqlite_loaded *loaded)
 {
-    size_t at = slot_of(db, loaded->id);
+    size_t at = bucket_of(db, loaded->id);
     while (db->loaded[at] != NULL) at = (at + 1) & (db->cap_loaded - 1);
     db->loaded[at] = loaded;
 }
@@ -70,14 +70,14 @@ nacre_err nacre__sqlite_loaded_put(nacre_sqlite *db, nacre__sqlite_loaded *loade
     return NACRE_OK;
 }
 
-/* Entries after it move up, so that each is found from its slot. */
+/* Later entries move up, so that a search from their bucket finds them. */
 static void remove_at(nacre_sqlite *db, size_t at)
 {
     const size_t mask = db->cap_loaded - 1;
     db->loaded[at] = NULL;
     db->num_loaded--;
     for (size_t i = (at + 1) & mask; db->loaded[i] != NULL; i = (i + 1) & mask) {
-        const size_t home = slot_of(db, db->loaded[i]->id);
+        const size_t home = bucket_of(db, db->loaded[i]->id);
         if (((i - home) & mask) < ((i - at) & mask)) continue;
         db->loaded[at] = db->loaded[i];
         db->loaded[i] = NULL;
@@ -85,9 +85,9 @@ static void remove_at(nacre_sqlite *db, size_t at)
     }
 }
 
-static void take_out(nacre_sqlite *db, const nacre__sqlite_loaded *loaded)
+static void remove_from_table(nacre_sqlite *db, const nacre__sqlite_loaded *loaded)
 {
-    for (size_t at = slot_of(db, loaded->id); db->cap_loaded > 0 && db->loaded[at] != NULL;
+    for (size_t at = bucket_of(db, loaded->id); db->cap_loaded > 0 && db->loaded[at] != NULL;
          at = (at + 1) & (db->cap_loaded - 1)) {
         if (db->loaded[at] != loaded) continue;
         remove_at(db, at);
@@ -142,8 +142,8 @@ nacre__sqlite_loaded *nacre__sqlite_loaded_new(nacre_sqlite *db, nacre__sqlite_m
     uint8_t *at = slab->memory;
     while (((nacre__sqlite_loaded *)(void *)at)->slab != NULL) at += piece;
     slab->num_used++;
-    if (slab->num_used == slab->num && slab->next != NULL &&
-        db->slabs == slab) { /* full ones last: found without a search */
+    /* a full slab goes to the end, so that slab_for finds free memory first */
+    if (slab->num_used == slab->num && slab->next != NULL && db->slabs == slab) {
         nacre__sqlite_slab *last = slab;
         while (last->next != NULL) last = last->next;
         db->slabs = slab->next;
@@ -162,7 +162,7 @@ void nacre__sqlite_loaded_free(nacre__sqlite_loaded *loaded)
 {
     nacre__sqlite_slab *slab = loaded->slab;
     if (slab == NULL) return;
-    take_out(loaded->db, loaded);
+    remove_from_table(loaded->db, loaded);
     nacre_context_wipe(&loaded->ctx);
     nacre_wipe(loaded, slab->piece);
     slab->num_used--;

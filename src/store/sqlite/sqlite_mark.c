@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* sqlite_mark: DB-mark, the file beside a database that is locked, and that knows what the database must have at least.
+/* sqlite_mark: DB-mark, the file beside a database that is its lock, and records what the database must have at least.
  *
  *     at      lines
- *     0, 512  mark SERIAL DATABASE STAMP STAMP STAMP STAMP SUM    in turn, each synced: a cut leaves the one before
+ *     0, 512  mark SERIAL DATABASE STAMP STAMP STAMP STAMP SUM    in turn, each synced: a power cut leaves the other
  *     1024    writes COUNT SUM                                  after each transaction, not synced
  *
  * Hexadecimal. A stamp is a random number in the header of the database file (user_version). The file's own header, without DB-wal,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sqlite_open: a database is made, opened and closed. */
+/* sqlite_open: makes, opens and closes a database. */
 #include "store/sqlite/sqlite_internal.h"
 
 #include <errno.h>
@@ -118,7 +118,7 @@ static nacre_err read_version(nacre_sqlite *db, nacre_detail *why)
     return err;
 }
 
-/* The mark is read before the database, which is written first. */
+/* DB-mark was read before the database, because a writer changes the database first. */
 static nacre_err judge(nacre_sqlite *db, const char *identity, bool adopt, nacre_detail *why)
 {
     nacre_err err = nacre__sqlite_check_fresh(db, identity, why);
@@ -252,7 +252,7 @@ static nacre_err insert_meta(nacre_sqlite *db, bool encrypted, nacre_detail *why
     return nacre__sqlite_run(db, NACRE__SQLITE_NODE_INSERT, NULL, why);
 }
 
-/* The tables, then the row of meta, which completes the database. */
+/* The row of meta comes last: without it the database is incomplete, and refused. */
 static nacre_err fill(nacre_sqlite *db, const nacre_sqlite_config *config, nacre_detail *why)
 {
     char text[96];
@@ -277,7 +277,7 @@ static void name_beside(char *name, size_t size, const nacre_sqlite *db, const c
     (void)snprintf(name, size, "%s%s", db->paths.real, suffix);
 }
 
-/* DB-wal of an earlier database would be taken for this one's. */
+/* SQLite would take the DB-wal of an earlier database for this one's. */
 static nacre_err check_absent(const nacre_sqlite *db, nacre_detail *why)
 {
     static const char *const suffixes[] = { "", "-wal", "-journal" };
@@ -324,7 +324,7 @@ nacre_err nacre_sqlite_create(const char *path, const nacre_sqlite_config *confi
     db->read_only = false;
     err = check_absent(db, why);
     if (err == NACRE_OK) err = nacre__sqlite_mark_lock(&db->mark_fd, &db->paths, why);
-    if (err == NACRE_OK) err = check_absent(db, why); /* of two calls at one time one goes on */
+    if (err == NACRE_OK) err = check_absent(db, why); /* a concurrent call may have made it */
     if (err == NACRE_OK) {
         err = make_file(db, why);
         if (err == NACRE_OK) err = fill(db, config, why);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sqlite_paths: where a database may be: a regular file of this user, private, with one name, on a local file system. */
+/* sqlite_paths: checks the file of a database: regular, of this user, private, with one name, on a local file system. */
 #include "store/sqlite/sqlite_internal.h"
 
 #include <errno.h>
@@ -49,7 +49,7 @@ static nacre_err no_memory(const char *path, nacre_detail *why)
     return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
 }
 
-/* DB's directory resolved, so that a link to the directory is allowed; a link as the file is refused later. */
+/* Resolves DB's directory, which may be reached by a link. DB itself may not: nacre__sqlite_paths_open refuses that. */
 static nacre_err resolve(nacre__sqlite_paths *paths, char *dir_copy, const char *name, nacre_detail *why)
 {
     char directory[PATH_MAX];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sqlite_row: rows of the tables contexts and state, in and out, with their sums. */
+/* sqlite_row: reads and writes rows of the tables contexts and state, with their sums. */
 #include "store/sqlite/sqlite_internal.h"
 
 #include <stdio.h>
@@ -15,7 +15,7 @@ static void sum_word(nacre__siphash *s, uint64_t word)
     nacre__siphash_word(s, word);
 }
 
-/* A length, then the bytes in words padded with zeros: injective. */
+/* The length, then the bytes in words padded with zeros: different columns give different words. */
 static void sum_bytes(nacre__siphash *s, const uint8_t *bytes, size_t len)
 {
     sum_word(s, len);

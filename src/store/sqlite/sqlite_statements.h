@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sqlite_statements: every statement on the tables of schema.sql, by name. Other databases use the same list. */
+/* sqlite_statements: every statement on the tables of schema.sql, by name. */
 #ifndef NACRE_STORE_SQLITE_STATEMENTS_H
 #define NACRE_STORE_SQLITE_STATEMENTS_H
 

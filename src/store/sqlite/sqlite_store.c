@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* sqlite_store: the state of loaded contexts, durable before use (RFC 8613 B.1.1, B.1.2). All requests of a call are one
+/* sqlite_store: makes the state of loaded contexts durable before use (RFC 8613 B.1.1, B.1.2). All requests of a call are one
  * transaction.
  *
- * Each request reads its row, checks it against what was written last, and replaces it where it is unchanged. A row that is gone
- * (its context ended) or was changed by another program stops the context. */
+ * Each request reads its row, compares it with what was written last, and replaces it if it is unchanged. If the row is gone (its
+ * context ended), or another program has changed it, the context is stopped. */
 #include "store/sqlite/sqlite_internal.h"
 
 #include <stdlib.h>
@@ -126,8 +126,8 @@ static nacre_err write_batch(nacre_sqlite *db, nacre_store_request *const *reque
     return err;
 }
 
-static void tell_all(nacre_store_request *const *requests, const outcome *outcomes, size_t num, nacre_err err,
-                     const nacre_detail *why)
+static void report_all(nacre_store_request *const *requests, const outcome *outcomes, size_t num, nacre_err err,
+                       const nacre_detail *why)
 {
     for (size_t i = 0; i < num; i++) {
         if (err != NACRE_OK) nacre_store_done(requests[i], err, why->text);
@@ -147,7 +147,7 @@ static void submit(nacre_store_request *const *requests, size_t num)
     nacre_sqlite *db = first->db; /* NULL: wiped by a fork */
     nacre_err err = NACRE_ERR_LOCKED;
     outcome *outcomes = calloc(num, sizeof *outcomes);
-    if (outcomes == NULL) err = nacre__fail(&why, NACRE_ERR_NO_MEMORY, "out of memory for what contexts need");
+    if (outcomes == NULL) err = nacre__fail(&why, NACRE_ERR_NO_MEMORY, "out of memory for store requests");
     else if (db != NULL) {
         err = nacre__sqlite_enter(db, true, &why);
         if (err == NACRE_OK) {
@@ -155,7 +155,7 @@ static void submit(nacre_store_request *const *requests, size_t num)
             nacre__sqlite_leave(db);
         }
     }
-    tell_all(requests, outcomes, num, err, &why);
+    report_all(requests, outcomes, num, err, &why);
     free(outcomes);
 }
 
@@ -174,7 +174,7 @@ static nacre_err load(void *self, nacre_stored *out, nacre_detail *why)
     nacre_err err = nacre__sqlite_enter(db, true, why);
     if (err != NACRE_OK) return err;
     err = l->is_uncertain
-              ? nacre__fail(why, NACRE_ERR_FILE, "%s: a write failed, and what it holds is not certain", db->paths.path)
+              ? nacre__fail(why, NACRE_ERR_FILE, "%s: a write failed, so its content is uncertain", db->paths.path)
               : read_state(&state, l, why);
     nacre__sqlite_leave(db);
     if (err != NACRE_OK) return err;
@@ -208,7 +208,7 @@ typedef struct chunk {
     outcome outcomes[CHUNK];
 } chunk;
 
-/* The true states of the next contexts; how many. */
+/* The present states of the next contexts; returns their number. */
 static size_t fill_chunk(chunk *c, const nacre_sqlite *db, size_t *cursor)
 {
     size_t num = 0;
@@ -233,7 +233,7 @@ static nacre_err save_chunk(nacre_sqlite *db, chunk *c, size_t num, nacre_detail
     return err;
 }
 
-/* Its caller has the lock. */
+/* The caller holds the lock. */
 nacre_err nacre__sqlite_save_all(nacre_sqlite *db, nacre_detail *why)
 {
     size_t cursor = 0, num;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sqlite_move: moves a directory's context into the database, so that its numbers are never usable in both.
+/* sqlite_import: moves a directory's context into the database, so that its numbers are never usable in both.
  *
  *     1  DIR/moved.json: the database, the next number       nacre refuses DIR
  *     2  DIR/sequence.json: numbers used up, window unknown  other programs fail too
