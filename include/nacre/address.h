@@ -18,8 +18,8 @@ NACRE_MUST_USE nacre_err nacre_address_resolve(nacre_address *address, const cha
 /* nacre_address_text writes "[::1]:5683" or "127.0.0.1:5683". */
 void nacre_address_text(const nacre_address *address, char text[72]);
 
-/* nacre_address_part, for nacre_origin: of IPv4 the address, its network the /24; of IPv6 the address, its network the /48; the
- * whole of other addresses. */
+/* nacre_address_part, for nacre_origin: the host of an IPv4 or IPv6 address is the address without its port, its network the /24 or
+ * the /48. Other addresses are returned whole. The result points into `address`; `self` is not used. */
 nacre_bytes nacre_address_part(void *self, const nacre_address *address, bool network);
 
 #ifdef __cplusplus

@@ -100,18 +100,18 @@ typedef struct nacre_observe_config {
                                     notified: notifications are as fresh as their registration (RFC 8613 7.3); 3600000 */
 } nacre_observe_config;
 
-/* Where an address belongs: a part of peer->bytes that names its host, or with `network` the network that its holder can take
- * addresses from. Empty: each address is a host and a network of its own, which suits drivers whose peers cannot choose
- * ports. nacre_loop sets nacre_address_part. */
+/* Where an address belongs: `part` returns the part of peer->bytes that names its host, or with `network` the network from
+ * which its holder can take addresses. NULL: each address is a host and a network of its own, which suits drivers whose peers
+ * cannot choose ports. nacre_loop sets nacre_address_part. */
 typedef struct nacre_origin {
     nacre_bytes (*part)(void *self, const nacre_address *peer, bool network);
     void *self;
 } nacre_origin;
 
-/* What peers get before they are verified. Verified messages take nothing of the rates, each of which may be used four seconds
- * in advance. Excess requests are dropped, and their retransmissions try again: with the defaults, a peer needs at most 2 for
- * B.2 or an Echo recovery while its kid or a captured request of it is sent 300 times a second from its own address, 200
- * times from other hosts of its network, or 2000 times from other networks. */
+/* What peers get before they are verified. Verified messages take nothing of these rates. After a pause, four seconds' worth of
+ * a rate may be used at once. Excess requests are dropped, and their retransmissions try again: with the defaults, a peer needs
+ * at most 2 retransmissions for B.2 or an Echo recovery while its kid, or a captured request of it, is sent 300 times a second
+ * from its own address, 200 times from other hosts of its network, or 2000 times from other networks. */
 typedef struct nacre_admission_config {
     bool amplification_limit;       /* limits what is sent to an address that is not validated (RFC 9175 2.4); true.
                                        false: only if sources cannot be forged */

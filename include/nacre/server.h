@@ -76,9 +76,9 @@ const char *const *nacre_server_claims(const nacre_server *server, const nacre_c
 /* nacre_server_add_pack adds all contexts of a pack, or none. Errors as nacre_pack_open, nacre_pack_table and
  * nacre_server_add_context. */
 NACRE_MUST_USE nacre_err nacre_server_add_pack(nacre_server *server, const char *pack, nacre_detail *why);
-/* nacre_server_add_database opens a database of contexts (nacre/sqlite.h) and adds all that are active in it, or none; `config` may
- * be NULL. Contexts that are added to it later are not served before the next start. Errors as nacre_sqlite_open,
- * nacre_sqlite_load and nacre_server_add_context. */
+/* nacre_server_add_database opens a database (nacre/sqlite.h) and adds all of its active contexts, or none. The server closes
+ * it when it is closed itself. `config` may be NULL. Contexts that are added to the database later are not served before the
+ * next start. Errors as nacre_sqlite_open, nacre_sqlite_load and nacre_server_add_context; on failure the database is closed. */
 NACRE_MUST_USE nacre_err nacre_server_add_database(nacre_server *server, const char *path,
                                                    const nacre_sqlite_config *config, nacre_detail *why);
 /* nacre_server_set_role: directories added from now on are opened in this role (nacre_directory_open_as); by default
@@ -95,9 +95,9 @@ void nacre_server_changed(nacre_server *server, const char *path);
 void nacre_server_watch_fd(nacre_server *server, int fd, void (*on_readable)(void *user), void *user);
 nacre_address nacre_server_local(const nacre_server *server);
 nacre_address nacre_server_local_tcp(const nacre_server *server); /* length 0: not listening */
-/* nacre_server_has_lanes: over UDP, up to 1024 peers that verified most recently are received before all others while messages that
- * do not verify take more than an eighth of a core (Linux: a second socket for each worker, and a classic BPF program). False:
- * the system refuses it, and all datagrams share one queue per worker. */
+/* nacre_server_has_lanes: whether datagrams of the peers that verified most recently, up to 1024, are received before all
+ * others while messages that do not verify take more than an eighth of a core. That needs Linux, a second UDP socket for each
+ * worker, and a classic BPF program. False: the system does not support it, and all datagrams share one queue per worker. */
 bool nacre_server_has_lanes(const nacre_server *server);
 /* nacre_server_tap: as nacre_loop_tap; with several workers it is called by each of their threads. */
 void nacre_server_tap(nacre_server *server, nacre_on_datagram on_datagram, void *user);
