@@ -142,7 +142,7 @@ static void every_good_connection_is_served_beside_two_silent_hosts(void **state
     assert_int_equal(pthread_create(&serving, NULL, run, server), 0);
     assert_int_equal(pthread_create(&holding, NULL, hold, &silent), 0);
     for (int tries = 0; tries < 1000 && atomic_load(&silent.num_opened) < CONNECTIONS; tries++) (void)poll(NULL, 0, 10);
-    (void)poll(NULL, 0, 1200); /* longer than what a new connection has to verify */
+    (void)poll(NULL, 0, 1200); /* longer than the time in which a new connection must verify */
     assert_int_equal(atomic_load(&silent.num_opened), CONNECTIONS);
     assert_int_equal(atomic_load(&silent.num_closed), 0);
     const unsigned num = be_served(p->client, client, uri);

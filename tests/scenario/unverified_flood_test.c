@@ -69,7 +69,7 @@ static void give_from(contest *c, const nacre_address *from, const datagram *d)
     assert_int_equal(party_receive(c->server, &in, 1, c->now), 1);
 }
 
-/* What the server has to say goes to the client, if it is for its address, and is lost otherwise. */
+/* Delivers the server's messages to the client's address; others are lost. */
 static void let_server_act(contest *c)
 {
     datagram d;

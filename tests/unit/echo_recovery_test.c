@@ -14,7 +14,7 @@ static datagram request_in_flight(pair *p)
     return d;
 }
 
-/* What the server sends goes to the client, and what that sends then is in flight. */
+/* Delivers the server's messages to the client; what the client then sends is in flight. */
 static datagram repetition(pair *p)
 {
     datagram challenge, d;

@@ -47,7 +47,7 @@ static void flood_parts_the_lanes_within_30_ms(void **state)
     assert_true(s.is_apart);
 }
 
-static void less_than_an_eighth_of_a_core_does_not_part_them(void **state)
+static void less_than_an_eighth_of_a_core_does_not_part_the_lanes(void **state)
 {
     (void)state;
     nacre__lane_share s;
@@ -57,7 +57,7 @@ static void less_than_an_eighth_of_a_core_does_not_part_them(void **state)
     assert_false(s.is_apart);
 }
 
-static void verified_load_does_not_part_them(void **state)
+static void verified_load_does_not_part_the_lanes(void **state)
 {
     (void)state;
     nacre__lane_share s;
@@ -69,7 +69,7 @@ static void verified_load_does_not_part_them(void **state)
     assert_true(s.is_apart);
 }
 
-static void plain_traffic_without_verified_peers_does_not_part_them(void **state)
+static void plain_traffic_without_verified_peers_does_not_part_the_lanes(void **state)
 {
     (void)state;
     nacre__lane_share s;
@@ -79,7 +79,7 @@ static void plain_traffic_without_verified_peers_does_not_part_them(void **state
     assert_false(s.is_apart);
 }
 
-static void idle_time_before_a_burst_decides_nothing(void **state)
+static void a_window_with_idle_time_before_its_burst_does_not_part_the_lanes(void **state)
 {
     (void)state;
     nacre__lane_share s;
@@ -136,10 +136,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flood_parts_the_lanes_within_30_ms),
-        cmocka_unit_test(less_than_an_eighth_of_a_core_does_not_part_them),
-        cmocka_unit_test(verified_load_does_not_part_them),
-        cmocka_unit_test(plain_traffic_without_verified_peers_does_not_part_them),
-        cmocka_unit_test(idle_time_before_a_burst_decides_nothing),
+        cmocka_unit_test(less_than_an_eighth_of_a_core_does_not_part_the_lanes),
+        cmocka_unit_test(verified_load_does_not_part_the_lanes),
+        cmocka_unit_test(plain_traffic_without_verified_peers_does_not_part_the_lanes),
+        cmocka_unit_test(a_window_with_idle_time_before_its_burst_does_not_part_the_lanes),
         cmocka_unit_test(lanes_join_two_seconds_after_the_flood),
         cmocka_unit_test(others_get_an_eighth_while_verified_peers_send),
         cmocka_unit_test(others_get_everything_while_no_verified_peer_sends),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* loop_lanes_test: a verified peer is served while the queue of everybody else is full. Linux only. */
+/* loop_lanes_test: a verified peer is served while the queue of all others is full. Linux only. */
 #include "io/loop_struct.h"
 #include "support.h"
 

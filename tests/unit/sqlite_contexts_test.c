@@ -69,7 +69,7 @@ static void added_contexts_talk_to_their_peers(void **state)
     }
 }
 
-static void every_parameter_comes_back(void **state)
+static void every_parameter_is_stored_and_listed(void **state)
 {
     (void)state;
     nacre_sqlite_context c = described(40), row;
@@ -108,7 +108,7 @@ static nacre_err keep(void *user, const nacre_sqlite_context *context, nacre_det
     return NACRE_OK;
 }
 
-static void derived_keys_are_enough(void **state)
+static void a_context_is_added_with_derived_keys_only(void **state)
 {
     (void)state;
     nacre_sqlite_context c = described(50), revealed;
@@ -132,7 +132,7 @@ static void derived_keys_are_enough(void **state)
     assert_err(add(&revealed, NULL), NACRE_ERR_BAD_CONTEXT);
 }
 
-static void impossible_contexts_are_refused(void **state)
+static void contexts_with_invalid_parameters_are_refused(void **state)
 {
     (void)state;
     nacre_sqlite_context c = described(60);
@@ -218,7 +218,7 @@ static void a_kid_means_at_most_eight_contexts(void **state)
     assert_ok(add(&c, NULL)); /* its ID Context tells it from the others */
 }
 
-static void a_query_finds_what_a_request_may_mean(void **state)
+static void a_query_finds_the_contexts_of_its_kid_and_kid_context(void **state)
 {
     (void)state;
     static const uint8_t kid[4] = { 100 }, five[] = { 5 }, six[] = { 6 };
@@ -375,13 +375,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROW(added_contexts_talk_to_their_peers),
-        ROW(every_parameter_comes_back),
-        ROW(derived_keys_are_enough),
-        ROW(impossible_contexts_are_refused),
+        ROW(every_parameter_is_stored_and_listed),
+        ROW(a_context_is_added_with_derived_keys_only),
+        ROW(contexts_with_invalid_parameters_are_refused),
         ROW(one_key_is_in_one_context),
         ROW(all_are_added_or_none),
         ROW(a_kid_means_at_most_eight_contexts),
-        ROW(a_query_finds_what_a_request_may_mean),
+        ROW(a_query_finds_the_contexts_of_its_kid_and_kid_context),
         ROW(loading_again_gives_the_same_context),
         ROW(thousands_are_loaded_and_unloaded),
         ROW(a_removed_context_cannot_be_loaded_and_its_secret_is_erased),

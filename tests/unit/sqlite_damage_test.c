@@ -139,7 +139,7 @@ static void limit_files(rlim_t size)
 }
 
 /* Writes beyond a size fail, as on a full disk. */
-static void a_failing_write_is_told_and_repeated(void **state)
+static void a_failed_write_is_reported_and_can_be_repeated(void **state)
 {
     (void)state;
     nacre_sqlite *db = db_open(path);
@@ -185,7 +185,7 @@ int main(void)
         ROW(a_sound_database_has_no_problems),
         ROW(a_damaged_row_is_not_used_and_its_neighbours_are),
         ROW(a_damaged_page_gives_an_error_and_reuses_nothing),
-        ROW(a_failing_write_is_told_and_repeated),
+        ROW(a_failed_write_is_reported_and_can_be_repeated),
         ROW(a_database_is_made_whole_or_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,7 +156,7 @@ static nacre_err submit_one(nacre_context *ctx, uint64_t ceiling, const nacre_st
     return last_err;
 }
 
-static void a_ceiling_only_grows_but_by_a_save(void **state)
+static void only_a_save_lowers_a_ceiling(void **state)
 {
     (void)state;
     nacre_sqlite *db = db_open(path);
@@ -174,7 +174,7 @@ static void a_ceiling_only_grows_but_by_a_save(void **state)
     db_close(db);
 }
 
-static void what_another_program_changed_stops_its_context_only(void **state)
+static void a_row_changed_by_another_program_stops_its_context_only(void **state)
 {
     (void)state;
     nacre_sqlite *db = db_open(path);
@@ -195,7 +195,7 @@ static void what_another_program_changed_stops_its_context_only(void **state)
     db_close(db);
 }
 
-static void the_child_of_a_fork_uses_nothing(void **state)
+static void the_child_of_a_fork_can_use_no_context(void **state)
 {
     (void)state;
     nacre_sqlite *db = db_open(path);
@@ -227,10 +227,13 @@ static void the_child_of_a_fork_uses_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(numbers_are_stored_before_they_are_used), ROW(a_window_is_unknown_before_the_first_request_moves_it),
-        ROW(a_killed_server_requires_echo),           ROW(waiting_requests_are_one_transaction),
-        ROW(a_ceiling_only_grows_but_by_a_save),      ROW(what_another_program_changed_stops_its_context_only),
-        ROW(the_child_of_a_fork_uses_nothing),
+        ROW(numbers_are_stored_before_they_are_used),
+        ROW(a_window_is_unknown_before_the_first_request_moves_it),
+        ROW(a_killed_server_requires_echo),
+        ROW(waiting_requests_are_one_transaction),
+        ROW(only_a_save_lowers_a_ceiling),
+        ROW(a_row_changed_by_another_program_stops_its_context_only),
+        ROW(the_child_of_a_fork_can_use_no_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

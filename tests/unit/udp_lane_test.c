@@ -123,19 +123,19 @@ static void assert_lane_takes_listed_peer(const char *at, const char *client_at,
     world_close(&w);
 }
 
-static void lane_takes_listed_ipv4_peer(void **state)
+static void lane_receives_from_a_listed_ipv4_peer(void **state)
 {
     (void)state;
     assert_lane_takes_listed_peer("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1");
 }
 
-static void lane_takes_listed_ipv6_peer(void **state)
+static void lane_receives_from_a_listed_ipv6_peer(void **state)
 {
     (void)state;
     assert_lane_takes_listed_peer("[::1]:0", "[::1]:0", "[::1]");
 }
 
-static void lane_of_a_dual_stack_socket_takes_listed_peers_of_both_families(void **state)
+static void lane_of_a_dual_stack_socket_receives_from_listed_peers_of_both_families(void **state)
 {
     (void)state;
     assert_lane_takes_listed_peer("[::]:0", "127.0.0.1:0", "127.0.0.1");
@@ -212,9 +212,9 @@ int main(void)
         return 77;
     }
     const struct CMUnitTest tests[] = {
-        TEST(lane_takes_listed_ipv4_peer),
-        TEST(lane_takes_listed_ipv6_peer),
-        TEST(lane_of_a_dual_stack_socket_takes_listed_peers_of_both_families),
+        TEST(lane_receives_from_a_listed_ipv4_peer),
+        TEST(lane_receives_from_a_listed_ipv6_peer),
+        TEST(lane_of_a_dual_stack_socket_receives_from_listed_peers_of_both_families),
         TEST(peer_has_the_same_worker_whether_listed_or_not),
         TEST(response_leaves_from_the_address_that_a_lane_received_at),
         TEST(a_port_with_a_lane_is_not_shared_with_another_server),

@@ -9,7 +9,7 @@
 #include "store/json/decimal.h"
 #include "suggest.h"
 
-/* `options`: the letters of those that the command has, beside kek and help. */
+/* `options`: the letters of the options that a command has in addition to kek and help. */
 static const struct {
     const char *name;
     int (*run)(fleet_args *a);
@@ -40,8 +40,8 @@ static int help(void)
     for (int i = 0; i < NUM_COMMANDS; i++)
         printf("  %-8s %-24s %s\n", commands[i].name, commands[i].arguments, commands[i].purpose);
     printf(
-        "\n  --kek FILE    key-encryption key, 32 bytes (head -c 32 /dev/urandom): of create, and of a database made "
-        "so\n"
+        "\n  --kek FILE    key-encryption key, 32 bytes (head -c 32 /dev/urandom), for create and for a database "
+        "created with one\n"
         "  --count N     keygen: how many, up to 1000000\n"
         "  --alg NAME    keygen: the AEAD algorithm (nacre keygen --help lists them)\n"
         "  --out DIR     keygen: the client directories are DIR/ID; DIR exists\n"
@@ -99,7 +99,7 @@ static int take_option(fleet_args *a, int option)
     return TOOL_OK;
 }
 
-/* Options that another command has are refused. */
+/* Options that only other commands have are refused. */
 static int parse(fleet_args *a, int which, int argc, char **argv)
 {
     opterr = 0;

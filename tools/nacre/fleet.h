@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fleet: shared by the commands of nacre fleet, one file for a few of them. */
+/* fleet: shared by the commands of nacre fleet. */
 #ifndef NACRE_TOOL_FLEET_H
 #define NACRE_TOOL_FLEET_H
 
@@ -8,9 +8,9 @@
 #include "tool.h"
 
 typedef struct fleet_args {
-    const char *command, *path;    /* the database */
-    char *const *words;            /* the arguments after it … */
-    int num_words;                 /* … */
+    const char *command, *path; /* the database */
+    char *const *words;         /* the arguments after it */
+    int num_words;
     uint8_t kek[NACRE_SQLITE_KEK]; /* wiped at the end */
     nacre_sqlite_config config;    /* with `kek`, if it is given */
     bool json, reveal, all;
@@ -21,7 +21,7 @@ typedef struct fleet_args {
     const nacre_crypto *crypto;
 } fleet_args;
 
-/* Each command gets its arguments checked in number, and returns the exit code. */
+/* The commands. Each is called with a permitted number of arguments, and returns the exit code. */
 int fleet_create(fleet_args *a);
 int fleet_add(fleet_args *a);
 int fleet_keygen(fleet_args *a);
@@ -39,7 +39,7 @@ int fleet_adopt(fleet_args *a);
 int fleet_open(nacre_sqlite **db, fleet_args *a, bool read_only);
 /* Closes it; `code` is that of the command so far. */
 int fleet_close(nacre_sqlite *db, int code);
-/* A context's number in the database. TOOL_OK, TOOL_USAGE. */
+/* Reads the id of a context in the database. TOOL_OK; TOOL_USAGE with a line on stderr */
 int fleet_id(int64_t *id, const char *text);
 
 #endif

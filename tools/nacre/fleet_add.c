@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* fleet_add: adds the contexts of a JSON file: an object, or an array of them, with the members of a directory's files
- * (secret_hex, salt_hex, sender-id_hex, recipient-id_hex, id-context_hex, algorithm, kdf-hashfun, window) and name. The keys are new:
- * what was used elsewhere is moved with import. */
+ * (secret_hex, salt_hex, sender-id_hex, recipient-id_hex, id-context_hex, algorithm, kdf-hashfun, window) and name. The keys must
+ * be new: a context that was used elsewhere is moved with import. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

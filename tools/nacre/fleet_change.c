@@ -60,8 +60,8 @@ int fleet_import(fleet_args *a)
         const nacre_err err = nacre_sqlite_import(db, &id, a->words[i], a->role, a->name, &why);
         if (err == NACRE_OK) printf("%s: moved, context %lld\n", a->words[i], (long long)id);
         else
-            code =
-                tool_fail("fleet", err, "%s%s", why.text, i > 0 ? "; those on standard output were moved before" : "");
+            code = tool_fail("fleet", err, "%s%s", why.text,
+                             i > 0 ? "; the directories on standard output were moved before" : "");
     }
     return fleet_close(db, code);
 }
@@ -76,7 +76,7 @@ int fleet_export(fleet_args *a)
     if (code != TOOL_OK) return code;
     const nacre_err err = nacre_sqlite_export(db, id, a->words[1], &why);
     if (err == NACRE_OK)
-        printf("%s: has context %lld of %s, which has it no more\n", a->words[1], (long long)id, a->path);
+        printf("%s: has context %lld of %s, which no longer has it\n", a->words[1], (long long)id, a->path);
     else code = tool_fail("fleet", err, "%s", why.text);
     return fleet_close(db, code);
 }

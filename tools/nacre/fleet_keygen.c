@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* fleet_keygen: makes fresh contexts: the server's sides in the database, the clients' as directories DIR/ID. A client's Sender ID is
- * its number in the database, as short as the fleet allows, so that all differ. */
+ * the id of its context in the database, in as few bytes as the number of contexts allows, so that all differ. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>

@@ -61,7 +61,7 @@ static void put_received(yajl_gen gen, const nacre_directory_info *i)
     yajl_gen_map_close(gen);
 }
 
-/* The names of the files of a directory. */
+/* The members have the names that they have in the files of a directory. */
 static void put_context(const printing *p, const nacre_sqlite_context *c)
 {
     const nacre_directory_info *i = &c->info;
@@ -99,7 +99,7 @@ static void print_bytes(const char *label, const uint8_t *ptr, size_t len)
     tool_print_hex(stdout, nacre_bytes_of(ptr, len));
 }
 
-/* A name may have control characters, which a terminal obeys. */
+/* A name may have control characters, which a terminal would interpret. */
 static void print_name(const char *name)
 {
     printf(", name ");

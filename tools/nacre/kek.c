@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* kek: the file of a key-encryption key. */
+/* kek: reads the file of a key-encryption key. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
