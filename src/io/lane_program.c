@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* lane_program: loads source address and port, hashes them, and searches the list: a binary tree whose leaves compare up to eight
- * hashes. A is the hash; X is the socket's index for unlisted peers, and a leaf returns X or X + 1. Conditional jumps reach 255
+ * hashes. Between two words the hash is mixed four times: after one, a sender who chooses its IPv6 address could cancel its
+ * difference to a peer's address under every key. A is the hash; X is the socket's index for unlisted peers, and a leaf returns X or X + 1. Conditional jumps reach 255
  * instructions, so an inner node skips an unconditional one:
  *
  *             jge middle, +0, +1
@@ -28,12 +29,17 @@ static uint32_t load(const uint8_t *at)
 
 enum { FIRST_SHIFT = 15, LAST_SHIFT = 16, AT_PORT = 1, AT_HOST = 3 /* in a nacre_address */ };
 
+static uint32_t mix_twice(uint32_t h, const nacre__lane_key *key)
+{
+    return mix(mix(h, key->factor, FIRST_SHIFT), key->last_factor, LAST_SHIFT);
+}
+
 uint32_t nacre__lane_hash(const nacre__lane_key *key, const nacre_address *peer)
 {
     const size_t len = nacre__address_is_ipv6(peer) ? 16 : 4;
     uint32_t h = key->start ^ ((uint32_t)peer->bytes[AT_PORT] << 8 | peer->bytes[AT_PORT + 1]);
-    for (size_t i = 0; i < len; i += 4) h = mix(h, key->factor, FIRST_SHIFT) ^ load(peer->bytes + AT_HOST + i);
-    return mix(mix(h, key->factor, FIRST_SHIFT), key->last_factor, LAST_SHIFT);
+    for (size_t i = 0; i < len; i += 4) h = mix_twice(mix_twice(h, key), key) ^ load(peer->bytes + AT_HOST + i);
+    return mix_twice(h, key);
 }
 
 #ifdef __linux__
@@ -70,12 +76,19 @@ static void put_mix(writer *w, uint32_t factor, unsigned shift)
     put(w, BPF_ALU | BPF_XOR | BPF_X, 0);
 }
 
+static void put_mix_twice(writer *w, const nacre__lane_key *key)
+{
+    put_mix(w, key->factor, FIRST_SHIFT);
+    put_mix(w, key->last_factor, LAST_SHIFT);
+}
+
 /* The port is in A; the last two rounds follow. */
 static void put_hash(writer *w, const nacre__lane_key *key, uint32_t at_host, size_t len)
 {
     put(w, BPF_ALU | BPF_XOR | BPF_K, key->start);
     for (size_t i = 0; i < len; i += 4) {
-        put_mix(w, key->factor, FIRST_SHIFT);
+        put_mix_twice(w, key);
+        put_mix_twice(w, key);
         put(w, BPF_ST, HASH_CELL);
         put(w, BPF_LD | BPF_W | BPF_ABS, (uint32_t)HEADER + at_host + (uint32_t)i);
         put(w, BPF_LDX | BPF_MEM, HASH_CELL);
@@ -146,8 +159,7 @@ static void put_source_hash(writer *w, const nacre__lane_key *key)
     w->out[version].jt = (uint8_t)(w->len - version - 1);
     put_v6(w, key);
     w->out[skip].k = (uint32_t)(w->len - skip - 1);
-    put_mix(w, key->factor, FIRST_SHIFT);
-    put_mix(w, key->last_factor, LAST_SHIFT);
+    put_mix_twice(w, key);
     put(w, BPF_ST, HASH_CELL);
 }
 
