@@ -81,12 +81,21 @@ bool nacre__lane_peers_admit(nacre__lane_peers *peers, const nacre_address *addr
     return false;
 }
 
-size_t nacre__lane_peers_list(const nacre__lane_peers *peers, uint32_t *hashes)
+/* While the lane is not in use, verified messages do not look at `work`: a bar that ended before the last one is lifted here. */
+static bool is_barred(nacre__lane_work *work, uint32_t when)
+{
+    if (work->barred_until > 0 && (int32_t)(when - (uint32_t)work->barred_until) >= 0) work->barred_until = 0;
+    return work->barred_until > 0;
+}
+
+size_t nacre__lane_peers_list(nacre__lane_peers *peers, uint32_t *hashes)
 {
     size_t num = 0;
-    for (size_t at = 0; at < peers->num_sets; at++)
+    for (size_t at = 0; at < peers->num_sets; at++) {
+        const nacre__lane_set *set = &peers->sets[at];
         for (size_t way = 0; way < NACRE__LANE_WAYS; way++)
-            if (peers->sets[at].when[way] != 0 && peers->work[at][way].barred_until == 0)
-                hashes[num++] = peers->sets[at].hash[way];
+            if (set->when[way] != 0 && !is_barred(&peers->work[at][way], set->when[way]))
+                hashes[num++] = set->hash[way];
+    }
     return num;
 }

@@ -44,6 +44,6 @@ bool nacre__lane_peers_admit(nacre__lane_peers *peers, const nacre_address *addr
 
 /* nacre__lane_peers_list writes the hashes of all peers that are not barred to `hashes`, which has NACRE__LANE_PEERS entries, and
  * returns their number. */
-size_t nacre__lane_peers_list(const nacre__lane_peers *peers, uint32_t *hashes);
+size_t nacre__lane_peers_list(nacre__lane_peers *peers, uint32_t *hashes);
 
 #endif

@@ -30,7 +30,7 @@ static nacre__lane_peers *peers_of(unsigned num_workers)
     return peers;
 }
 
-static bool is_listed(const nacre__lane_peers *peers, const nacre_address *peer)
+static bool is_listed(nacre__lane_peers *peers, const nacre_address *peer)
 {
     static uint32_t hashes[NACRE__LANE_PEERS];
     const size_t num = nacre__lane_peers_list(peers, hashes);
@@ -114,6 +114,28 @@ static void barred_peer_returns_with_a_verified_message_after_ten_seconds(void *
     free(peers);
 }
 
+static void barred_peer_is_listed_in_the_next_flood_if_it_verified_before(void **state)
+{
+    (void)state;
+    nacre__lane_peers *peers = peers_of(1);
+    const nacre_address active = peer_at(1), silent = peer_at(2);
+    nacre__lane_peers_verified(peers, &active, 1000);
+    nacre__lane_peers_verified(peers, &silent, 1000);
+    assert_int_equal(admitted(peers, &active, 40, 100, 1000), 64);
+    assert_int_equal(admitted(peers, &silent, 40, 100, 1000), 64);
+    peers->counts_work = false; /* the flood ends */
+    nacre__lane_peers_verified(peers, &active, 9000);
+    assert_false(is_listed(peers, &active));
+    nacre__lane_peers_verified(peers, &active, 20000);
+    nacre__lane_peers_verified(peers, &silent, 9000);
+    assert_true(is_listed(peers, &active));
+    assert_false(is_listed(peers, &silent));
+    peers->counts_work = true; /* the next one */
+    assert_int_equal(admitted(peers, &active, 40, 64, 20001), 64);
+    assert_int_equal(admitted(peers, &silent, 40, 64, 20001), 0);
+    free(peers);
+}
+
 static void verified_messages_allow_their_retransmissions(void **state)
 {
     (void)state;
@@ -151,6 +173,7 @@ int main(void)
         cmocka_unit_test(longest_silent_peer_is_evicted),
         cmocka_unit_test(forged_source_is_barred_and_no_other_peer),
         cmocka_unit_test(barred_peer_returns_with_a_verified_message_after_ten_seconds),
+        cmocka_unit_test(barred_peer_is_listed_in_the_next_flood_if_it_verified_before),
         cmocka_unit_test(verified_messages_allow_their_retransmissions),
         cmocka_unit_test(acknowledgements_of_an_observer_are_not_a_flood),
     };
