@@ -14,7 +14,7 @@ typedef struct nacre__lane_share {
     /* the current window: its start, the thread's processor time then, and what was received since */
     uint64_t began_us, began_cpu_us, num, num_verified;
     uint64_t last_flood_us; /* end of the last window in which unverified messages took more than half of their share */
-    uint64_t last_lane_us;  /* when the last datagram arrived by the lane */
+    uint64_t last_lane_us;  /* when the last message that verified arrived by the lane */
     uint64_t paused_until_us; /* until then the first socket is not read */
 } nacre__lane_share;
 

@@ -75,7 +75,6 @@ size_t nacre__lanes_admit(nacre__lanes *lanes, nacre_datagram *in, size_t num)
     if (lanes == NULL || !lanes->by_lane || num == 0) return num;
     size_t kept = 0;
     lanes->now_ms = nacre_clock_ms();
-    lanes->share.last_lane_us = us_of(CLOCK_MONOTONIC);
     for (size_t i = 0; i < num; i++)
         if (nacre__lane_peers_admit(&lanes->peers, &in[i].peer, in[i].bytes.len, lanes->now_ms)) in[kept++] = in[i];
     return kept;
@@ -106,18 +105,24 @@ static void decide(nacre__lanes *lanes)
     nacre__lane_share_decide(share, has_peers, now_us, us_of(CLOCK_THREAD_CPUTIME_ID));
 }
 
-void nacre__lanes_end(nacre__lanes *lanes, size_t num)
+static void count(nacre__lanes *lanes, size_t num)
 {
-    if (lanes == NULL || num == 0) return;
     const size_t num_verified = lanes->num_verified < num ? (size_t)lanes->num_verified : num;
     lanes->num_verified -= num_verified; /* a message may verify after its burst, once its window is stored */
+    if (lanes->by_lane && num_verified > 0) lanes->share.last_lane_us = us_of(CLOCK_MONOTONIC);
     if (lanes->share.is_apart && !lanes->by_lane)
         nacre__lane_share_charge(&lanes->share, num, num_verified, us_of(CLOCK_THREAD_CPUTIME_ID) - lanes->began_cpu_us,
                                  us_of(CLOCK_MONOTONIC));
     lanes->share.num += num;
     lanes->share.num_verified += num_verified;
     decide(lanes);
-    list(lanes);
+}
+
+void nacre__lanes_end(nacre__lanes *lanes, size_t num)
+{
+    if (lanes == NULL) return;
+    if (num > 0) count(lanes, num);
+    list(lanes); /* also if all were dropped: their peer is to leave the list */
 }
 
 /* ---- Waiting ---------------------------------------------------------------------------------------------------------- */

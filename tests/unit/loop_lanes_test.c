@@ -70,11 +70,16 @@ static void world_close(const world *w)
 }
 
 /* Protected requests under a kid that no context has. */
-static void flood(const world *w, size_t num)
+static void flood_from(int fd, size_t num)
 {
     static const uint8_t forged[] = { 0x54, 0x02, 0x12, 0x34, 1, 2, 3, 4, 0x97, 0x09, 0x05, 0x80, 0x99, 0x99, 0x99,
                                       0x99, 0xff, 1,    2,    3, 4, 5, 6, 7,    8,    9,    10,   11,   12 };
-    for (size_t i = 0; i < num; i++) (void)send(w->attacker, forged, sizeof forged, 0);
+    for (size_t i = 0; i < num; i++) (void)send(fd, forged, sizeof forged, 0);
+}
+
+static void flood(const world *w, size_t num)
+{
+    flood_from(w->attacker, num);
 }
 
 static void send_request(world *w, int fd)
@@ -212,6 +217,48 @@ static void others_pause_after_a_burst_while_verified_peers_send(void **state)
     world_close(w);
 }
 
+static void others_do_not_pause_for_datagrams_of_a_listed_peer_that_do_not_verify(void **state)
+{
+    (void)state;
+    world *w = world_open();
+    nacre__lane_share *share = &w->loop->lanes->share;
+    send_request(w, w->peer);
+    assert_true(steps_to_response(w, w->peer, 100) > 0);
+    part(w);
+    while (steps_to_response(w, w->peer, 1) > 0) {}
+    share->last_lane_us = share->paused_until_us = 0; /* the peer has been silent for a while */
+    for (int i = 0; i < 20; i++) {
+        flood_from(w->peer, 1); /* a forger of its address */
+        flood(w, BURST);
+        assert_ok(nacre_loop_step(w->loop, 0, NULL));
+        assert_int_equal(share->paused_until_us, 0);
+    }
+    world_close(w);
+}
+
+static void source_that_sends_nothing_else_is_unlisted_once_it_is_barred(void **state)
+{
+    (void)state;
+    world *w = world_open();
+    send_request(w, w->peer);
+    assert_true(steps_to_response(w, w->peer, 100) > 0);
+    part(w);
+    while (steps_to_response(w, w->peer, 1) > 0) {}
+    const nacre__lane_peers *peers = &w->loop->lanes->peers;
+    for (int i = 0; i < 10 && !peers->has_changed; i++) {
+        flood_from(w->peer, BURST / 2);
+        assert_ok(nacre_loop_step(w->loop, 0, NULL));
+    }
+    assert_true(peers->has_changed); /* barred */
+    const uint64_t end = nacre_clock_ms() + 5000;
+    while (peers->has_changed && nacre_clock_ms() < end) {
+        flood_from(w->peer, 1);
+        assert_ok(nacre_loop_step(w->loop, 10, NULL));
+    }
+    assert_false(peers->has_changed);
+    world_close(w);
+}
+
 static void without_a_flood_one_socket_receives_everything(void **state)
 {
     (void)state;
@@ -250,6 +297,8 @@ int main(void)
         TEST(newcomer_waits_with_the_others_and_is_listed_once_it_verifies),
         TEST(others_are_received_between_datagrams_of_verified_peers),
         TEST(others_pause_after_a_burst_while_verified_peers_send),
+        TEST(others_do_not_pause_for_datagrams_of_a_listed_peer_that_do_not_verify),
+        TEST(source_that_sends_nothing_else_is_unlisted_once_it_is_barred),
         TEST(without_a_flood_one_socket_receives_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
