@@ -16,6 +16,7 @@ typedef struct nacre__lane_share {
     uint64_t last_flood_us; /* end of the last window in which unverified messages took more than half of their share */
     uint64_t last_lane_us;  /* when the last message that verified arrived by the lane */
     uint64_t paused_until_us; /* until then the first socket is not read */
+    uint64_t each_us;         /* processor time per datagram of the last burst from the first socket */
 } nacre__lane_share;
 
 enum { NACRE__LANE_WINDOW_US = 10000 };
@@ -27,6 +28,10 @@ static inline bool nacre__lane_share_due(const nacre__lane_share *s, uint64_t no
     return now_us - s->began_us >= NACRE__LANE_WINDOW_US;
 }
 void nacre__lane_share_decide(nacre__lane_share *s, bool may_part, uint64_t now_us, uint64_t cpu_us);
+
+/* nacre__lane_share_burst: how many datagrams are received from the first socket at a time while the lanes are apart: as many as
+ * take a few milliseconds. */
+size_t nacre__lane_share_burst(const nacre__lane_share *s);
 
 /* nacre__lane_share_charge: a burst of `num` datagrams from the first socket, of which `num_verified` verified, took `took_us` of
  * processor time. Sets paused_until_us. */

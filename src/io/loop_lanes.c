@@ -8,9 +8,8 @@
 #include <time.h>
 
 enum {
-    LIST_MS = 250,     /* minimum time between two changes of the list, which take up to half a millisecond */
-    OTHERS_BURST = 32, /* maximum that a verified peer waits for; smaller bursts cost more per datagram */
-    PEERS_MS = 60000,  /* after that time without a verified message there are no verified peers */
+    LIST_MS = 250,    /* minimum time between two changes of the list, which take up to half a millisecond */
+    PEERS_MS = 60000, /* after that time without a verified message there are no verified peers */
     WINDOW_MS = NACRE__LANE_WINDOW_US / 1000,
     FEW = 64, /* a window with fewer datagrams goes on */
 };
@@ -67,7 +66,8 @@ size_t nacre__lanes_begin(nacre__lanes *lanes, const nacre_udp *udp, size_t burs
     lanes->now_ms = 0;
     if (!lanes->share.is_apart || lanes->by_lane) return burst;
     lanes->began_cpu_us = us_of(CLOCK_THREAD_CPUTIME_ID);
-    return burst < OTHERS_BURST ? burst : OTHERS_BURST;
+    const size_t most = nacre__lane_share_burst(&lanes->share);
+    return burst < most ? burst : most;
 }
 
 size_t nacre__lanes_admit(nacre__lanes *lanes, nacre_datagram *in, size_t num)

@@ -93,6 +93,22 @@ static void a_window_with_idle_time_before_its_burst_does_not_part_the_lanes(voi
     }
 }
 
+/* A burst of 64 messages of 2 ms each. */
+static void expensive_messages_part_the_lanes_although_their_windows_are_long(void **state)
+{
+    (void)state;
+    nacre__lane_share s;
+    clocks c;
+    begin(&s, &c);
+    for (int i = 0; i < 3; i++) {
+        assert_false(s.is_apart);
+        c.now_us += 12 * WINDOW;
+        c.cpu_us += 12 * WINDOW;
+        pass(&s, &c, 1, WINDOW, 0, true);
+    }
+    assert_true(s.is_apart);
+}
+
 static void lanes_join_two_seconds_after_the_flood(void **state)
 {
     (void)state;
@@ -140,6 +156,7 @@ int main(void)
         cmocka_unit_test(verified_load_does_not_part_the_lanes),
         cmocka_unit_test(plain_traffic_without_verified_peers_does_not_part_the_lanes),
         cmocka_unit_test(a_window_with_idle_time_before_its_burst_does_not_part_the_lanes),
+        cmocka_unit_test(expensive_messages_part_the_lanes_although_their_windows_are_long),
         cmocka_unit_test(lanes_join_two_seconds_after_the_flood),
         cmocka_unit_test(others_get_an_eighth_while_verified_peers_send),
         cmocka_unit_test(others_get_everything_while_no_verified_peer_sends),

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BURST = 64, QUEUE = 8000 /* more datagrams than a receive buffer holds */ };
@@ -19,15 +20,26 @@ typedef struct world {
     nacre_table_slot slots[4];
     nacre_context *client;
     int attacker, peer, newcomer; /* connected sockets */
-    int requests;
+    int requests, plain;
+    uint64_t plain_us; /* of processor time, for each plain request */
 } world;
+
+static uint64_t thread_us(void)
+{
+    struct timespec t = { 0 };
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
 
 static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
 {
     world *w = user;
     const nacre_message plain = { .code = NACRE_CONTENT, .payload = NACRE_STR("yes") };
     if (event->kind != NACRE_EVENT_REQUEST) return;
-    w->requests++;
+    if (event->context != NULL) w->requests++;
+    else w->plain++;
+    const uint64_t end = thread_us() + (event->context == NULL ? w->plain_us : 0);
+    while (thread_us() < end) {}
     assert_ok(nacre_endpoint_respond(ep, event->exchange, &plain));
 }
 
@@ -80,6 +92,15 @@ static void flood_from(int fd, size_t num)
 static void flood(const world *w, size_t num)
 {
     flood_from(w->attacker, num);
+}
+
+static void flood_plain(const world *w, size_t num)
+{
+    static uint16_t mid;
+    for (size_t i = 0; i < num; i++, mid++) {
+        const uint8_t get[] = { 0x50, NACRE_GET, (uint8_t)(mid >> 8), (uint8_t)mid };
+        (void)send(w->attacker, get, sizeof get, 0);
+    }
 }
 
 static void send_request(world *w, int fd)
@@ -259,6 +280,31 @@ static void source_that_sends_nothing_else_is_unlisted_once_it_is_barred(void **
     world_close(w);
 }
 
+static void few_expensive_messages_are_received_at_a_time(void **state)
+{
+    (void)state;
+    world *w = world_open();
+    w->plain_us = 1000;
+    send_request(w, w->peer);
+    assert_true(steps_to_response(w, w->peer, 100) > 0);
+    const uint64_t end = nacre_clock_ms() + 20000;
+    while (!all_are_listed(w) && nacre_clock_ms() < end) {
+        flood_plain(w, BURST);
+        assert_ok(nacre_loop_step(w->loop, 0, NULL));
+    }
+    assert_true(all_are_listed(w));
+    flood_plain(w, 2 * BURST);
+    assert_ok(nacre_loop_step(w->loop, 0, NULL)); /* their cost is measured, if it was not before */
+    for (int i = 0; i < 5; i++) {
+        const int before = w->plain;
+        send_request(w, w->peer);
+        assert_in_range(steps_to_response(w, w->peer, 2), 1, 2);
+        assert_in_range(w->plain - before, 0, 2 * BURST / 8);
+    }
+    assert_true(w->loop->lanes->share.paused_until_us > 0);
+    world_close(w);
+}
+
 static void without_a_flood_one_socket_receives_everything(void **state)
 {
     (void)state;
@@ -299,6 +345,7 @@ int main(void)
         TEST(others_pause_after_a_burst_while_verified_peers_send),
         TEST(others_do_not_pause_for_datagrams_of_a_listed_peer_that_do_not_verify),
         TEST(source_that_sends_nothing_else_is_unlisted_once_it_is_barred),
+        TEST(few_expensive_messages_are_received_at_a_time),
         TEST(without_a_flood_one_socket_receives_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
