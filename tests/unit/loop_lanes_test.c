@@ -280,6 +280,22 @@ static void source_that_sends_nothing_else_is_unlisted_once_it_is_barred(void **
     world_close(w);
 }
 
+static void peer_that_verifies_once_an_hour_is_served_too(void **state)
+{
+    (void)state;
+    world *w = world_open();
+    enum { HOUR_MS = 3600000 };
+    send_request(w, w->peer);
+    assert_true(steps_to_response(w, w->peer, 100) > 0);
+    uint64_t *last_ms = &w->loop->lanes->peers.last_ms;
+    *last_ms = *last_ms > HOUR_MS ? *last_ms - HOUR_MS : 1;
+    part(w);
+    flood(w, QUEUE);
+    send_request(w, w->peer);
+    assert_in_range(steps_to_response(w, w->peer, 2), 1, 2);
+    world_close(w);
+}
+
 static void few_expensive_messages_are_received_at_a_time(void **state)
 {
     (void)state;
@@ -345,6 +361,7 @@ int main(void)
         TEST(others_pause_after_a_burst_while_verified_peers_send),
         TEST(others_do_not_pause_for_datagrams_of_a_listed_peer_that_do_not_verify),
         TEST(source_that_sends_nothing_else_is_unlisted_once_it_is_barred),
+        TEST(peer_that_verifies_once_an_hour_is_served_too),
         TEST(few_expensive_messages_are_received_at_a_time),
         TEST(without_a_flood_one_socket_receives_everything),
     };
