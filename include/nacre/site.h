@@ -92,7 +92,7 @@ size_t nacre_site_size(const nacre_site_config *config);
 /* nacre_site_init: NACRE_OK; NACRE_ERR_BUFFER_TOO_SMALL; NACRE_ERR_BAD_ARGUMENT (no transfer, no or misaligned memory). */
 NACRE_MUST_USE nacre_err nacre_site_init(nacre_site **site, void *memory, size_t size, const nacre_site_config *config);
 /* nacre_site_set_resources replaces the served resources; the array is borrowed until the next call. Length and ETag of
- * /.well-known/core are computed once: after a change of a path or a nacre_link call this again. */
+ * /.well-known/core are computed once: after a change of a path, flags or a nacre_link call this again. */
 void nacre_site_set_resources(nacre_site *site, const nacre_resource *resources, size_t num_resources);
 nacre_transfer *nacre_site_transfer(const nacre_site *site);
 
