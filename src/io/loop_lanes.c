@@ -8,9 +8,8 @@
 #include <time.h>
 
 enum {
-    LIST_MS = 250, /* minimum time between two changes of the list, which take up to half a millisecond */
-    PEERS_MS =
-        86400000, /* after that time without a verified message there are no verified peers; many send once an hour */
+    LIST_MS = 250,       /* minimum time between two changes of the list, which take up to half a millisecond */
+    PEERS_MS = 86400000, /* without a verified message for a day there are no verified peers; many send once an hour */
     WINDOW_MS = NACRE__LANE_WINDOW_US / 1000,
     FEW = 64, /* a window with fewer datagrams goes on */
 };
