@@ -115,8 +115,11 @@ NACRE_MUST_USE nacre_err nacre_sqlite_adopt(const char *path, const nacre_sqlite
 /* ---- Contexts ----
  * Each context has an id, which is never given to other keys. When a context ends, its keys are erased; its row stays, with a keyed
  * fingerprint of its Sender Key and the sequence number below which all may have been used:
- *   REMOVED, EXPORTED  the same keys may be added again: they get the same id, continue at that number, and the window is unknown
- *   REVOKED            the same keys are refused */
+ *   REMOVED   the same keys may be added again: they get the same id, continue at that number, and the window is unknown
+ *   EXPORTED  the same, but only by nacre_sqlite_import of the directory, or with its next number: not as new keys
+ *   REVOKED   the same keys are refused
+ * Another Sender Key with the Recipient Key of an ended context: its window is unknown if that one was removed; otherwise it is
+ * refused. */
 typedef enum nacre_sqlite_status {
     NACRE_SQLITE_ACTIVE = 0,
     NACRE_SQLITE_REMOVED = 1,
@@ -143,7 +146,7 @@ typedef nacre_err (*nacre_sqlite_source)(void *user, nacre_sqlite_context *conte
 /* nacre_sqlite_add adds `num` contexts in one transaction: all, or none. `ids`: NULL, or `num` elements.
  * NACRE_OK                     durable; nacre_sqlite_load makes them ready to use
  * NACRE_ERR_DUPLICATE_CONTEXT  an active context has the same Sender Key or the same Recipient Key (RFC 8613 3.3), or the name
- * NACRE_ERR_BAD_CONTEXT        invalid parameters, or the keys were revoked
+ * NACRE_ERR_BAD_CONTEXT        invalid parameters, or the keys were revoked, or exported and not moved back
  * NACRE_ERR_UNSUPPORTED        the cryptography library lacks the algorithm; or NACRE_MAX_CANDIDATES contexts have this
  *                              Recipient ID and ID Context already
  * what `source` returns; the common errors */
@@ -218,7 +221,8 @@ NACRE_MUST_USE nacre_err nacre_sqlite_import(nacre_sqlite *db, int64_t *id, cons
 
 /* nacre_sqlite_export moves an active context, with its state, into a new directory (nacre_directory_create). A loaded one is
  * stopped, as by nacre_sqlite_remove, and its window in the directory is unknown. After an interruption the same call completes
- * the move; until then a hidden directory beside `dir`, ".NAME.exported", belongs to it: never use that.
+ * the move; until then a hidden directory beside `dir`, ".NAME.exported", belongs to it: never use that. One that is left of an
+ * attempt before another export is refused: remove it.
  * NACRE_OK
  * NACRE_ERR_BAD_ARGUMENT  no active context has that id; `dir` is no name for a directory, or too long
  * NACRE_ERR_UNSUPPORTED   only its derived keys are known

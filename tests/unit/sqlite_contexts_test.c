@@ -355,6 +355,23 @@ static void keys_come_back_above_their_numbers_unless_revoked(void **state)
     assert_non_null(strstr(why.text, "revoked"));
 }
 
+/* Another Sender Key with the Recipient Key of an ended context: what that one has seen is not accepted again. */
+static void an_ended_recipient_key_has_an_unknown_window(void **state)
+{
+    (void)state;
+    nacre_sqlite_context c = described(1);
+    int64_t id = 2, other = 0;
+    assert_ok(nacre_sqlite_remove(db, &id, 1, &why));
+    c.info.sender_id[0] = 2;
+    assert_ok(add(&c, &other));
+    assert_int_not_equal(other, id);
+    assert_false(db_row(db, other).info.window_known);
+    assert_ok(nacre_sqlite_revoke(db, &other, 1, &why));
+    c.info.sender_id[0] = 3;
+    assert_err(add(&c, NULL), NACRE_ERR_BAD_CONTEXT);
+    assert_non_null(strstr(why.text, "Recipient Key"));
+}
+
 static void a_listing_is_in_order_and_can_be_continued(void **state)
 {
     (void)state;
@@ -387,6 +404,7 @@ int main(void)
         ROW(a_removed_context_cannot_be_loaded_and_its_secret_is_erased),
         ROW(a_revoked_secret_is_in_no_file),
         ROW(keys_come_back_above_their_numbers_unless_revoked),
+        ROW(an_ended_recipient_key_has_an_unknown_window),
         ROW(a_listing_is_in_order_and_can_be_continued),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite_move_test: contexts move between directories and a database, and are never usable in both. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -183,12 +185,93 @@ static void an_interrupted_export_is_completed(void **state)
     nacre_sqlite_context c;
     memset(&c, 0, sizeof c);
     pack_describe(&c.info, 2);
+    c.info.next_to_send = 1;
     assert_ok(nacre_sqlite_add(db, NULL, 1, db_given, &c, &why));
     const uint64_t sent = db_send(db_load(db, 3), db_peer(3), 20);
     assert_ok(nacre_sqlite_export(db, 3, scratch_path(scratch, "fourth"), &why));
     nacre_directory_info info;
     assert_ok(nacre_directory_read(&info, scratch_path(scratch, "fourth"), false, &why));
     assert_true(info.next_to_send > sent);
+}
+
+/* Keys that were exported come back in their directory only. */
+static void exported_keys_are_not_added_as_new_ones(void **state)
+{
+    (void)state;
+    int64_t id = 0;
+    nacre_sqlite_context c;
+    memset(&c, 0, sizeof c);
+    pack_describe(&c.info, 1);
+    assert_ok(nacre_sqlite_export(db, 2, out, &why)); /* never used */
+    assert_err(nacre_sqlite_add(db, NULL, 1, db_given, &c, &why), NACRE_ERR_BAD_CONTEXT);
+    assert_non_null(strstr(why.text, "nacre fleet import"));
+    c.info.sender_id[0] = 9; /* another Sender Key, the same Recipient Key: each would accept what the other has seen */
+    assert_err(nacre_sqlite_add(db, NULL, 1, db_given, &c, &why), NACRE_ERR_BAD_CONTEXT);
+    assert_ok(nacre_sqlite_import(db, &id, out, NACRE_ROLE_NONE, NULL, &why));
+    assert_int_equal(id, 2);
+}
+
+static void limit_files(rlim_t size)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = size == 0 ? limit.rlim_max : size;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* The disk is full when the context is to be ended in the database: the hidden directory remains, and so does the context. */
+static void export_on_a_full_disk(int64_t id, const char *name)
+{
+    enum { FRAME = 4096 + 24 };
+    struct stat log;
+    char hidden[64];
+    (void)snprintf(hidden, sizeof hidden, ".%s.exported", name);
+    assert_int_equal(stat(scratch_path(scratch, "fleet.db-wal"), &log), 0);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    for (int frames = 0; frames < 12 && !scratch_exists(scratch, hidden); frames++) {
+        limit_files((rlim_t)log.st_size + (rlim_t)(frames * FRAME));
+        const nacre_err err = nacre_sqlite_export(db, id, scratch_path(scratch, name), &why);
+        limit_files(0);
+        assert_err(err, NACRE_ERR_FILE);
+    }
+    assert_true(scratch_exists(scratch, hidden));
+    assert_int_equal(db_row(db, id).status, NACRE_SQLITE_ACTIVE);
+}
+
+static void an_attempt_before_another_export_is_not_completed(void **state)
+{
+    (void)state;
+    for (int64_t id = 1; id <= 2; id++) {
+        char late[16], first[16];
+        (void)snprintf(first, sizeof first, "first%d", (int)id);
+        (void)snprintf(late, sizeof late, "late%d", (int)id);
+        (void)db_send(db_load(db, 3), db_peer(3), 40); /* the log is larger than a directory's files */
+        export_on_a_full_disk(id, first);
+        if (id == 2) (void)db_send(db_load(db, id), db_peer(id), 1); /* context 1 is as it was */
+        assert_ok(nacre_sqlite_export(db, id, scratch_path(scratch, late), &why));
+        assert_err(nacre_sqlite_export(db, id, scratch_path(scratch, first), &why), NACRE_ERR_BAD_CONTEXT);
+        assert_non_null(strstr(why.text, "exported elsewhere"));
+        assert_false(scratch_exists(scratch, first));
+    }
+}
+
+/* The last step of an import is missing, and the context goes on in another directory. */
+static void an_old_import_is_not_completed_after_an_export(void **state)
+{
+    (void)state;
+    int64_t id = 0;
+    char identity[33] = "", text[300];
+    assert_ok(nacre_sqlite_import(db, &id, dir, NACRE_ROLE_NONE, NULL, &why));
+    char *moved = scratch_read(dir, "moved.json");
+    assert_int_equal(sscanf(strstr(moved, "identity"), "identity\": \"%32[0-9a-f]", identity), 1);
+    free(moved);
+    (void)snprintf(text, sizeof text,
+                   "{\"moved-to\": \"x\", \"identity\": \"%s\", \"next-to-send\": 0, \"completed\": false}", identity);
+    scratch_write(dir, "moved.json", text);
+    assert_ok(nacre_sqlite_export(db, id, out, &why));
+    assert_err(nacre_sqlite_import(db, &id, dir, NACRE_ROLE_NONE, NULL, &why), NACRE_ERR_BAD_CONTEXT);
+    assert_non_null(strstr(why.text, "exported from it since"));
+    assert_int_equal(db_row(db, id).status, NACRE_SQLITE_EXPORTED);
 }
 
 int main(void)
@@ -201,6 +284,9 @@ int main(void)
         ROW(an_exported_context_continues_in_the_directory_only),
         ROW(an_export_does_not_overwrite),
         ROW(an_interrupted_export_is_completed),
+        ROW(exported_keys_are_not_added_as_new_ones),
+        ROW(an_attempt_before_another_export_is_not_completed),
+        ROW(an_old_import_is_not_completed_after_an_export),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,8 @@ CREATE TABLE contexts (
     CHECK ((status = 0) = (keys IS NOT NULL)),
     CHECK ((status = 0) = (ceiling IS NULL))
 ) STRICT;
-CREATE UNIQUE INDEX contexts_peer ON contexts (peer_fingerprint) WHERE status = 0;
+-- One active context for a Recipient Key; ended ones are found by it too.
+CREATE UNIQUE INDEX contexts_peer ON contexts (peer_fingerprint, (CASE status WHEN 0 THEN 0 ELSE id END));
 CREATE UNIQUE INDEX contexts_name ON contexts (name) WHERE status = 0 AND name IS NOT NULL;
 CREATE INDEX contexts_kid ON contexts (recipient_id, id_context) WHERE status = 0;
 

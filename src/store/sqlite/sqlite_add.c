@@ -128,16 +128,35 @@ static nacre_err refuse_twin(const nacre_sqlite *db, const char *what, int64_t o
                        (long long)other, what);
 }
 
-static nacre_err check_peer_and_name(nacre_sqlite *db, const nacre__sqlite_row *row, nacre_detail *why)
+/* The Recipient Key in another row. Active, exported: each would accept what the other has seen. Removed: what that one has seen
+ * is not known any more (RFC 8613 B.1.2). */
+static nacre_err check_peers(nacre_sqlite *db, nacre__sqlite_row *row, nacre_detail *why)
+{
+    sqlite3_stmt *stmt = nacre__sqlite_use(db, NACRE__SQLITE_PEERS);
+    (void)sqlite3_bind_blob(stmt, 1, row->peer_fingerprint, sizeof row->peer_fingerprint, SQLITE_STATIC);
+    (void)sqlite3_bind_blob(stmt, 2, row->fingerprint, sizeof row->fingerprint, SQLITE_STATIC);
+    for (bool found = true;;) {
+        const nacre_err err = nacre__sqlite_step(db, NACRE__SQLITE_PEERS, &found, why);
+        if (err != NACRE_OK || !found) return err;
+        const int64_t id = sqlite3_column_int64(stmt, 0), status = sqlite3_column_int64(stmt, 1);
+        row->state.window_known = false;
+        if (status == NACRE_SQLITE_REMOVED) continue;
+        nacre__sqlite_reset(db, NACRE__SQLITE_PEERS);
+        if (status == NACRE_SQLITE_ACTIVE)
+            return refuse_twin(db, "Recipient Key, so that each would accept what the other has seen", id, why);
+        return nacre__fail(
+            why, NACRE_ERR_BAD_CONTEXT,
+            "%s: its Recipient Key is that of context %lld, which was revoked or exported; make new keys",
+            db->paths.path, (long long)id);
+    }
+}
+
+static nacre_err check_peers_and_name(nacre_sqlite *db, nacre__sqlite_row *row, nacre_detail *why)
 {
     bool found = false;
     int64_t id = 0;
-    sqlite3_stmt *stmt = nacre__sqlite_use(db, NACRE__SQLITE_PEER);
-    (void)sqlite3_bind_blob(stmt, 1, row->peer_fingerprint, sizeof row->peer_fingerprint, SQLITE_STATIC);
-    nacre_err err = has_row(db, NACRE__SQLITE_PEER, &found, &id, why);
-    if (err != NACRE_OK) return err;
-    if (found) return refuse_twin(db, "Recipient Key, so that each would accept what the other has seen", id, why);
-    if (row->name[0] == '\0') return NACRE_OK;
+    nacre_err err = check_peers(db, row, why);
+    if (err != NACRE_OK || row->name[0] == '\0') return err;
     (void)sqlite3_bind_text(nacre__sqlite_use(db, NACRE__SQLITE_BY_NAME), 1, row->name, -1, SQLITE_STATIC);
     err = has_row(db, NACRE__SQLITE_BY_NAME, &found, &id, why);
     return err == NACRE_OK && found ? refuse_twin(db, "name", id, why) : err;
@@ -165,25 +184,32 @@ static nacre_err check_candidates(nacre_sqlite *db, const nacre__sqlite_row *row
                        db->paths.path, num);
 }
 
-/* Finds the row with the same Sender Key, `was`, and refuses it unless it may be added again. */
-static nacre_err check_sender(nacre_sqlite *db, const nacre__sqlite_row *row, nacre__sqlite_row *was, bool *found,
-                              nacre_detail *why)
+/* Finds the row with the same Sender Key, `was`, and refuses it unless it may be added again. The numbers of an exported one
+ * continue in its directory: only the move back (`moves`) may add it. */
+static nacre_err check_sender(nacre_sqlite *db, const nacre__sqlite_row *row, bool moves, nacre__sqlite_row *was,
+                              bool *found, nacre_detail *why)
 {
     const nacre_err err = nacre__sqlite_row_by_fingerprint(was, found, db, row->fingerprint, why);
     if (err != NACRE_OK || !*found) return err;
     if (was->status == NACRE_SQLITE_ACTIVE)
         return refuse_twin(db, "Sender Key, so that both would use the same nonces", was->id, why);
-    if (was->status != NACRE_SQLITE_REVOKED) return NACRE_OK;
-    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: these keys were revoked (context %lld); make new ones",
-                       db->paths.path, (long long)was->id);
+    if (was->status == NACRE_SQLITE_REVOKED)
+        return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: these keys were revoked (context %lld); make new ones",
+                           db->paths.path, (long long)was->id);
+    if (moves || was->status != NACRE_SQLITE_EXPORTED || row->state.next >= was->ceiling) return NACRE_OK;
+    return nacre__fail(
+        why, NACRE_ERR_BAD_CONTEXT,
+        "%s: these keys were exported (context %lld), and their directory may have used them since; move "
+        "it back with nacre fleet import",
+        db->paths.path, (long long)was->id);
 }
 
-static nacre_err insert(nacre_sqlite *db, int64_t *id, nacre__sqlite_row *row, nacre_detail *why)
+static nacre_err insert(nacre_sqlite *db, int64_t *id, nacre__sqlite_row *row, bool moves, nacre_detail *why)
 {
     nacre__sqlite_row was;
     bool found = false;
-    nacre_err err = check_sender(db, row, &was, &found, why);
-    if (err == NACRE_OK) err = check_peer_and_name(db, row, why);
+    nacre_err err = check_sender(db, row, moves, &was, &found, why);
+    if (err == NACRE_OK) err = check_peers_and_name(db, row, why);
     if (err == NACRE_OK) err = check_candidates(db, row, why);
     if (err != NACRE_OK) return err;
     if (found) { /* what was received since is not known (RFC 8613 B.1.2) */
@@ -198,7 +224,8 @@ static nacre_err insert(nacre_sqlite *db, int64_t *id, nacre__sqlite_row *row, n
     return nacre__sqlite_state_write(db, NACRE__SQLITE_STATE_INSERT, *id, &row->state, 0, NULL, why);
 }
 
-nacre_err nacre__sqlite_add_one(nacre_sqlite *db, int64_t *id, const nacre_sqlite_context *context, nacre_detail *why)
+nacre_err nacre__sqlite_add_one(nacre_sqlite *db, int64_t *id, const nacre_sqlite_context *context, bool moves,
+                                nacre_detail *why)
 {
     nacre__sqlite_row row;
     size_t size, align;
@@ -211,7 +238,7 @@ nacre_err nacre__sqlite_add_one(nacre_sqlite *db, int64_t *id, const nacre_sqlit
     memset(&row, 0, sizeof row);
     set_row(&row, context);
     nacre_err err = set_keys(&row, db, context, why);
-    if (err == NACRE_OK) err = insert(db, id, &row, why);
+    if (err == NACRE_OK) err = insert(db, id, &row, moves, why);
     nacre_wipe(&row, sizeof row);
     return err;
 }
@@ -228,7 +255,7 @@ nacre_err nacre_sqlite_add(nacre_sqlite *db, int64_t *ids, size_t num, nacre_sql
             int64_t id = 0;
             memset(&context, 0, sizeof context);
             err = source(user, &context, i, why);
-            if (err == NACRE_OK) err = nacre__sqlite_add_one(db, &id, &context, why);
+            if (err == NACRE_OK) err = nacre__sqlite_add_one(db, &id, &context, false, why);
             if (err == NACRE_OK && ids != NULL) ids[i] = id;
             nacre_wipe(&context, sizeof context);
         }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite_export: moves a context from the database into a directory, so that its numbers are never usable in both.
  *
- *     1  a complete directory is made beside DIR, under a hidden name
- *     2  the context is ended in the database
- *     3  the directory is renamed to DIR
+ *     1  the database skips a number, so that each attempt begins with one of its own
+ *     2  a complete directory with it is made beside DIR, under a hidden name
+ *     3  the context is ended in the database
+ *     4  the directory is renamed to DIR
  *
- * If it is interrupted before 2 is durable, the database has the context, and the next call makes the hidden directory again.
- * After 2 only the hidden directory has it, and the next call renames it. */
+ * After an interruption before 3 is durable, the database has the context, and the hidden directory is made again. After that,
+ * only the hidden directory has it, and the same call renames it. A hidden directory of an attempt before that one has another
+ * number than the ended context, and is refused. */
 #include "store/sqlite/sqlite_internal.h"
 
 #include <errno.h>
@@ -56,7 +58,26 @@ static nacre_err no_context(const moving *m)
                        m->db->paths.path, (long long)m->id);
 }
 
-/* ---- 1 ---- */
+/* ---- 1 and 2 ---- */
+
+/* Without a number left two attempts are alike: neither can send, and neither may know what was received. */
+static nacre_err skip_number(const moving *m, nacre__sqlite_row *row)
+{
+    const uint64_t before = row->state.next;
+    nacre__sqlite_loaded *loaded = nacre__sqlite_loaded_find(m->db, m->id);
+    if (before > NACRE_SEQ_MAX) {
+        row->state.window_known = false;
+        return NACRE_OK;
+    }
+    nacre_err err = nacre__sqlite_begin(m->db, true, m->why);
+    if (err != NACRE_OK) return err;
+    row->state.next = before + 1;
+    err = nacre__sqlite_state_write(m->db, NACRE__SQLITE_STATE_RAISE, m->id, &row->state, before, NULL, m->why);
+    err = nacre__sqlite_end(m->db, err, m->why);
+    if (loaded != NULL && err == NACRE_OK) loaded->next = row->state.next;
+    if (loaded != NULL && err != NACRE_OK) loaded->is_uncertain = true;
+    return err;
+}
 
 /* The directory begins with the row's next number, which is above all that a loaded context has reserved. */
 static nacre_err make_hidden(const moving *m, const nacre__sqlite_row *row)
@@ -73,7 +94,7 @@ static nacre_err make_hidden(const moving *m, const nacre__sqlite_row *row)
     return err;
 }
 
-/* ---- 2 and 3 ---- */
+/* ---- 3 and 4 ---- */
 
 static nacre_err end_context(const moving *m)
 {
@@ -103,7 +124,8 @@ static bool is_half_made(const char *hidden)
     return half;
 }
 
-static nacre_err status_of_hidden(const moving *m, int64_t *id, nacre_sqlite_status *status)
+/* `is_last`: the attempt that ended the context in the database. */
+static nacre_err status_of_hidden(const moving *m, int64_t *id, nacre_sqlite_status *status, bool *is_last)
 {
     nacre_sqlite_context context;
     nacre__sqlite_keys keys;
@@ -118,12 +140,14 @@ static nacre_err status_of_hidden(const moving *m, int64_t *id, nacre_sqlite_sta
     if (err == NACRE_OK)
         err =
             nacre__sqlite_fingerprint(fingerprint, m->db, aead, nacre_bytes_of(keys.sender_key, aead->key_len), m->why);
+    const uint64_t next = context.info.next_to_send;
     nacre_wipe(&keys, sizeof keys);
     nacre_wipe(&context, sizeof context);
     if (err == NACRE_OK) err = nacre__sqlite_row_by_fingerprint(&row, &found, m->db, fingerprint, m->why);
     if (err != NACRE_OK) return err;
     *id = found ? row.id : 0;
     *status = found ? row.status : NACRE_SQLITE_REMOVED;
+    *is_last = found && row.status == NACRE_SQLITE_EXPORTED && row.ceiling == next;
     if (found) nacre_wipe(&row, sizeof row);
     return NACRE_OK;
 }
@@ -137,17 +161,17 @@ static nacre_err check_hidden(const moving *m, bool *is_only_copy)
     if (!is_there(m->hidden)) return NACRE_OK;
     if (is_half_made(m->hidden)) nacre__directory_take_away(m->hidden); /* the database has the context */
     if (!is_there(m->hidden)) return NACRE_OK;
-    const nacre_err err = status_of_hidden(m, &id, &status);
+    const nacre_err err = status_of_hidden(m, &id, &status, is_only_copy);
     if (err != NACRE_OK) return err;
     if (id != m->id)
         return nacre__fail(m->why, NACRE_ERR_BAD_CONTEXT,
                            "%s: is in the way: another context on its way out of a database; finish that first",
                            m->hidden);
-    *is_only_copy = status == NACRE_SQLITE_EXPORTED;
     if (status == NACRE_SQLITE_ACTIVE) nacre__directory_take_away(m->hidden);
     if (status == NACRE_SQLITE_ACTIVE || *is_only_copy) return NACRE_OK;
     return nacre__fail(m->why, NACRE_ERR_BAD_CONTEXT,
-                       "%s: is in the way: its context was removed or revoked; remove it", m->hidden);
+                       "%s: is in the way: its context was exported elsewhere since, removed or revoked; remove it",
+                       m->hidden);
 }
 
 static nacre_err export_context(moving *m)
@@ -163,8 +187,9 @@ static nacre_err export_context(moving *m)
     err = nacre__sqlite_row_find(&row, &found, m->db, m->id, m->why);
     if (err != NACRE_OK) return err;
     if (!found || row.status != NACRE_SQLITE_ACTIVE) return no_context(m);
+    err = skip_number(m, &row);
     if (nacre__sqlite_loaded_find(m->db, m->id) != NULL) row.state.window_known = false;
-    err = make_hidden(m, &row);
+    if (err == NACRE_OK) err = make_hidden(m, &row);
     nacre_wipe(&row, sizeof row);
     if (err == NACRE_OK) err = end_context(m);
     if (err != NACRE_OK) return err;

@@ -76,8 +76,9 @@ static nacre_err disarm(move *m)
     return err;
 }
 
-/* The id of the active context with this Sender Key; 0: none. */
-static nacre_err find_active(move *m, int64_t *id)
+/* What the database has of this Sender Key: the id of the active context, 0: none; whether it was exported since this move began:
+ * then its numbers are above those in moved.json, as each export begins with a number of its own. */
+static nacre_err find_row(move *m, int64_t *id, bool *was_exported)
 {
     nacre__sqlite_keys keys;
     nacre__sqlite_row row;
@@ -85,6 +86,7 @@ static nacre_err find_active(move *m, int64_t *id)
     const nacre_aead *aead = m->context.info.aead;
     bool found = false;
     *id = 0;
+    *was_exported = false;
     nacre_err err = nacre__sqlite_keys_of(&keys, m->db, &m->context, m->why);
     if (err == NACRE_OK)
         err =
@@ -93,6 +95,7 @@ static nacre_err find_active(move *m, int64_t *id)
     if (err == NACRE_OK) err = nacre__sqlite_row_by_fingerprint(&row, &found, m->db, fingerprint, m->why);
     if (err != NACRE_OK || !found) return err;
     if (row.status == NACRE_SQLITE_ACTIVE) *id = row.id;
+    *was_exported = row.status == NACRE_SQLITE_EXPORTED && row.ceiling > m->found.next_to_send;
     nacre_wipe(&row, sizeof row);
     return NACRE_OK;
 }
@@ -103,7 +106,7 @@ static nacre_err rehearse(move *m)
     int64_t id = 0;
     nacre_err err = nacre__sqlite_begin(m->db, false, m->why);
     if (err != NACRE_OK) return err;
-    err = nacre__sqlite_add_one(m->db, &id, &m->context, m->why);
+    err = nacre__sqlite_add_one(m->db, &id, &m->context, true, m->why);
     (void)!nacre__sqlite_end(m->db, err == NACRE_OK ? NACRE_ERR_STALE : err, NULL);
     return err;
 }
@@ -118,12 +121,14 @@ static nacre_err start(move *m)
 /* An interrupted move. `m->id` is set if the database has the context. */
 static nacre_err resume(move *m)
 {
+    bool was_exported = false;
     nacre_err err = nacre__lock_probe(&m->dirfd, m->why);
     if (err == NACRE_OK) err = read_directory(m);
-    if (err == NACRE_OK) err = find_active(m, &m->id);
+    if (err == NACRE_OK) err = find_row(m, &m->id, &was_exported);
     if (err != NACRE_OK || m->id != 0) return err;
     if (m->found.completed) return refuse(m, "was moved into this database, and removed from it since");
     if (m->context.info.next_to_send > NACRE_SEQ_MAX) {
+        if (was_exported) return refuse(m, "was moved into this database, and exported from it since");
         m->context.info.next_to_send = m->found.next_to_send;
         m->context.info.window_known = false; /* RFC 8613 B.1.2 */
         return NACRE_OK;
@@ -151,7 +156,7 @@ static nacre_err add(move *m)
 {
     nacre_err err = nacre__sqlite_begin(m->db, true, m->why);
     if (err != NACRE_OK) return err;
-    err = nacre__sqlite_add_one(m->db, &m->id, &m->context, m->why);
+    err = nacre__sqlite_add_one(m->db, &m->id, &m->context, true, m->why);
     return nacre__sqlite_end(m->db, err, m->why);
 }
 

@@ -219,8 +219,9 @@ NACRE_MUST_USE nacre_err nacre__sqlite_state_write(nacre_sqlite *db, nacre__sqli
                                                    int *num_changed, nacre_detail *why);
 
 /* ---- Adding and ending: sqlite_add.c, sqlite_remove.c; inside a transaction ---- */
+/* `moves`: it comes from its directory, whose state it has. */
 NACRE_MUST_USE nacre_err nacre__sqlite_add_one(nacre_sqlite *db, int64_t *id, const nacre_sqlite_context *context,
-                                               nacre_detail *why);
+                                               bool moves, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__sqlite_end_one(nacre_sqlite *db, int64_t id, nacre_sqlite_status status,
                                                nacre_detail *why);
 /* After the commit: stops the context if it is loaded. */

@@ -31,7 +31,7 @@
     X(BY_FINGERPRINT, "SELECT " NACRE__SQLITE_CONTEXT NACRE__SQLITE_FROM "WHERE c.fingerprint = ?1")                   \
     X(AFTER_ID, "SELECT " NACRE__SQLITE_CONTEXT NACRE__SQLITE_FROM                                                     \
                 "WHERE c.id > ?1 AND (?2 OR c.status = 0) ORDER BY c.id LIMIT ?3")                                     \
-    X(PEER, "SELECT id FROM contexts WHERE peer_fingerprint = ?1 AND status = 0")                                      \
+    X(PEERS, "SELECT id, status FROM contexts WHERE peer_fingerprint = ?1 AND fingerprint <> ?2 ORDER BY status")      \
     X(BY_NAME, "SELECT id FROM contexts WHERE name = ?1 AND status = 0")                                               \
     X(BY_KID, "SELECT id FROM contexts WHERE status = 0 AND recipient_id = ?1 "                                        \
               "ORDER BY id_context IS NOT NULL, id LIMIT ?2")                                                          \
