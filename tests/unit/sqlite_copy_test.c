@@ -264,6 +264,43 @@ static void a_mark_removed_while_open_stops_the_database(void **state)
     expect_stops(db, ctx);
 }
 
+static void a_log_removed_while_open_stops_the_database(void **state)
+{
+    (void)state;
+    nacre_sqlite *db = db_open(path);
+    nacre_context *ctx = db_load(db, 1);
+    (void)db_send(ctx, db_peer(1), 2);
+    assert_int_equal(unlink(wal), 0); /* what is written to it now is lost in a power cut */
+    expect_stops(db, ctx);
+}
+
+/* Another program moves the log into the database, without a new stamp; a copy from before that is put back. */
+static int overwrite_beside_another_program(void *user)
+{
+    (void)user;
+    nacre_sqlite *db = db_open(path);
+    (void)db_send(db_load(db, 1), db_peer(1), 12);
+    cp(path, backup);
+    db_sql(path, "PRAGMA wal_checkpoint");
+    cp(backup, path);
+    nacre_context *ctx = db_load(db, 300);
+    const nacre_store store = nacre_sqlite_store(ctx);
+    for (int i = 0; i < 30; i++) (void)pack_try_to_send(ctx, &store);
+    return 0;
+}
+
+static void another_program_does_not_move_the_log(void **state)
+{
+    (void)state;
+    size_t first = 3;
+    nacre_detail why = { "" };
+    nacre_sqlite *db = db_open(path); /* so many that their states are on more than one page */
+    assert_ok(nacre_sqlite_add(db, NULL, 297, db_source, &first, &why));
+    db_close(db);
+    db_in_child(overwrite_beside_another_program, NULL);
+    assert_true(use(1, 1) >= 12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +317,8 @@ int main(void)
         ROW(a_database_overwritten_while_open_is_not_written),
         ROW(a_database_replaced_while_open_is_not_written),
         ROW(a_mark_removed_while_open_stops_the_database),
+        ROW(a_log_removed_while_open_stops_the_database),
+        ROW(another_program_does_not_move_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -245,6 +245,17 @@ static void encrypted_keys_of_another_row_do_not_verify(void **state)
     db_close(db);
 }
 
+static void a_database_gets_its_log_back(void **state)
+{
+    (void)state;
+    enum { WRITE_VERSION_AT = 18, WAL = 2 };
+    db_make(path, 1);
+    db_sql(path, "PRAGMA journal_mode = DELETE");
+    assert_int_equal(pack_file(path).ptr[WRITE_VERSION_AT], 1);
+    db_close(db_open(path));
+    assert_int_equal(pack_file(path).ptr[WRITE_VERSION_AT], WAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +270,7 @@ int main(void)
         ROW(a_configuration_is_checked),
         ROW(keys_are_encrypted_with_the_key_encryption_key),
         ROW(encrypted_keys_of_another_row_do_not_verify),
+        ROW(a_database_gets_its_log_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,15 +57,23 @@ nacre_err nacre__sqlite_fail(const nacre_sqlite *db, int code, const char *doing
 
 /* ---- Opening ---- */
 
+static int open_one(sqlite3 **conn, const nacre_sqlite *db)
+{
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    const int code = sqlite3_open_v2(db->paths.real, conn, flags, NULL);
+    if (code != SQLITE_OK) return code;
+    (void)sqlite3_extended_result_codes(*conn, 1);
+    (void)sqlite3_busy_timeout(*conn, BUSY_MS);
+    (void)sqlite3_wal_autocheckpoint(*conn, 0);
+    /* DB-wal moves into the database in nacre__sqlite_renew only, which gives it a new stamp. */
+    (void)sqlite3_db_config(*conn, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    (void)sqlite3_db_config(*conn, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    (void)sqlite3_db_config(*conn, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    return SQLITE_OK;
+}
+
 static nacre_err set_up(nacre_sqlite *db, nacre_detail *why)
 {
-    (void)sqlite3_extended_result_codes(db->conn, 1);
-    (void)sqlite3_busy_timeout(db->conn, BUSY_MS);
-    (void)sqlite3_wal_autocheckpoint(db->conn, 0);
-    /* DB-wal moves into the database in nacre__sqlite_renew only, which gives it a new stamp. */
-    (void)sqlite3_db_config(db->conn, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    (void)sqlite3_db_config(db->conn, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    (void)sqlite3_db_config(db->conn, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     return nacre__sqlite_exec(db,
                               "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; "
                               "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON",
@@ -83,8 +91,7 @@ static int on_commit(void *self, sqlite3 *conn, const char *name, int num_frames
 
 nacre_err nacre__sqlite_connect(nacre_sqlite *db, bool create, nacre_detail *why)
 {
-    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-    const int code = sqlite3_open_v2(db->paths.real, &db->conn, flags, NULL);
+    const int code = open_one(&db->conn, db);
     if (code != SQLITE_OK) return nacre__sqlite_fail(db, code, "open", why);
     nacre_err err = set_up(db, why);
     if (err == NACRE_OK && create)
@@ -110,8 +117,44 @@ void nacre__sqlite_disconnect(nacre_sqlite *db)
         (void)sqlite3_finalize(db->statements[i]);
         db->statements[i] = NULL;
     }
+    (void)sqlite3_close(db->holder);
     (void)sqlite3_close(db->conn);
-    db->conn = NULL;
+    db->conn = db->holder = NULL;
+}
+
+/* ---- DB-wal ---- */
+
+nacre_err nacre__sqlite_use_log(nacre_sqlite *db, nacre_detail *why)
+{
+    sqlite3_stmt *stmt = NULL;
+    int code = sqlite3_prepare_v2(db->conn, "PRAGMA journal_mode = WAL", -1, &stmt, NULL);
+    if (code == SQLITE_OK) code = sqlite3_step(stmt);
+    const unsigned char *mode = code == SQLITE_ROW ? sqlite3_column_text(stmt, 0) : NULL;
+    const bool is_on = mode != NULL && strcmp((const char *)mode, "wal") == 0;
+    nacre_err err = NACRE_OK;
+    if (code != SQLITE_ROW) err = nacre__sqlite_fail(db, code, "use its log", why);
+    else if (!is_on)
+        err = nacre__fail(why, NACRE_ERR_FILE, "%s: is not in WAL mode, and cannot be put into it", db->paths.path);
+    (void)sqlite3_finalize(stmt);
+    return err;
+}
+
+nacre_err nacre__sqlite_hold_log(nacre_sqlite *db, nacre_detail *why)
+{
+    int code = SQLITE_OK;
+    if (db->holder == NULL) code = open_one(&db->holder, db);
+    if (code == SQLITE_OK) code = sqlite3_exec(db->holder, "BEGIN; SELECT one FROM meta", NULL, NULL, NULL);
+    if (code == SQLITE_OK) return NACRE_OK;
+    const nacre_err err = nacre__sqlite_fail(db, code, "hold its log", why);
+    (void)sqlite3_close(db->holder);
+    db->holder = NULL;
+    return err;
+}
+
+void nacre__sqlite_let_log(nacre_sqlite *db)
+{
+    if (db->holder != NULL && sqlite3_get_autocommit(db->holder) == 0)
+        (void)sqlite3_exec(db->holder, "COMMIT", NULL, NULL, NULL);
 }
 
 nacre_err nacre__sqlite_exec(nacre_sqlite *db, const char *text, nacre_detail *why)

@@ -8,6 +8,8 @@
  *                                                       | the current stamp has the current pages
  *     DB-mark is missing, or another database's         | meta.database
  *
+ * While it is open, a reader keeps other programs from moving DB-wal into the file, which would have other pages with one stamp.
+ *
  * A database that was never used (identity NULL) may be moved without its DB-mark. */
 #include "store/sqlite/sqlite_internal.h"
 
@@ -154,10 +156,12 @@ static nacre_err checkpoint(nacre_sqlite *db, bool truncate, bool *done, nacre_d
 {
     int num_log = 0, num_done = 0;
     const int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    nacre__sqlite_let_log(db);
     const int code = sqlite3_wal_checkpoint_v2(db->conn, "main", mode, &num_log, &num_done);
     *done = code == SQLITE_OK && num_log == num_done;
-    if (code == SQLITE_OK || (code == SQLITE_BUSY && !truncate)) return NACRE_OK; /* a reader needs it: later */
-    return nacre__sqlite_fail(db, code, "empty its log", why);
+    if (code != SQLITE_OK && (code != SQLITE_BUSY || truncate)) /* a reader needs it: later */
+        return nacre__sqlite_fail(db, code, "empty its log", why);
+    return nacre__sqlite_hold_log(db, why);
 }
 
 /* Removes all stamps but `stamp`, if the file has it. */
@@ -223,6 +227,7 @@ static nacre_err check_files(nacre_sqlite *db, nacre_detail *why)
     uint32_t stamp;
     nacre_err err = nacre__sqlite_paths_check(db->paths.real, db->paths.fd, why);
     if (err == NACRE_OK) err = nacre__sqlite_paths_check(db->paths.mark, db->mark_fd, why);
+    if (err == NACRE_OK && db->paths.log_fd >= 0) err = nacre__sqlite_paths_check(db->paths.log, db->paths.log_fd, why);
     if (err == NACRE_OK) err = nacre__sqlite_stamp_of_file(db, &stamp, NULL, why);
     if (err == NACRE_ERR_BAD_CONTEXT || (err == NACRE_OK && !has_stamp(&db->mark, stamp)))
         return nacre__fail(why, NACRE_ERR_LOCKED, "%s: was overwritten while it was open", db->paths.path);

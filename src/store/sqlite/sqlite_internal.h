@@ -34,13 +34,16 @@ typedef enum nacre__sqlite_statement {
 typedef struct nacre__sqlite_paths {
     const char *path; /* as given, for messages */
     char *real;       /* the resolved path of its directory, "/" and its name */
-    char *mark;       /* real + "-mark" */
+    char *mark, *log; /* real + "-mark", real + "-wal" */
     int fd;           /* DB, by O_PATH: closing any other descriptor would drop SQLite's locks; -1: none */
+    int log_fd;       /* DB-wal in the same way */
 } nacre__sqlite_paths;
 /* nacre__sqlite_paths_find resolves the path; the file need not exist. NACRE_OK; NACRE_ERR_FILE; NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre__sqlite_paths_find(nacre__sqlite_paths *paths, const char *path, nacre_detail *why);
 /* nacre__sqlite_paths_open checks the file (kind, owner, mode, links, file system) and opens `fd`. NACRE_OK; NACRE_ERR_FILE */
 NACRE_MUST_USE nacre_err nacre__sqlite_paths_open(nacre__sqlite_paths *paths, nacre_detail *why);
+/* nacre__sqlite_paths_open_log opens `log_fd`, once SQLite has made DB-wal. NACRE_OK; NACRE_ERR_FILE */
+NACRE_MUST_USE nacre_err nacre__sqlite_paths_open_log(nacre__sqlite_paths *paths, nacre_detail *why);
 /* NACRE_OK; NACRE_ERR_LOCKED: `path` no longer names the file of `fd`; NACRE_ERR_FILE. */
 NACRE_MUST_USE nacre_err nacre__sqlite_paths_check(const char *path, int fd, nacre_detail *why);
 void nacre__sqlite_paths_free(nacre__sqlite_paths *paths);
@@ -72,7 +75,7 @@ typedef struct nacre__sqlite_slab nacre__sqlite_slab;
 
 struct nacre_sqlite {
     nacre__sqlite_paths paths;
-    sqlite3 *conn;
+    sqlite3 *conn, *holder; /* `holder` reads, so that no other program moves DB-wal into the database; NULL: none */
     sqlite3_stmt *statements[NACRE__SQLITE_NUM_STATEMENTS];
     pthread_mutex_t lock; /* over all below */
     pid_t owner;
@@ -105,6 +108,12 @@ NACRE_MUST_USE nacre_err nacre__sqlite_connect(nacre_sqlite *db, bool create, na
 /* nacre__sqlite_prepare compiles the statements, once the tables are there. */
 NACRE_MUST_USE nacre_err nacre__sqlite_prepare(nacre_sqlite *db, nacre_detail *why);
 void nacre__sqlite_disconnect(nacre_sqlite *db);
+/* nacre__sqlite_use_log makes sure that the database is in WAL mode, which another program may have ended. */
+NACRE_MUST_USE nacre_err nacre__sqlite_use_log(nacre_sqlite *db, nacre_detail *why);
+/* nacre__sqlite_hold_log begins a read transaction beside those of `conn`: checkpoints of other programs stop at it.
+ * nacre__sqlite_let_log ends it, for one of nacre's own. */
+NACRE_MUST_USE nacre_err nacre__sqlite_hold_log(nacre_sqlite *db, nacre_detail *why);
+void nacre__sqlite_let_log(nacre_sqlite *db);
 /* Runs SQL text, and ignores its results. */
 NACRE_MUST_USE nacre_err nacre__sqlite_exec(nacre_sqlite *db, const char *text, nacre_detail *why);
 /* nacre__sqlite_use resets a statement and returns it, ready to bind. */

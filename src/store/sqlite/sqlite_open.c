@@ -185,9 +185,11 @@ static nacre_err open_database(nacre_sqlite *db, const nacre_sqlite_config *conf
     if (err == NACRE_OK) err = nacre__sqlite_read_meta(db, identity, &proof, proof_buf, why);
     if (err == NACRE_OK) err = judge(db, identity, adopt, why);
     if (err == NACRE_OK) err = check_kek(db, config->kek, proof, why);
+    if (err == NACRE_OK && !db->read_only) err = nacre__sqlite_use_log(db, why);
     if (err != NACRE_OK || db->read_only || adopt) return err;
     err = start_mark(db, why);
-    return err == NACRE_OK ? nacre__sqlite_renew(db, false, why) : err;
+    if (err == NACRE_OK) err = nacre__sqlite_renew(db, false, why);
+    return err == NACRE_OK ? nacre__sqlite_paths_open_log(&db->paths, why) : err;
 }
 
 nacre_err nacre__sqlite_open(nacre_sqlite **out, const char *path, const nacre_sqlite_config *config, bool adopt,

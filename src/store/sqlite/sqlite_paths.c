@@ -58,16 +58,18 @@ static nacre_err resolve(nacre__sqlite_paths *paths, char *dir_copy, const char 
     const size_t size = strlen(directory) + strlen(name) + 8;
     paths->real = malloc(size);
     paths->mark = malloc(size);
-    if (paths->real == NULL || paths->mark == NULL) return no_memory(paths->path, why);
+    paths->log = malloc(size);
+    if (paths->real == NULL || paths->mark == NULL || paths->log == NULL) return no_memory(paths->path, why);
     const char *slash = strcmp(directory, "/") == 0 ? "" : "/";
     (void)snprintf(paths->real, size, "%s%s%s", directory, slash, name);
     (void)snprintf(paths->mark, size, "%s-mark", paths->real);
+    (void)snprintf(paths->log, size, "%s-wal", paths->real);
     return NACRE_OK;
 }
 
 nacre_err nacre__sqlite_paths_find(nacre__sqlite_paths *paths, const char *path, nacre_detail *why)
 {
-    *paths = (nacre__sqlite_paths){ .path = path, .fd = -1 };
+    *paths = (nacre__sqlite_paths){ .path = path, .fd = -1, .log_fd = -1 };
     const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
     if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return nacre__fail(why, NACRE_ERR_FILE, "'%s' is not the name of a database file", path);
@@ -82,9 +84,11 @@ nacre_err nacre__sqlite_paths_find(nacre__sqlite_paths *paths, const char *path,
 void nacre__sqlite_paths_free(nacre__sqlite_paths *paths)
 {
     if (paths->fd >= 0) close(paths->fd);
+    if (paths->log_fd >= 0) close(paths->log_fd);
     free(paths->real);
     free(paths->mark);
-    *paths = (nacre__sqlite_paths){ .fd = -1 };
+    free(paths->log);
+    *paths = (nacre__sqlite_paths){ .fd = -1, .log_fd = -1 };
 }
 
 /* ---- The file ---- */
@@ -137,6 +141,17 @@ nacre_err nacre__sqlite_paths_open(nacre__sqlite_paths *paths, nacre_detail *why
     return nacre__fail(why, NACRE_ERR_FILE,
                        "%s: is on a network file system (%s), where SQLite's log does not work; put it on a local one",
                        paths->path, network);
+}
+
+nacre_err nacre__sqlite_paths_open_log(nacre__sqlite_paths *paths, nacre_detail *why)
+{
+#ifdef O_PATH
+    paths->log_fd = open(paths->log, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (paths->log_fd < 0) return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot open: %s", paths->log, strerror(errno));
+#else
+    (void)paths, (void)why;
+#endif
+    return NACRE_OK;
 }
 
 nacre_err nacre__sqlite_paths_check(const char *path, int fd, nacre_detail *why)
