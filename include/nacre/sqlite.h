@@ -28,7 +28,8 @@
  *                                     at each open, at close, with each checkpoint, and before a write when it is a minute old
  *   separated from its DB-mark
  * Not detected: DB and DB-mark both overwritten in place with files of one backup; copies of a database that was never used;
- * images and snapshots of a whole file system. All of these use numbers twice. Back up with "sqlite3 DB '.backup FILE'".
+ * images and snapshots of a whole file system. All of these use numbers twice. Back up with "sqlite3 DB '.backup FILE'", which makes a
+ * file that others can read under a usual umask: set 077.
  *
  * Keys are stored in plain, or encrypted if the database was created with a key-encryption key. That protects the keys from readers
  * of the file and its backups. It does not protect sequence numbers: a program that can write the file can make them repeat.
@@ -186,8 +187,8 @@ const char *nacre_sqlite_path(const nacre_sqlite *db);
 nacre_err nacre_sqlite_unload(nacre_sqlite *db, nacre_context *ctx, nacre_detail *why);
 
 /* nacre_sqlite_remove ends the active contexts with these ids, all or none, in one transaction. Loaded ones are stopped
- * (nacre_context_stop), and must still be unloaded. nacre_sqlite_revoke ends contexts for good, also removed and exported ones, and
- * then overwrites their keys in the log too (wal_checkpoint TRUNCATE).
+ * (nacre_context_stop), and must still be unloaded. nacre_sqlite_revoke ends contexts for good, also removed and exported ones and
+ * those whose state is damaged, and then overwrites their keys in the log too (wal_checkpoint TRUNCATE).
  * NACRE_OK
  * NACRE_ERR_BAD_ARGUMENT  one of the ids has no active context; nothing has changed
  * NACRE_ERR_FILE          of revoke, with `why` "the contexts are revoked, but …": they are, but their keys may still be in DB-wal;

@@ -94,6 +94,26 @@ static void a_damaged_row_is_not_used_and_its_neighbours_are(void **state)
     assert_int_equal(num_problems(), COUNT(rows));
 }
 
+/* Without this one context would keep a server from starting for good. */
+static void a_context_with_a_damaged_state_can_be_revoked(void **state)
+{
+    (void)state;
+    const int64_t ids[] = { 1, 8 };
+    nacre_sqlite_context c;
+    db_sql(path, "UPDATE state SET next = 7 WHERE context = 1");
+    db_sql(path, "DELETE FROM state WHERE context = 8");
+    nacre_sqlite *db = db_open(path);
+    assert_err(nacre_sqlite_remove(db, ids, 2, &why), NACRE_ERR_BAD_CONTEXT);
+    assert_ok(nacre_sqlite_revoke(db, ids, 2, &why));
+    for (int i = 0; i < 2; i++) {
+        c = db_row(db, ids[i]);
+        assert_int_equal(c.status, NACRE_SQLITE_REVOKED);
+        assert_int_equal(c.info.next_to_send, NACRE_SEQ_MAX + 1);
+    }
+    db_close(db);
+    assert_int_equal(num_problems(), 0);
+}
+
 /* Overwrites each page in turn: the file is refused or its contexts are, and what still works counts on. */
 static void a_damaged_page_gives_an_error_and_reuses_nothing(void **state)
 {
@@ -184,6 +204,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(a_sound_database_has_no_problems),
         ROW(a_damaged_row_is_not_used_and_its_neighbours_are),
+        ROW(a_context_with_a_damaged_state_can_be_revoked),
         ROW(a_damaged_page_gives_an_error_and_reuses_nothing),
         ROW(a_failed_write_is_reported_and_can_be_repeated),
         ROW(a_database_is_made_whole_or_not),

@@ -64,6 +64,11 @@ assert json.load(sys.stdin)["secret_hex"] == "000102030405060708090a0b0c0d0e0f"'
 run 0 fleet show fleet.db 4
 lacks out '000102030405060708090a0b0c0d0e0f'
 says out 'name pump'
+# A terminal obeys control characters, also those of two bytes (U+009B begins a sequence).
+printf '{"secret_hex": "20", "sender-id_hex": "01", "recipient-id_hex": "dd", "name": "a\\u001b\302\233b\303\244"}' >odd.json
+"$nacre" fleet create odd.db >/dev/null && run 0 fleet add odd.db odd.json
+run 0 fleet list odd.db
+says out "$(printf 'name a??b\303\244')"
 run 5 fleet show fleet.db 99
 run 2 fleet show fleet.db pump
 says err 'is not the ID'

@@ -52,7 +52,8 @@ static int help(void)
         "  --json        list, show, stats: as JSON\n"
         "  --help        this text\n\n"
         "list, show, stats and check also work while a server has the database open.\n"
-        "Back up with: sqlite3 DB '.backup FILE'. A backup that is put back is refused until 'nacre fleet adopt'.\n");
+        "Back up with: (umask 077; sqlite3 DB '.backup FILE'). A backup that is put back is refused until 'nacre fleet "
+        "adopt'.\n");
     return tool_flush("fleet");
 }
 

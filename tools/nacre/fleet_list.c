@@ -99,11 +99,16 @@ static void print_bytes(const char *label, const uint8_t *ptr, size_t len)
     tool_print_hex(stdout, nacre_bytes_of(ptr, len));
 }
 
-/* A name may have control characters, which a terminal would interpret. */
+/* A name may have control characters, which a terminal would interpret: below U+0020, and from U+007F to U+009F. */
 static void print_name(const char *name)
 {
     printf(", name ");
-    for (; *name != '\0'; name++) (void)putchar((unsigned char)*name < 0x20 || *name == 0x7f ? '?' : *name);
+    for (; *name != '\0'; name++) {
+        const unsigned char c = (unsigned char)name[0], next = (unsigned char)name[1];
+        const bool is_long = c == 0xc2 && next >= 0x80 && next <= 0x9f;
+        (void)putchar(c < 0x20 || c == 0x7f || is_long ? '?' : c);
+        name += is_long;
+    }
 }
 
 static void print_context(const printing *p, const nacre_sqlite_context *c)

@@ -203,6 +203,7 @@ typedef struct nacre__sqlite_row {
     uint8_t blob[NACRE__SQLITE_MAX_BLOB];
     size_t blob_len;
     uint64_t ceiling;
+    bool is_whole;             /* though its state may be damaged */
     nacre__sqlite_state state; /* of an active context */
 } nacre__sqlite_row;           /* wipe it */
 /* nacre__sqlite_row_read copies the present row of a statement. NACRE_OK; NACRE_ERR_BAD_CONTEXT: damaged */

@@ -26,10 +26,17 @@ static nacre_err write_end(nacre_sqlite *db, nacre__sqlite_row *row, nacre_sqlit
 
 nacre_err nacre__sqlite_end_one(nacre_sqlite *db, int64_t id, nacre_sqlite_status status, nacre_detail *why)
 {
-    nacre__sqlite_row row;
+    nacre__sqlite_row row = { .is_whole = false };
     bool found = false;
     nacre_err err = nacre__sqlite_row_find(&row, &found, db, id, why);
-    if (err != NACRE_OK) return err;
+    if (err == NACRE_ERR_BAD_CONTEXT && row.is_whole && status == NACRE_SQLITE_REVOKED) { /* its numbers are unknown */
+        row.state.next = NACRE_SEQ_MAX + 1;
+        err = NACRE_OK;
+    }
+    if (err != NACRE_OK) {
+        nacre_wipe(&row, sizeof row);
+        return err;
+    }
     const bool is_active = found && row.status == NACRE_SQLITE_ACTIVE;
     const bool may = is_active || (found && status == NACRE_SQLITE_REVOKED); /* revoking what was removed */
     if (may) err = write_end(db, &row, status, is_active ? row.state.next : row.ceiling, why);

@@ -122,6 +122,7 @@ nacre_err nacre__sqlite_row_read(nacre__sqlite_row *row, nacre_sqlite *db, sqlit
     const int64_t id = sqlite3_column_int64(stmt, 0);
     if (!get_row(row, stmt) || nacre__sqlite_row_sum(db, row) != sqlite3_column_int64(stmt, 13))
         return damaged(db, id, "row", why);
+    row->is_whole = true;
     if (row->status != NACRE_SQLITE_ACTIVE) return NACRE_OK;
     if (sqlite3_column_type(stmt, 14) == SQLITE_NULL || !get_state(&row->state, stmt, 14) ||
         nacre__sqlite_state_sum(db, id, &row->state) != sqlite3_column_int64(stmt, 17))
