@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite_contexts_test: contexts are added, found, loaded, listed and ended in a database. */
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -355,6 +356,21 @@ static void keys_come_back_above_their_numbers_unless_revoked(void **state)
     assert_non_null(strstr(why.text, "revoked"));
 }
 
+/* Another program reads all the time: what was added is there, and closing is no failure. */
+static void a_reader_does_not_make_closing_fail(void **state)
+{
+    (void)state;
+    sqlite3 *reader = NULL;
+    nacre_sqlite_context c = described(300);
+    const uint64_t num = num_active();
+    assert_int_equal(sqlite3_open_v2(path, &reader, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT one FROM meta", NULL, NULL, NULL), SQLITE_OK);
+    assert_ok(add(&c, NULL));
+    reopen();
+    assert_int_equal(num_active(), num + 1);
+    assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+}
+
 /* Another Sender Key with the Recipient Key of an ended context: what that one has seen is not accepted again. */
 static void an_ended_recipient_key_has_an_unknown_window(void **state)
 {
@@ -404,6 +420,7 @@ int main(void)
         ROW(a_removed_context_cannot_be_loaded_and_its_secret_is_erased),
         ROW(a_revoked_secret_is_in_no_file),
         ROW(keys_come_back_above_their_numbers_unless_revoked),
+        ROW(a_reader_does_not_make_closing_fail),
         ROW(an_ended_recipient_key_has_an_unknown_window),
         ROW(a_listing_is_in_order_and_can_be_continued),
     };

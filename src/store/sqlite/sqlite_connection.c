@@ -8,8 +8,6 @@
 #include "base/hosted/detail.h"
 #include "store/advice.h"
 
-enum { BUSY_MS = 5000 };
-
 static const char *const texts[NACRE__SQLITE_NUM_STATEMENTS] = {
 #define NACRE__SQLITE_TEXT(name, text) text,
     NACRE__SQLITE_STATEMENTS(NACRE__SQLITE_TEXT)
@@ -63,7 +61,7 @@ static int open_one(sqlite3 **conn, const nacre_sqlite *db)
     const int code = sqlite3_open_v2(db->paths.real, conn, flags, NULL);
     if (code != SQLITE_OK) return code;
     (void)sqlite3_extended_result_codes(*conn, 1);
-    (void)sqlite3_busy_timeout(*conn, BUSY_MS);
+    (void)sqlite3_busy_timeout(*conn, NACRE__SQLITE_BUSY_MS);
     (void)sqlite3_wal_autocheckpoint(*conn, 0);
     /* DB-wal moves into the database in nacre__sqlite_renew only, which gives it a new stamp. */
     (void)sqlite3_db_config(*conn, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);

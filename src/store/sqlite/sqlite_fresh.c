@@ -151,16 +151,20 @@ static nacre_err write_stamp(nacre_sqlite *db, uint32_t stamp, nacre_detail *why
     return nacre__sqlite_end(db, err, why);
 }
 
-/* `done`: all of DB-wal is in the database. */
+/* `done`: all of DB-wal is in the database. Readers that keep it are waited for only if it has to be erased. */
 static nacre_err checkpoint(nacre_sqlite *db, bool truncate, bool *done, nacre_detail *why)
 {
     int num_log = 0, num_done = 0;
     const int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    const bool waits = truncate && db->must_erase;
     nacre__sqlite_let_log(db);
+    if (!waits) (void)sqlite3_busy_timeout(db->conn, 0);
     const int code = sqlite3_wal_checkpoint_v2(db->conn, "main", mode, &num_log, &num_done);
+    (void)sqlite3_busy_timeout(db->conn, NACRE__SQLITE_BUSY_MS);
     *done = code == SQLITE_OK && num_log == num_done;
-    if (code != SQLITE_OK && (code != SQLITE_BUSY || truncate)) /* a reader needs it: later */
+    if (code != SQLITE_OK && (code != SQLITE_BUSY || waits)) /* a reader needs it: later */
         return nacre__sqlite_fail(db, code, "empty its log", why);
+    if (code == SQLITE_OK && truncate) db->must_erase = false;
     return nacre__sqlite_hold_log(db, why);
 }
 

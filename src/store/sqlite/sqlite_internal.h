@@ -19,6 +19,7 @@ enum {
     NACRE__SQLITE_FINGERPRINT = 16,
     NACRE__SQLITE_FINGERPRINT_KEY = 32,
     NACRE__SQLITE_STAMPS = 4,
+    NACRE__SQLITE_BUSY_MS = 5000,
     NACRE__SQLITE_MAX_KEYS = 2 * (2 + 256) + 2 * NACRE_MAX_KEY + NACRE_MAX_NONCE + 1,
     NACRE__SQLITE_MAX_BLOB = NACRE__SQLITE_MAX_KEYS + 12 + 16, /* with nonce and tag */
 };
@@ -93,6 +94,7 @@ struct nacre_sqlite {
     uint64_t stamped_ms; /* when the stamp was renewed */
     int num_frames;      /* in DB-wal */
     bool must_renew;     /* a renewal failed: the next transaction begins with one */
+    bool must_erase;     /* DB-wal may have keys that were revoked: it must be emptied */
     bool claims;         /* the present transaction sets the identity */
     bool is_used, is_encrypted;
     bool is_stale;     /* an old or another copy, open for reading only */
@@ -137,7 +139,8 @@ NACRE_MUST_USE nacre_err nacre__sqlite_read_meta(nacre_sqlite *db, char identity
                                                  nacre_bytes *kek, uint8_t kek_buf[64], nacre_detail *why);
 /* nacre__sqlite_check_fresh: NACRE_OK; NACRE_ERR_BAD_CONTEXT: an old or another copy; NACRE_ERR_FILE */
 NACRE_MUST_USE nacre_err nacre__sqlite_check_fresh(nacre_sqlite *db, const char *identity, nacre_detail *why);
-/* nacre__sqlite_renew gives the database a new stamp and moves DB-wal into it; `truncate`: waits for readers and empties DB-wal. */
+/* nacre__sqlite_renew gives the database a new stamp and moves DB-wal into it; `truncate`: also empties DB-wal, if no
+ * reader keeps it; `must_erase` waits for readers, and fails if they stay. */
 NACRE_MUST_USE nacre_err nacre__sqlite_renew(nacre_sqlite *db, bool truncate, nacre_detail *why);
 /* nacre__sqlite_check_ours, before each write. NACRE_OK; NACRE_ERR_LOCKED: replaced by another program, now or before;
  * NACRE_ERR_BAD_ARGUMENT: open for reading only; NACRE_ERR_FILE */

@@ -79,6 +79,7 @@ nacre_err nacre_sqlite_revoke(nacre_sqlite *db, const int64_t *ids, size_t num, 
     if (err != NACRE_OK) return err;
     err = end_all(db, ids, num, NACRE_SQLITE_REVOKED, why);
     if (err == NACRE_OK) {
+        db->must_erase = true;
         err = nacre__sqlite_renew(db, true, &reason);
         if (err != NACRE_OK)
             (void)nacre__fail(why, err, "the contexts are revoked, but their keys are still in the log: %.380s",
