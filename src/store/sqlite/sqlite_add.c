@@ -105,6 +105,7 @@ static nacre_err write_row(nacre_sqlite *db, nacre__sqlite_statement which, cons
     if (row->has_id_context) (void)sqlite3_bind_blob(stmt, 9, row->id_context, (int)row->id_context_len, SQLITE_STATIC);
     (void)sqlite3_bind_blob(stmt, 10, row->blob, (int)row->blob_len, SQLITE_STATIC);
     (void)sqlite3_bind_int64(stmt, 11, nacre__sqlite_row_sum(db, row));
+    (void)sqlite3_bind_int64(stmt, 12, row->id);
     const nacre_err err = nacre__sqlite_run(db, which, &num_changed, why);
     if (err != NACRE_OK || num_changed == 1) return err;
     return nacre__fail(why, NACRE_ERR_FILE, "%s: a row was not written", db->paths.path);
@@ -204,9 +205,16 @@ static nacre_err check_sender(nacre_sqlite *db, const nacre__sqlite_row *row, bo
         db->paths.path, (long long)was->id);
 }
 
+static nacre_err next_id(nacre_sqlite *db, int64_t *id, nacre_detail *why)
+{
+    bool found = false;
+    (void)nacre__sqlite_use(db, NACRE__SQLITE_NEXT_ID);
+    return has_row(db, NACRE__SQLITE_NEXT_ID, &found, id, why);
+}
+
 static nacre_err insert(nacre_sqlite *db, int64_t *id, nacre__sqlite_row *row, bool moves, nacre_detail *why)
 {
-    nacre__sqlite_row was;
+    nacre__sqlite_row was = { .id = 0 };
     bool found = false;
     nacre_err err = check_sender(db, row, moves, &was, &found, why);
     if (err == NACRE_OK) err = check_peers_and_name(db, row, why);
@@ -216,9 +224,12 @@ static nacre_err insert(nacre_sqlite *db, int64_t *id, nacre__sqlite_row *row, b
         row->state.window_known = false;
         if (was.ceiling > row->state.next) row->state.next = was.ceiling;
     }
-    err = write_row(db, found ? NACRE__SQLITE_CONTEXT_REVIVE : NACRE__SQLITE_CONTEXT_INSERT, row, why);
+    row->id = was.id;
+    if (!found) err = next_id(db, &row->id, why);
+    if (err == NACRE_OK)
+        err = write_row(db, found ? NACRE__SQLITE_CONTEXT_REVIVE : NACRE__SQLITE_CONTEXT_INSERT, row, why);
     if (err != NACRE_OK) return err;
-    *id = found ? was.id : sqlite3_last_insert_rowid(db->conn);
+    *id = row->id;
     if (row->state.next > 0) err = nacre__sqlite_claim(db, why);
     if (err != NACRE_OK) return err;
     return nacre__sqlite_state_write(db, NACRE__SQLITE_STATE_INSERT, *id, &row->state, 0, NULL, why);

@@ -29,6 +29,7 @@ static void sum_bytes(nacre__siphash *s, const uint8_t *bytes, size_t len)
 int64_t nacre__sqlite_row_sum(const nacre_sqlite *db, const nacre__sqlite_row *row)
 {
     nacre__siphash s = nacre__siphash_start(db->hash_key);
+    sum_word(&s, (uint64_t)row->id); /* by which its state is found */
     sum_word(&s, (uint64_t)row->status);
     sum_bytes(&s, row->fingerprint, sizeof row->fingerprint);
     sum_bytes(&s, row->peer_fingerprint, sizeof row->peer_fingerprint);

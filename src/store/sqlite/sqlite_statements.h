@@ -19,12 +19,13 @@
     X(META_WRITES, "UPDATE meta SET writes = ?1 WHERE one = 1 AND writes = ?1 - 1")                                    \
     X(META_IDENTITY, "UPDATE meta SET identity = ?1 WHERE one = 1")                                                    \
     X(NODE_INSERT, "INSERT INTO nodes (id, name) VALUES (1, 'this')")                                                  \
-    X(CONTEXT_INSERT, "INSERT INTO contexts (status, fingerprint, peer_fingerprint, name, aead, hash, window, "        \
+    X(NEXT_ID, "SELECT coalesce(max(id), 0) + 1 FROM contexts")                                                        \
+    X(CONTEXT_INSERT, "INSERT INTO contexts (id, status, fingerprint, peer_fingerprint, name, aead, hash, window, "    \
                       "sender_id, recipient_id, id_context, keys, sum) "                                               \
-                      "VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                                      \
+                      "VALUES (?12, 0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                                 \
     X(CONTEXT_REVIVE, "UPDATE contexts SET status = 0, peer_fingerprint = ?2, name = ?3, aead = ?4, hash = ?5, "       \
                       "window = ?6, sender_id = ?7, recipient_id = ?8, id_context = ?9, keys = ?10, sum = ?11, "       \
-                      "ceiling = NULL WHERE fingerprint = ?1 AND status IN (1, 3)")                                    \
+                      "ceiling = NULL WHERE fingerprint = ?1 AND id = ?12 AND status IN (1, 3)")                       \
     X(CONTEXT_END, "UPDATE contexts SET status = ?2, keys = NULL, ceiling = ?3, sum = ?4 WHERE id = ?1")               \
     X(CEILING_RAISE, "UPDATE contexts SET ceiling = ?2, sum = ?3 WHERE id = ?1 AND ceiling <= ?2")                     \
     X(BY_ID, "SELECT " NACRE__SQLITE_CONTEXT NACRE__SQLITE_FROM "WHERE c.id = ?1")                                     \
