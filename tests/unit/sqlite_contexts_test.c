@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite_contexts_test: contexts are added, found, loaded, listed and ended in a database. */
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -356,38 +355,6 @@ static void keys_come_back_above_their_numbers_unless_revoked(void **state)
     assert_non_null(strstr(why.text, "revoked"));
 }
 
-/* Another program reads all the time: what was added is there, and closing is no failure. */
-static void a_reader_does_not_make_closing_fail(void **state)
-{
-    (void)state;
-    sqlite3 *reader = NULL;
-    nacre_sqlite_context c = described(300);
-    const uint64_t num = num_active();
-    assert_int_equal(sqlite3_open_v2(path, &reader, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT one FROM meta", NULL, NULL, NULL), SQLITE_OK);
-    assert_ok(add(&c, NULL));
-    reopen();
-    assert_int_equal(num_active(), num + 1);
-    assert_int_equal(sqlite3_close(reader), SQLITE_OK);
-}
-
-/* Another Sender Key with the Recipient Key of an ended context: what that one has seen is not accepted again. */
-static void an_ended_recipient_key_has_an_unknown_window(void **state)
-{
-    (void)state;
-    nacre_sqlite_context c = described(1);
-    int64_t id = 2, other = 0;
-    assert_ok(nacre_sqlite_remove(db, &id, 1, &why));
-    c.info.sender_id[0] = 2;
-    assert_ok(add(&c, &other));
-    assert_int_not_equal(other, id);
-    assert_false(db_row(db, other).info.window_known);
-    assert_ok(nacre_sqlite_revoke(db, &other, 1, &why));
-    c.info.sender_id[0] = 3;
-    assert_err(add(&c, NULL), NACRE_ERR_BAD_CONTEXT);
-    assert_non_null(strstr(why.text, "Recipient Key"));
-}
-
 static void a_listing_is_in_order_and_can_be_continued(void **state)
 {
     (void)state;
@@ -420,8 +387,6 @@ int main(void)
         ROW(a_removed_context_cannot_be_loaded_and_its_secret_is_erased),
         ROW(a_revoked_secret_is_in_no_file),
         ROW(keys_come_back_above_their_numbers_unless_revoked),
-        ROW(a_reader_does_not_make_closing_fail),
-        ROW(an_ended_recipient_key_has_an_unknown_window),
         ROW(a_listing_is_in_order_and_can_be_continued),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

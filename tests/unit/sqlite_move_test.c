@@ -211,6 +211,25 @@ static void exported_keys_are_not_added_as_new_ones(void **state)
     assert_int_equal(id, 2);
 }
 
+/* Another Sender Key with the Recipient Key of an ended context: what that one has seen is not accepted again. */
+static void an_ended_recipient_key_has_an_unknown_window(void **state)
+{
+    (void)state;
+    nacre_sqlite_context c;
+    int64_t id = 2, other = 0;
+    memset(&c, 0, sizeof c);
+    pack_describe(&c.info, 1);
+    assert_ok(nacre_sqlite_remove(db, &id, 1, &why));
+    c.info.sender_id[0] = 2;
+    assert_ok(nacre_sqlite_add(db, &other, 1, db_given, &c, &why));
+    assert_int_not_equal(other, id);
+    assert_false(db_row(db, other).info.window_known);
+    assert_ok(nacre_sqlite_revoke(db, &other, 1, &why));
+    c.info.sender_id[0] = 3;
+    assert_err(nacre_sqlite_add(db, NULL, 1, db_given, &c, &why), NACRE_ERR_BAD_CONTEXT);
+    assert_non_null(strstr(why.text, "Recipient Key"));
+}
+
 static void limit_files(rlim_t size)
 {
     struct rlimit limit;
@@ -284,6 +303,7 @@ int main(void)
         ROW(an_exported_context_continues_in_the_directory_only),
         ROW(an_export_does_not_overwrite),
         ROW(an_interrupted_export_is_completed),
+        ROW(an_ended_recipient_key_has_an_unknown_window),
         ROW(exported_keys_are_not_added_as_new_ones),
         ROW(an_attempt_before_another_export_is_not_completed),
         ROW(an_old_import_is_not_completed_after_an_export),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite_open_test: which files are opened as a database, and by how many. */
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -256,6 +257,26 @@ static void a_database_gets_its_log_back(void **state)
     assert_int_equal(pack_file(path).ptr[WRITE_VERSION_AT], WAL);
 }
 
+/* Another program reads all the time: what was added is there, and closing is no failure. */
+static void a_reader_does_not_make_closing_fail(void **state)
+{
+    (void)state;
+    sqlite3 *reader = NULL;
+    nacre_detail why = { "" };
+    size_t first = 7;
+    int64_t id = 0;
+    db_make(path, 1);
+    assert_int_equal(sqlite3_open_v2(path, &reader, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT one FROM meta", NULL, NULL, NULL), SQLITE_OK);
+    nacre_sqlite *db = db_open(path);
+    assert_ok(nacre_sqlite_add(db, &id, 1, db_source, &first, &why));
+    db_close(db);
+    db = db_open(path);
+    assert_int_equal(db_row(db, id).status, NACRE_SQLITE_ACTIVE);
+    db_close(db);
+    assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +292,7 @@ int main(void)
         ROW(keys_are_encrypted_with_the_key_encryption_key),
         ROW(encrypted_keys_of_another_row_do_not_verify),
         ROW(a_database_gets_its_log_back),
+        ROW(a_reader_does_not_make_closing_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
