@@ -14,7 +14,8 @@ trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 flags=(-std=c11 -O0 -g -no-pie -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DNACRE_VERSION='"trace"' -Iinclude -Isrc -finstrument-functions
     -finstrument-functions-exclude-file-list=base/siphash.h)
 read -ra libs <<<"$(pkg-config --cflags --libs libcrypto yajl)"
-mapfile -t sources < <(find src -name '*.c')
+# SQLite's contexts are not used here.
+mapfile -t sources < <(find src -name '*.c' ! -path '*/sqlite_*' -o -name sqlite_absent.c)
 printf '%s\n' "${sources[@]}" bench/trace/trace_server.c |
     xargs -P "$(nproc)" -I{} sh -c 'cc "$@" -c "{}" -o "$0/$(echo "{}" | tr / _).o"' "$work" "${flags[@]}" "${libs[@]}"
 cc -no-pie -Wl,--wrap=recvmmsg "$work"/*.o -o "$work/trace" "${libs[@]}" -lpthread
