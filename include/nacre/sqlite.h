@@ -82,7 +82,7 @@ bool nacre_sqlite_is_built(void);
 /* nacre_sqlite_create makes an empty database, durably, with mode 0600. `config` may be NULL; only `kek` is used.
  * NACRE_OK                open it with nacre_sqlite_open
  * NACRE_ERR_FILE          `path` exists, or DB-wal or DB-journal of another database; or it cannot be made, and nothing remains
- * NACRE_ERR_BAD_ARGUMENT  a configuration of another size, a kek of another length, first_chunk above max_chunk or that above 10000
+ * NACRE_ERR_BAD_ARGUMENT  a smaller configuration, a kek of another length, first_chunk above max_chunk or that above 10000
  * NACRE_ERR_UNSUPPORTED   built without SQLite, or `crypto` has no AES-256-GCM
  * NACRE_ERR_LOCKED        another process creates it at this moment
  * the common errors */
@@ -94,7 +94,7 @@ NACRE_MUST_USE nacre_err nacre_sqlite_create(const char *path, const nacre_sqlit
  * NACRE_ERR_LOCKED       it is open elsewhere, or in this process, and stayed so for a second; stop the other user
  * NACRE_ERR_BAD_CONTEXT  a copy (nacre_sqlite_adopt accepts it), damaged, not a database of nacre, or the kek is missing or wrong
  * NACRE_ERR_UNSUPPORTED  the schema of a newer version of nacre: update nacre; built without SQLite; no AES-256-GCM for a kek
- * NACRE_ERR_BAD_ARGUMENT a configuration of another size, a kek of another length, first_chunk above max_chunk or that above 10000
+ * NACRE_ERR_BAD_ARGUMENT a smaller configuration, a kek of another length, first_chunk above max_chunk or that above 10000
  * NACRE_ERR_FILE         it does not exist, other users can read it, it is another user's, a link, on a network file system …
  * NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre_sqlite_open(nacre_sqlite **db, const char *path, const nacre_sqlite_config *config,
@@ -197,7 +197,7 @@ nacre_err nacre_sqlite_unload(nacre_sqlite *db, nacre_context *ctx, nacre_detail
 NACRE_MUST_USE nacre_err nacre_sqlite_remove(nacre_sqlite *db, const int64_t *ids, size_t num, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre_sqlite_revoke(nacre_sqlite *db, const int64_t *ids, size_t num, nacre_detail *why);
 
-/* nacre_sqlite_list calls `visit` for each context that `filter`, not NULL, allows, in the order of ids. An error that `visit`
+/* nacre_sqlite_list calls `visit` for each context that `filter` allows, in the order of ids; NULL: each active one. An error that `visit`
  * returns ends the listing and is returned. `visit` must not call the database; `context` is valid until it returns.
  * NACRE_OK; NACRE_ERR_BAD_ARGUMENT (a filter of another size); the common errors */
 typedef struct nacre_sqlite_filter {

@@ -180,6 +180,11 @@ static void a_configuration_is_checked(void **state)
     assert_err(nacre_sqlite_open(&db, path, &config, test_crypto(), &why), NACRE_ERR_BAD_ARGUMENT);
     config = (nacre_sqlite_config){ .size = 3 };
     assert_err(nacre_sqlite_open(&db, path, &config, test_crypto(), &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_err(nacre_sqlite_adopt(path, &config, test_crypto(), &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_err(nacre_sqlite_check(path, &config, test_crypto(), NULL, NULL, NULL, &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_non_null(strstr(why.text, "compile the program anew"));
+    config = (nacre_sqlite_config){ .size = sizeof config + 8 }; /* of a program with a newer header */
+    db_close(db_open_with(path, &config));
     config = (nacre_sqlite_config){ .max_chunk = 10001 };
     assert_err(nacre_sqlite_open(&db, path, &config, test_crypto(), &why), NACRE_ERR_BAD_ARGUMENT);
     config = (nacre_sqlite_config){ .first_chunk = 11, .max_chunk = 10 };

@@ -35,9 +35,10 @@ static nacre_err open_udp(nacre_server *server, nacre_udp **udp, const char *bin
     if (first == NULL || server->has_lanes) {
         const bool has_lane = nacre__udp_open_lane(opened, first, server->config.num_workers);
         if (first != NULL && !has_lane) {
+            const int cause = errno;
             nacre_udp_close(opened);
             return nacre__fail(why, NACRE_ERR_ADDRESS, "cannot open the sockets of %u workers: %s",
-                               server->config.num_workers, strerror(errno));
+                               server->config.num_workers, strerror(cause));
         }
         server->has_lanes = has_lane;
     }

@@ -130,10 +130,8 @@ static nacre_err adopt(nacre_sqlite *db, nacre_detail *why)
 nacre_err nacre_sqlite_adopt(const char *path, const nacre_sqlite_config *config, const nacre_crypto *crypto,
                              nacre_detail *why)
 {
-    nacre_sqlite_config options = config != NULL ? *config : nacre_sqlite_config_default();
     nacre_sqlite *db;
-    options.read_only = false;
-    nacre_err err = nacre__sqlite_open(&db, path, &options, true, crypto, why);
+    nacre_err err = nacre__sqlite_open(&db, path, config, NACRE__SQLITE_TO_ADOPT, crypto, why);
     if (err != NACRE_OK) return err;
     err = adopt(db, why);
     nacre__sqlite_release(db);

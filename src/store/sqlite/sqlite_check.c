@@ -108,9 +108,7 @@ nacre_err nacre_sqlite_check(const char *path, const nacre_sqlite_config *config
                              nacre_sqlite_on_problem on_problem, void *user, size_t *num_problems, nacre_detail *why)
 {
     checking c = { .on_problem = on_problem, .user = user };
-    nacre_sqlite_config options = config != NULL ? *config : nacre_sqlite_config_default();
-    options.read_only = true;
-    nacre_err err = nacre__sqlite_open(&c.db, path, &options, false, crypto, why);
+    nacre_err err = nacre__sqlite_open(&c.db, path, config, NACRE__SQLITE_TO_CHECK, crypto, why);
     if (err != NACRE_OK) return err;
     err = check(&c, why);
     nacre__sqlite_release(c.db);

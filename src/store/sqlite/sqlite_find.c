@@ -91,6 +91,8 @@ static nacre_err list(nacre_sqlite *db, const nacre_sqlite_filter *filter, nacre
 nacre_err nacre_sqlite_list(nacre_sqlite *db, const nacre_sqlite_filter *filter, nacre_sqlite_visit visit, void *user,
                             nacre_detail *why)
 {
+    static const nacre_sqlite_filter all = { .size = sizeof all };
+    if (filter == NULL) filter = &all;
     if (filter->size != 0 && filter->size != sizeof *filter)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "the filter is of another version of nacre");
     nacre_err err = nacre__sqlite_enter(db, false, why);

@@ -158,8 +158,13 @@ NACRE_MUST_USE nacre_err nacre__sqlite_enter(nacre_sqlite *db, bool writes, nacr
 void nacre__sqlite_leave(nacre_sqlite *db);
 
 /* ---- Opening: sqlite_open.c ---- */
+typedef enum nacre__sqlite_use_as {
+    NACRE__SQLITE_AS_CONFIGURED,
+    NACRE__SQLITE_TO_ADOPT, /* copies are not refused; written, whatever read_only is */
+    NACRE__SQLITE_TO_CHECK, /* read only */
+} nacre__sqlite_use_as;
 NACRE_MUST_USE nacre_err nacre__sqlite_open(nacre_sqlite **db, const char *path, const nacre_sqlite_config *config,
-                                            bool adopt, const nacre_crypto *crypto, nacre_detail *why);
+                                            nacre__sqlite_use_as use, const nacre_crypto *crypto, nacre_detail *why);
 void nacre__sqlite_release(nacre_sqlite *db);
 
 /* ---- Keys: sqlite_keys.c ---- */

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/config_size.h"
 #include "base/hosted/detail.h"
 #include "nacre_sqlite_schema.h"
 #include "store/advice.h"
@@ -37,9 +38,11 @@ const char *nacre_sqlite_path(const nacre_sqlite *db)
 
 static nacre_err check_config(const nacre_sqlite_config *config, const char *path, nacre_detail *why)
 {
+    if (!nacre__config_size_fits(config->size, sizeof *config))
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                           "%s: its configuration has %zu bytes, not %zu: compile the program anew", path, config->size,
+                           sizeof *config);
     const uint16_t limit = config->max_chunk != 0 ? config->max_chunk : MAX_CHUNK;
-    if (config->size != 0 && config->size != sizeof *config)
-        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: the configuration is of another version of nacre", path);
     if (!nacre_is_absent(config->kek) && config->kek.len != NACRE_SQLITE_KEK)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: a key-encryption key has %d bytes", path,
                            (int)NACRE_SQLITE_KEK);
@@ -50,7 +53,7 @@ static nacre_err check_config(const nacre_sqlite_config *config, const char *pat
 }
 
 static nacre_err allocate(nacre_sqlite **out, const char *path, const nacre_sqlite_config *config,
-                          const nacre_crypto *crypto, nacre_detail *why)
+                          nacre__sqlite_use_as use, const nacre_crypto *crypto, nacre_detail *why)
 {
     nacre_sqlite *db = calloc(1, sizeof *db);
     char *copy = strdup(path);
@@ -62,7 +65,7 @@ static nacre_err allocate(nacre_sqlite **out, const char *path, const nacre_sqli
     db->owner = getpid();
     db->crypto = crypto;
     db->mark_fd = -1;
-    db->read_only = config->read_only;
+    db->read_only = use == NACRE__SQLITE_AS_CONFIGURED ? config->read_only : use == NACRE__SQLITE_TO_CHECK;
     db->first_chunk = config->first_chunk;
     db->max_chunk = config->max_chunk;
     const nacre_err err = nacre__sqlite_paths_find(&db->paths, copy, why);
@@ -192,16 +195,16 @@ static nacre_err open_database(nacre_sqlite *db, const nacre_sqlite_config *conf
     return err == NACRE_OK ? nacre__sqlite_paths_open_log(&db->paths, why) : err;
 }
 
-nacre_err nacre__sqlite_open(nacre_sqlite **out, const char *path, const nacre_sqlite_config *config, bool adopt,
-                             const nacre_crypto *crypto, nacre_detail *why)
+nacre_err nacre__sqlite_open(nacre_sqlite **out, const char *path, const nacre_sqlite_config *config,
+                             nacre__sqlite_use_as use, const nacre_crypto *crypto, nacre_detail *why)
 {
     const nacre_sqlite_config defaults = nacre_sqlite_config_default();
     nacre_sqlite *db = NULL;
     if (config == NULL) config = &defaults;
     nacre_err err = check_config(config, path, why);
-    if (err == NACRE_OK) err = allocate(&db, path, config, crypto, why);
+    if (err == NACRE_OK) err = allocate(&db, path, config, use, crypto, why);
     if (err != NACRE_OK) return err;
-    err = open_database(db, config, adopt, why);
+    err = open_database(db, config, use == NACRE__SQLITE_TO_ADOPT, why);
     if (err != NACRE_OK) nacre__sqlite_release(db);
     else *out = db;
     return err;
@@ -210,7 +213,7 @@ nacre_err nacre__sqlite_open(nacre_sqlite **out, const char *path, const nacre_s
 nacre_err nacre_sqlite_open(nacre_sqlite **out, const char *path, const nacre_sqlite_config *config,
                             const nacre_crypto *crypto, nacre_detail *why)
 {
-    return nacre__sqlite_open(out, path, config, false, crypto, why);
+    return nacre__sqlite_open(out, path, config, NACRE__SQLITE_AS_CONFIGURED, crypto, why);
 }
 
 nacre_err nacre_sqlite_close(nacre_sqlite *db, nacre_detail *why)
@@ -321,7 +324,7 @@ nacre_err nacre_sqlite_create(const char *path, const nacre_sqlite_config *confi
     nacre_sqlite *db = NULL;
     if (config == NULL) config = &defaults;
     nacre_err err = check_config(config, path, why);
-    if (err == NACRE_OK) err = allocate(&db, path, config, crypto, why);
+    if (err == NACRE_OK) err = allocate(&db, path, config, NACRE__SQLITE_AS_CONFIGURED, crypto, why);
     if (err != NACRE_OK) return err;
     db->read_only = false;
     err = check_absent(db, why);
