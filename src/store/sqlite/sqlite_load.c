@@ -78,7 +78,7 @@ static nacre_err load_one(nacre__sqlite_loaded **out, bool *is_new, nacre_sqlite
     nacre_err err = nacre__sqlite_row_find(&row, &found, db, id, why);
     if (err == NACRE_OK && found && row.status == NACRE_SQLITE_ACTIVE) {
         err = make(out, db, &row, why);
-        *is_new = err == NACRE_OK;
+        *is_new = err == NACRE_OK && *out != NULL;
     }
     nacre_wipe(&row, sizeof row);
     return err;

@@ -60,7 +60,8 @@ static nacre_err allocate(nacre_sqlite **out, const char *path, const nacre_sqli
     if (db == NULL || copy == NULL || pthread_mutex_init(&db->lock, NULL) != 0) {
         free(copy);
         free(db);
-        return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
+        (void)nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
+        return NACRE_ERR_NO_MEMORY;
     }
     db->owner = getpid();
     db->crypto = crypto;
