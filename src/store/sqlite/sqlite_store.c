@@ -145,9 +145,9 @@ static void submit(nacre_store_request *const *requests, size_t num)
     nacre_detail why = { "the database belongs to the process before a fork; open it after forking" };
     const nacre__sqlite_loaded *first = requests[0]->self;
     nacre_sqlite *db = first->db; /* NULL: wiped by a fork */
-    nacre_err err = NACRE_ERR_LOCKED;
     outcome *outcomes = calloc(num, sizeof *outcomes);
-    if (outcomes == NULL) err = nacre__fail(&why, NACRE_ERR_NO_MEMORY, "out of memory for store requests");
+    nacre_err err = outcomes != NULL ? NACRE_ERR_LOCKED : NACRE_ERR_NO_MEMORY;
+    if (outcomes == NULL) (void)nacre__fail(&why, NACRE_ERR_NO_MEMORY, "out of memory for store requests");
     else if (db != NULL) {
         err = nacre__sqlite_enter(db, true, &why);
         if (err == NACRE_OK) {
