@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite_add: adds contexts. No two rows have the same keys: an ended context that is added again uses its row, above its
  * numbers. */
-#include "store/sqlite/sqlite_internal.h"
+#include "store/sqlite/sqlite_rows.h"
 
 #include <string.h>
 

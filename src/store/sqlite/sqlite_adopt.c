@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite_adopt: permits the use of a copy. One transaction raises the numbers of every row far ahead and names the copy as the
  * file in use; until it is durable the copy is refused as before. */
-#include "store/sqlite/sqlite_internal.h"
+#include "store/sqlite/sqlite_rows.h"
 
 #include <stdio.h>
 #include <string.h>

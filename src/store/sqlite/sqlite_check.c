@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite_check: reads a whole database and reports its problems. */
-#include "store/sqlite/sqlite_internal.h"
+#include "store/sqlite/sqlite_rows.h"
 
 #include <stdio.h>
 #include <string.h>

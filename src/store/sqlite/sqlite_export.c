@@ -9,7 +9,8 @@
  * After an interruption before 3 is durable, the database has the context, and the hidden directory is made again. After that,
  * only the hidden directory has it, and the same call renames it. A hidden directory of an attempt before that one has another
  * number than the ended context, and is refused. */
-#include "store/sqlite/sqlite_internal.h"
+#include "store/sqlite/sqlite_loaded.h"
+#include "store/sqlite/sqlite_rows.h"
 
 #include <errno.h>
 #include <limits.h>

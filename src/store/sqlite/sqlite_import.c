@@ -8,7 +8,7 @@
  *
  * After an interruption before 2, the state in DIR is valid and the move begins again. After 2, the number in moved.json is
  * valid, because DIR cannot be used any more. After 3 the database has the context. */
-#include "store/sqlite/sqlite_internal.h"
+#include "store/sqlite/sqlite_rows.h"
 
 #include <stdio.h>
 #include <string.h>

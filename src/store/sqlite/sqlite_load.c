@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite_load: makes contexts from rows, and saves and wipes them at the end. */
-#include "store/sqlite/sqlite_internal.h"
+#include "store/sqlite/sqlite_loaded.h"
+#include "store/sqlite/sqlite_rows.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite_loaded: contexts in memory. Each has one piece of memory, for itself, its keys, window and ID Context. Pieces of one
  * size are parts of a slab, which a fork wipes. */
-#include "store/sqlite/sqlite_internal.h"
+#include "store/sqlite/sqlite_loaded.h"
 
 #include <stdlib.h>
 #include <string.h>

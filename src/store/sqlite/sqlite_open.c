@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite_open: makes, opens and closes a database. */
-#include "store/sqlite/sqlite_internal.h"
+#include "store/sqlite/sqlite_loaded.h"
 
 #include <errno.h>
 #include <fcntl.h>

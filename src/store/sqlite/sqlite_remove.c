@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite_remove: ends contexts. The keys are erased (SQLite's secure_delete overwrites them); the row keeps the fingerprint and
  * the numbers that may have been used. */
-#include "store/sqlite/sqlite_internal.h"
+#include "store/sqlite/sqlite_loaded.h"
+#include "store/sqlite/sqlite_rows.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite_row: reads and writes rows of the tables contexts and state, with their sums. */
-#include "store/sqlite/sqlite_internal.h"
+#include "store/sqlite/sqlite_rows.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,8 @@
  *
  * Each request reads its row, compares it with what was written last, and replaces it if it is unchanged. If the row is gone (its
  * context ended), or another program has changed it, the context is stopped. */
-#include "store/sqlite/sqlite_internal.h"
+#include "store/sqlite/sqlite_loaded.h"
+#include "store/sqlite/sqlite_rows.h"
 
 #include <stdlib.h>
 #include <string.h>
