@@ -124,6 +124,13 @@ static int steps_to_response(world *w, int fd, int steps)
     return -1;
 }
 
+/* A request of the peer is served. */
+static void verify_peer(world *w)
+{
+    send_request(w, w->peer);
+    assert_true(steps_to_response(w, w->peer, 100) > 0);
+}
+
 static bool all_are_listed(const world *w)
 {
     return nacre__lanes_are_apart(w->loop->lanes) && !w->loop->lanes->peers.has_changed;
@@ -145,8 +152,7 @@ static void verified_peer_is_served_while_the_queue_of_others_is_full(void **sta
 {
     (void)state;
     world *w = world_open();
-    send_request(w, w->peer);
-    assert_true(steps_to_response(w, w->peer, 100) > 0);
+    verify_peer(w);
     for (int i = 0; i < 5; i++) {
         part(w);
         flood(w, QUEUE);
@@ -160,8 +166,7 @@ static void newcomer_waits_with_the_others_and_is_listed_once_it_verifies(void *
 {
     (void)state;
     world *w = world_open();
-    send_request(w, w->peer);
-    assert_true(steps_to_response(w, w->peer, 100) > 0);
+    verify_peer(w);
     part(w);
     flood(w, QUEUE);
     send_request(w, w->newcomer); /* lost: the queue is full */
@@ -186,8 +191,7 @@ static void others_are_received_between_datagrams_of_verified_peers(void **state
 {
     (void)state;
     world *w = world_open();
-    send_request(w, w->peer);
-    assert_true(steps_to_response(w, w->peer, 100) > 0);
+    verify_peer(w);
     uint64_t others = 0;
     for (int i = 0; i < 1000 && others < 10 * BURST; i++) {
         part(w);
@@ -212,8 +216,7 @@ static void others_pause_after_a_burst_while_verified_peers_send(void **state)
     (void)state;
     world *w = world_open();
     nacre__lane_share *share = &w->loop->lanes->share;
-    send_request(w, w->peer);
-    assert_true(steps_to_response(w, w->peer, 100) > 0);
+    verify_peer(w);
     part(w);
     for (int tries = 0; share->paused_until_us == 0 && tries < 100; tries++) {
         flood(w, BURST);
@@ -243,8 +246,7 @@ static void others_do_not_pause_for_datagrams_of_a_listed_peer_that_do_not_verif
     (void)state;
     world *w = world_open();
     nacre__lane_share *share = &w->loop->lanes->share;
-    send_request(w, w->peer);
-    assert_true(steps_to_response(w, w->peer, 100) > 0);
+    verify_peer(w);
     part(w);
     while (steps_to_response(w, w->peer, 1) > 0) {}
     share->last_lane_us = share->paused_until_us = 0; /* the peer has been silent for a while */
@@ -261,8 +263,7 @@ static void source_that_sends_nothing_else_is_unlisted_once_it_is_barred(void **
 {
     (void)state;
     world *w = world_open();
-    send_request(w, w->peer);
-    assert_true(steps_to_response(w, w->peer, 100) > 0);
+    verify_peer(w);
     part(w);
     while (steps_to_response(w, w->peer, 1) > 0) {}
     const nacre__lane_peers *peers = &w->loop->lanes->peers;
@@ -285,8 +286,7 @@ static void peer_that_verifies_once_an_hour_is_served_too(void **state)
     (void)state;
     world *w = world_open();
     enum { HOUR_MS = 3600000 };
-    send_request(w, w->peer);
-    assert_true(steps_to_response(w, w->peer, 100) > 0);
+    verify_peer(w);
     uint64_t *last_ms = &w->loop->lanes->peers.last_ms;
     *last_ms = *last_ms > HOUR_MS ? *last_ms - HOUR_MS : 1;
     part(w);
@@ -301,8 +301,7 @@ static void few_expensive_messages_are_received_at_a_time(void **state)
     (void)state;
     world *w = world_open();
     w->plain_us = 1000;
-    send_request(w, w->peer);
-    assert_true(steps_to_response(w, w->peer, 100) > 0);
+    verify_peer(w);
     const uint64_t end = nacre_clock_ms() + 20000;
     while (!all_are_listed(w) && nacre_clock_ms() < end) {
         flood_plain(w, BURST);

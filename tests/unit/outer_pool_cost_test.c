@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* outer_pool_cost_test: anybody can send first outer blocks under a known kid. What one costs does not grow with the number of
+/* outer_pool_cost_test: any sender can send first outer blocks under a known kid, and their cost does not grow with the number of
  * entries for such messages. */
 #include "../scenario/outer.h"
 

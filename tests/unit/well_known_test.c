@@ -286,7 +286,7 @@ static double lists_of(size_t num)
     return took;
 }
 
-/* Anybody may ask for the list. If each request made all of it, the second run would take some hundred times as long. */
+/* Any sender may request the list. If each request made all of it, the second run would take some hundred times as long. */
 static void time_of_a_block_does_not_grow_with_resources(void **state)
 {
     (void)state;

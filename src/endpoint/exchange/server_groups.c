@@ -24,14 +24,14 @@ static void leave_group(nacre__server_exchanges *x, const nacre__server_exchange
                             nacre__server_exchange_index(x, exchange));
 }
 
-/* It has no context any more. */
+/* The exchange has no context any more. */
 void nacre__server_exchange_leave_context(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
     leave_group(x, exchange);
     exchange->context = NULL;
 }
 
-/* It is in use beyond its burst, and its context's removal must find it. */
+/* The exchange is in use beyond its burst, and the removal of its context must find it. */
 void nacre__server_exchange_hold(nacre__server_exchanges *x, const nacre__server_exchange *exchange)
 {
     nacre__dedup_hold(x->dedup, exchange->record);
@@ -40,7 +40,7 @@ void nacre__server_exchange_hold(nacre__server_exchanges *x, const nacre__server
                          nacre__server_exchange_index(x, exchange));
 }
 
-/* Its message is delivered, or its response written, in the present burst. */
+/* The message of the exchange is delivered, or its response written, in the present burst. */
 void nacre__server_exchange_reopen(nacre__server_exchanges *x, const nacre__server_exchange *exchange)
 {
     if (exchange->record->state != NACRE__DEDUP_HELD) return;
