@@ -75,7 +75,7 @@ static nacre_err generate(fleet_args *a, nacre_sqlite *db, nacre_detail *why)
     while (m.id_len < 4 && (m.first + a->count) >> (8 * m.id_len) != 0) m.id_len++;
     if (a->aead != NULL && m.id_len > a->aead->nonce_len - 6u)
         return nacre__fail(why, NACRE_ERR_UNSUPPORTED, "%s: its IDs are too short for so many contexts", a->aead->name);
-    err = nacre_sqlite_add(db, NULL, a->count, make_one, &m, why);
+    err = nacre_sqlite_add(db, NULL, (size_t)a->count /* at most a million */, make_one, &m, why);
     if (err != NACRE_OK) take_away(&m);
     else
         printf("%s: %llu made, their clients in %s/%llu to %llu\n", a->path, (unsigned long long)a->count, a->out,
