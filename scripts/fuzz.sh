@@ -43,7 +43,6 @@ share=$((seconds / ((${#targets[@]} + 1) / 2)))
 max_len() {
     case $1 in
     json | credentials | directory) echo 4096 ;;
-    pack) echo 32768 ;;
     oscore_option) echo 600 ;;
     whole_*) echo 1000 ;;
     *) echo 1500 ;;

@@ -86,8 +86,9 @@ static void serve_endpoint(const void *arg, int ready)
 
 /* ---- A server of several threads --------------------------------------------------------------------------------- */
 
-static nacre_err describe(void *user, nacre_directory_info *info, size_t index, nacre_detail *why)
+static nacre_err describe(void *user, nacre_sqlite_context *context, size_t index, nacre_detail *why)
 {
+    nacre_directory_info *info = &context->info;
     (void)user, (void)why;
     info->aead = nacre_aead_by_number(NACRE_AES_CCM_16_64_128);
     info->hash = NACRE_SHA256;
@@ -102,17 +103,17 @@ static nacre_err describe(void *user, nacre_directory_info *info, size_t index, 
     return NACRE_OK;
 }
 
-static void add_pack(nacre_server *server, const serve_config *c)
+static void add_database(nacre_server *server, const serve_config *c)
 {
     char path[DIRECTORY_PATH + 32];
     nacre_detail why = { "" };
-    nacre_pack *pack;
-    (void)snprintf(path, sizeof path, "%s/pack-%ld", c->parent, (long)getpid());
-    must(nacre_pack_create(path, &why), why.text);
-    must(nacre_pack_open(&pack, path, c->crypto, &why), why.text);
-    must(nacre_pack_add(pack, NULL, c->num_pairs, describe, NULL, &why), why.text);
-    must(nacre_pack_close(pack, &why), why.text);
-    must(nacre_server_add_pack(server, path, &why), why.text);
+    nacre_sqlite *db;
+    (void)snprintf(path, sizeof path, "%s/db-%ld", c->parent, (long)getpid());
+    must(nacre_sqlite_create(path, NULL, c->crypto, &why), why.text);
+    must(nacre_sqlite_open(&db, path, NULL, c->crypto, &why), why.text);
+    must(nacre_sqlite_add(db, NULL, c->num_pairs, describe, NULL, &why), why.text);
+    must(nacre_sqlite_close(db, &why), why.text);
+    must(nacre_server_add_database(server, path, NULL, &why), why.text);
 }
 
 static void serve_workers(const void *arg, int ready)
@@ -122,7 +123,7 @@ static void serve_workers(const void *arg, int ready)
     nacre_detail why = { "" };
     nacre_server *server;
     must(nacre_server_open_workers(&server, "127.0.0.1:0", c->num_workers, &why), why.text);
-    add_pack(server, c);
+    add_database(server, c);
     must(nacre_server_add_resource(server, &resource), "resource");
     const nacre_address local = nacre_server_local(server);
     char text[72]; /* "127.0.0.1:PORT" */

@@ -13,7 +13,7 @@ typedef enum serve_kind {
     SERVE_ECHO_BATCHES, /* UDP_GRO, UDP_SEGMENT */
     SERVE_BURST,        /* nacre: recvmmsg, sendmmsg */
     SERVE_BATCHES,      /* nacre: and UDP_GRO, UDP_SEGMENT */
-    SERVE_WORKERS,      /* nacre: a multi-threaded server with its contexts in a pack */
+    SERVE_WORKERS,      /* nacre: a multi-threaded server with its contexts in a database */
 } serve_kind;
 
 typedef struct serve_config {
@@ -29,7 +29,7 @@ typedef struct serve_config {
     const char *path; /* the resource's: "/a" */
     unsigned num_workers;
     size_t num_pairs;   /* of SERVE_WORKERS: made anew, with the keys of pairs_open */
-    const char *parent; /* of SERVE_WORKERS: a directory for its pack, which must exist while it serves */
+    const char *parent; /* of SERVE_WORKERS: a directory for its database, which must exist while it serves */
 } serve_config;
 
 /* serve_start; the resource at `path` responds to GET, protected or not, with 2.05 and sixteen bytes. */

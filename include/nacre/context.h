@@ -14,7 +14,7 @@
  * this run (such as by RFC 8613 B.2), or test keys.
  *
  * Fork. The child has a copy of every context in the program's own memory, and would use the same numbers as the parent.
- * The library wipes only the contexts of directories and packs in the child. Make other contexts after fork, wipe them
+ * The library wipes only the contexts of directories and databases in the child. Make other contexts after fork, wipe them
  * (nacre_context_wipe) in a child handler of pthread_atfork, or put them into memory with MADV_WIPEONFORK, which zeroes
  * them. The same holds for nacre_memory, nacre_rederivation and nacre_rederive_server.
  *
@@ -201,7 +201,7 @@ uint32_t nacre_context_failed_decryptions(const nacre_context *ctx);
  * algorithm, IDs and Common IV (in constant time), which is derived from the same input as the keys; so the result does not
  * depend on the provider. With the shortest nonces, two different contexts compare equal with a probability of 2^-56.
  *
- * Tables, servers, clients and packs check each context that is added. A program that keeps contexts elsewhere
+ * Tables, servers, clients and databases check each context that is added. A program that keeps contexts elsewhere
  * (nacre_endpoint_request takes any) checks them itself. */
 bool nacre_context_same_sender_key(const nacre_context *a, const nacre_context *b);
 bool nacre_context_same_recipient_key(const nacre_context *a, const nacre_context *b);
@@ -271,7 +271,7 @@ typedef struct nacre_table {
 } nacre_table;
 
 /* How many contexts an endpoint tries for one request, of those with its kid and, if present, its kid context. Requests under
- * further ones would never verify, so servers and packs refuse to add those. */
+ * further ones would never verify, so servers and databases refuse to add those. */
 enum { NACRE_MAX_CANDIDATES = 8 };
 
 /* nacre_table_num_slots: the slots needed for `num_contexts`, a third more than that. */

@@ -7,7 +7,6 @@
 #include <nacre/address.h>
 #include <nacre/base.h>
 #include <nacre/endpoint.h>
-#include <nacre/pack.h>
 #include <nacre/store.h>
 #include <nacre/system.h>
 #include <nacre/tcp.h>
@@ -52,15 +51,11 @@ NACRE_MUST_USE nacre_err nacre_loop_add_tcp(nacre_loop *loop, nacre_tcp *tcp);
 /* nacre_loop_tap: sets the packet tap; NULL removes it. */
 void nacre_loop_tap(nacre_loop *loop, nacre_on_datagram on_datagram, void *user);
 
-/* nacre_loop_add_store: `store` serves `ctx`. A store with `submit`, as directories and packs have, is written by a store thread,
+/* nacre_loop_add_store: `store` serves `ctx`. A store with `submit`, as directories and databases have, is written by a store thread,
  * and the loop does not wait for it; any other is called in the loop's thread. NACRE_OK, NACRE_ERR_NO_MEMORY.
  * nacre_loop_remove_store waits for a write of it that has begun; before the context or its directory is closed. */
 NACRE_MUST_USE nacre_err nacre_loop_add_store(nacre_loop *loop, nacre_context *ctx, nacre_store store);
 void nacre_loop_remove_store(nacre_loop *loop, nacre_context *ctx);
-
-/* nacre_loop_add_pack: the pack serves its contexts, with one sync for all requests that wait for it. The pack is borrowed; adding it
- * again has no effect. NACRE_OK, NACRE_ERR_NO_MEMORY. */
-NACRE_MUST_USE nacre_err nacre_loop_add_pack(nacre_loop *loop, nacre_pack *pack);
 
 /* ---- Stores that fail ----
  * A store that fails (a full disk, a directory taken over by another process) stops only what needs it: accepted requests get
@@ -75,10 +70,10 @@ typedef struct nacre_store_report {
     nacre_store_state state;
     const nacre_context *context;
     const char *const
-        *claims;        /* its names (nacre_server_claims); NULL: none, as for contexts of packs and of a bare loop */
-    nacre_err err;      /* the store's; NACRE_OK when it works */
-    const char *text;   /* one line, as nacre_detail: what, where, what to do; "" when it works */
-    size_t num_failing; /* contexts whose store fails at present */
+        *claims;      /* its names (nacre_server_claims); NULL: none, as for contexts of databases and of a bare loop */
+    nacre_err err;    /* the store's; NACRE_OK when it works */
+    const char *text; /* one line, as nacre_detail: what, where, what to do; "" when it works */
+    size_t num_failing;    /* contexts whose store fails at present */
     uint64_t num_failures; /* failed calls of stores since the start */
 } nacre_store_report;
 /* Called by the thread whose loop called the store; with several workers by any of them, one at a time. `report` and what it

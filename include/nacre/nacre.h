@@ -8,7 +8,6 @@
 #include <nacre/crypto.h>
 #include <nacre/context.h>
 #include <nacre/oscore.h>
-#include <nacre/pack.h>
 #include <nacre/sqlite.h>
 #include <nacre/rederive.h>
 #include <nacre/rederivation.h>

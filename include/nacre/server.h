@@ -57,7 +57,7 @@ NACRE_MUST_USE nacre_err nacre_server_listen_tcp(nacre_server *server, const cha
  * added already, by any path, has no effect. Errors as nacre_directory_open, and:
  * NACRE_ERR_UNSUPPORTED        NACRE_MAX_CANDIDATES contexts with the same Recipient ID and ID Context (or none) were added: a
  *                              request could mean any of them, and more are not tried
- * NACRE_ERR_DUPLICATE_CONTEXT  a context of the server (directory, credentials or pack) has the same Sender Key or the same
+ * NACRE_ERR_DUPLICATE_CONTEXT  a context of the server (directory, credentials or database) has the same Sender Key or the same
  *                              Recipient Key (RFC 8613 3.3, nacre_context_same_sender_key): `why` names both */
 NACRE_MUST_USE nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir, nacre_detail *why);
 /* nacre_server_add_credentials adds each directory of a credentials file, or none. Errors as nacre_credentials_load and
@@ -73,9 +73,6 @@ NACRE_MUST_USE nacre_err nacre_server_use_credentials(nacre_server *server, cons
  * From credentials: the entry's name (":client1"); from nacre_server_add_context: the path as given. There may be several.
  * NULL when the request was not protected. Valid as long as the server. */
 const char *const *nacre_server_claims(const nacre_server *server, const nacre_context *context);
-/* nacre_server_add_pack adds all contexts of a pack, or none. Errors as nacre_pack_open, nacre_pack_table and
- * nacre_server_add_context. */
-NACRE_MUST_USE nacre_err nacre_server_add_pack(nacre_server *server, const char *pack, nacre_detail *why);
 /* nacre_server_add_database opens a database (nacre/sqlite.h) and adds all of its active contexts, or none. The server closes
  * it when it is closed itself. `config` may be NULL. Contexts that are added to the database later are not served before the
  * next start. Errors as nacre_sqlite_open, nacre_sqlite_load and nacre_server_add_context; on failure the database is closed. */

@@ -98,7 +98,7 @@ NACRE_MUST_USE nacre_err nacre_store_save_many(const nacre_store *stores, nacre_
                                                nacre_detail *why);
 
 /* nacre_store_load reads the stored state, with which a context starts: next_seq of nacre_context_params, with `persistent`, and
- * the window in nacre_context_set_replay (context.h has the order of calls). Contexts of directories and packs are loaded
+ * the window in nacre_context_set_replay (context.h has the order of calls). Contexts of directories and databases are loaded
  * already.
  * NACRE_OK; NACRE_ERR_UNSUPPORTED (no `load`); NACRE_ERR_BAD_CONTEXT (the state is impossible: do not start with a lower
  * number); or the store's error. On failure `state` is untouched. */
@@ -149,7 +149,7 @@ nacre_store nacre_memory_store(nacre_memory *memory);
  * last written by another program, or by hand without the "nacre" member. */
 typedef struct nacre_directory nacre_directory;
 
-/* Which copies are detected on the file system of a directory or pack. Anything but the first is a weakness to report to the
+/* Which copies are detected on the file system of a directory or database. Anything but the first is a weakness to report to the
  * operator; nothing is refused because of it.
  * NACRE_MARK_FULL           copies, snapshots and old states put back are refused: ext4, XFS, Btrfs (its snapshots as
  *                           well), F2FS, tmpfs, overlayfs above one of these
@@ -165,7 +165,7 @@ typedef enum nacre_mark {
     NACRE_MARK_NONE = 3,
 } nacre_mark;
 
-/* nacre_mark_at examines a directory or a pack; NACRE_MARK_NONE when it cannot. nacre_mark_text: one line that names what is
+/* nacre_mark_at examines a directory or a database; NACRE_MARK_NONE when it cannot. nacre_mark_text: one line that names what is
  * not detected; NULL for NACRE_MARK_FULL. */
 nacre_mark nacre_mark_at(const char *path);
 const char *nacre_mark_text(nacre_mark mark);
@@ -270,7 +270,7 @@ NACRE_MUST_USE nacre_err nacre_directory_create(const char *path, const nacre_di
  * which it is read (to NEWEST), or that it will have (to LEGACY). The other side's state in a legacy directory is dropped.
  * After a power loss at any moment the directory can be opened in one of the two layouts, with its true state.
  * NACRE_OK               it has that layout, now or already
- * NACRE_ERR_BAD_CONTEXT  it cannot be read; it was moved into a pack; its IDs are in two files; a file to be rewritten or renamed
+ * NACRE_ERR_BAD_CONTEXT  it cannot be read; it was moved into a database; its IDs are in two files; a file to be rewritten or renamed
  *                        is a symbolic link; or, to LEGACY: its replay window is unknown, which older programs cannot read from
  *                        that form
  * NACRE_ERR_UNSUPPORTED  to LEGACY: a hash other than SHA-256

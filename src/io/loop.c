@@ -164,11 +164,6 @@ void nacre_loop_tap(nacre_loop *loop, nacre_on_datagram on_datagram, void *user)
     loop->datagram_user = user;
 }
 
-nacre_err nacre_loop_add_pack(nacre_loop *loop, nacre_pack *pack)
-{
-    return nacre__persist_add_pack(&loop->persist, pack);
-}
-
 nacre_err nacre_loop_add_store(nacre_loop *loop, nacre_context *ctx, nacre_store store)
 {
     return nacre__stores_put(&loop->persist.stores, ctx, store);

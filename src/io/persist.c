@@ -3,21 +3,9 @@
 #include "io/persist.h"
 #include "base/hosted/detail.h"
 #include "store/batch.h"
-#include "store/pack/pack_share.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-nacre_err nacre__persist_add_pack(nacre__persist *p, nacre_pack *pack)
-{
-    for (size_t i = 0; i < p->num_packs; i++)
-        if (p->packs[i] == pack) return NACRE_OK;
-    nacre_pack **packs = realloc(p->packs, (p->num_packs + 1) * sizeof(nacre_pack *));
-    if (packs == NULL) return NACRE_ERR_NO_MEMORY;
-    p->packs = packs;
-    p->packs[p->num_packs++] = pack;
-    return NACRE_OK;
-}
 
 void nacre__persist_free(nacre__persist *p)
 {
@@ -28,7 +16,6 @@ void nacre__persist_free(nacre__persist *p)
         nacre__store_job_free(job);
     }
     nacre__stores_free(&p->stores);
-    free(p->packs);
 }
 
 static void set_waiting(nacre__persist *p, nacre__store_entry *entry, bool waiting)
@@ -47,13 +34,6 @@ static void take(const nacre__persist *p, nacre_context *ctx)
 static void give(const nacre__persist *p, nacre_context *ctx)
 {
     if (p->lock.lock != NULL) p->lock.unlock(p->lock.self, &ctx, 1);
-}
-
-static nacre_pack *pack_of(const nacre__persist *p, const nacre_context *ctx)
-{
-    for (size_t i = 0; i < p->num_packs; i++)
-        if (nacre_pack_holds(p->packs[i], ctx)) return p->packs[i];
-    return NULL;
 }
 
 /* ---- Results --------------------------------------------------------------------------------------------------------- */
@@ -103,7 +83,6 @@ static void cancel(nacre__persist *p, nacre__store_entry *entry)
     p->num_jobs--;
     if (nacre__store_jobs_drop(&p->ready, job)) nacre__store_job_free(job);
     else nacre__store_threads_cancel(p->threads, job);
-    if (entry->of_pack) nacre__stores_remove(&p->stores, entry->ctx);
 }
 
 void nacre__persist_forget(nacre__persist *p, const nacre_context *ctx)
@@ -139,7 +118,7 @@ static bool has_store(const nacre__persist *p, const nacre_context *ctx, bool *w
 {
     const nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
     *waits = entry != NULL && (entry->waiting || entry->job != NULL);
-    return entry != NULL || pack_of(p, ctx) != NULL;
+    return entry != NULL;
 }
 
 void nacre__persist_retry(nacre__persist *p, nacre_endpoint *ep, uint64_t now_ms)
@@ -163,18 +142,9 @@ void nacre__persist_retry(nacre__persist *p, nacre_endpoint *ep, uint64_t now_ms
 
 /* ---- Store threads ---------------------------------------------------------------------------------------------------- */
 
-static nacre__store_entry *entry_for(nacre__persist *p, nacre_context *ctx, nacre_store store)
+static void make_job(nacre__persist *p, nacre_endpoint *ep, nacre__store_entry *entry)
 {
-    nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
-    if (entry != NULL) return entry;
-    if (nacre__stores_put(&p->stores, ctx, store) != NACRE_OK) return NULL;
-    entry = nacre__stores_find(&p->stores, ctx);
-    entry->of_pack = true;
-    return entry;
-}
-
-static void make_job(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx, nacre_store store)
-{
+    nacre_context *ctx = entry->ctx;
     nacre_detail why = { { 0 } };
     take(p, ctx);
     const nacre__store_needs submitted = nacre__store_needs_of(ctx);
@@ -184,16 +154,14 @@ static void make_job(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx, 
         return;
     }
     nacre__store_job *job = calloc(1, sizeof *job);
-    nacre__store_entry *entry = job != NULL ? entry_for(p, ctx, store) : NULL;
-    if (entry == NULL) {
-        free(job);
+    if (job == NULL) {
         tell(p, ep, ctx, nacre__fail(&why, NACRE_ERR_NO_MEMORY, "out of memory for what a context asks for"), &why);
         return;
     }
-    job->request = (nacre_store_request){ .self = store.self,
+    job->request = (nacre_store_request){ .self = entry->store.self,
                                           .ceiling = submitted.needs.reserve,
                                           .window_lost = submitted.needs.window_lost };
-    job->store = store;
+    job->store = entry->store;
     job->ctx = ctx;
     job->submitted = submitted;
     job->inbox = &p->inbox;
@@ -202,20 +170,12 @@ static void make_job(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx, 
     nacre__store_jobs_add(&p->ready, job);
 }
 
-/* Another program has taken over the state of this context, and with it that of its whole pack. */
+/* Another program has taken over the state of this context. */
 static void stop(const nacre__persist *p, nacre_context *ctx)
 {
-    nacre_pack *pack = pack_of(p, ctx);
     take(p, ctx);
     nacre_context_stop(ctx);
     give(p, ctx);
-    for (size_t i = 0; pack != NULL && nacre__pack_share_is_lost(pack) && i < nacre_pack_num(pack); i++) {
-        nacre_context *other = nacre_pack_context_at(pack, i);
-        if (other == NULL) continue;
-        take(p, other);
-        nacre_context_stop(other);
-        give(p, other);
-    }
 }
 
 /* RFC 8613 B.1.1, B.1.2. False: the state was saved meanwhile, which is to be asked again. */
@@ -236,7 +196,6 @@ static void finish(nacre__persist *p, nacre_endpoint *ep, nacre__store_job *job)
     nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
     entry->job = NULL;
     p->num_jobs--;
-    if (entry->of_pack) nacre__stores_remove(&p->stores, ctx);
     if (err != NACRE_OK) (void)nacre__fail(&why, err, "%s", job->text != NULL ? job->text : nacre_err_text(err));
     if (err == NACRE_ERR_LOCKED) stop(p, ctx);
     const bool again = err == NACRE_OK && !confirm(p, job);
@@ -283,31 +242,29 @@ static bool has_threads(nacre__persist *p, const nacre_store *store)
 
 /* In this thread. The endpoint is told NACRE_OK only once the store has confirmed that the state is durable: persist before
  * use. */
-static void serve_here(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx, const nacre_store *store)
+static void serve_here(nacre__persist *p, nacre_endpoint *ep, nacre__store_entry *entry)
 {
+    nacre_context *ctx = entry->ctx;
     nacre_detail why = { { 0 } };
-    nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
-    if (entry != NULL) entry->num_late = nacre__store_num_late(p->health);
+    entry->num_late = nacre__store_num_late(p->health);
     take(p, ctx);
-    const nacre_err err = nacre_store_serve(store, ctx, &why);
+    const nacre_err err = nacre_store_serve(&entry->store, ctx, &why);
     give(p, ctx);
-    if (entry != NULL) set_waiting(p, entry, err == NACRE_ERR_NOT_YET);
+    set_waiting(p, entry, err == NACRE_ERR_NOT_YET);
     if (err != NACRE_ERR_NOT_YET) tell(p, ep, ctx, err, &why);
 }
 
 void nacre__persist_serve(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx)
 {
-    const nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
-    nacre_pack *pack = entry == NULL ? pack_of(p, ctx) : NULL;
+    nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
     nacre_detail why = { { 0 } };
-    if (entry == NULL && pack == NULL) {
+    if (entry == NULL) {
         tell(p, ep, ctx, nacre__fail(&why, NACRE_ERR_FILE, "no store was added for a context that needs one"), &why);
         return;
     }
-    if (entry != NULL && entry->job != NULL) return; /* its result is the answer */
-    const nacre_store store = entry != NULL ? entry->store : nacre_pack_store(pack, ctx);
-    if (has_threads(p, &store)) make_job(p, ep, ctx, store);
-    else serve_here(p, ep, ctx, &store);
+    if (entry->job != NULL) return; /* its result is the answer */
+    if (has_threads(p, &entry->store)) make_job(p, ep, entry);
+    else serve_here(p, ep, entry);
 }
 
 static bool needs_nothing(const nacre__persist *p, nacre_context *ctx)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* persist: serves the PERSIST events of one endpoint from the stores and packs added to its loop. Stores that have `submit`, as
- * directories and packs do, are written by store threads; others are called in the loop's thread. */
+/* persist: serves the PERSIST events of one endpoint from the stores added to its loop. Stores that have `submit`, as
+ * directories and databases do, are written by store threads; others are called in the loop's thread. */
 #ifndef NACRE_IO_PERSIST_H
 #define NACRE_IO_PERSIST_H
 
@@ -8,13 +8,10 @@
 #include "io/stores.h"
 
 #include <nacre/endpoint.h>
-#include <nacre/pack.h>
 
 /* All zero: no stores, and no threads: every store is called at once. */
 typedef struct nacre__persist {
     nacre__stores stores;
-    nacre_pack **packs; /* borrowed */
-    size_t num_packs;
     nacre_lock lock;               /* for contexts shared with other loops */
     nacre__store_threads *threads; /* of this loop, or shared by all loops of a server */
     nacre__store_inbox inbox;      /* open since the first job */
@@ -28,8 +25,6 @@ typedef struct nacre__persist {
     bool telling;                  /* these functions are calling nacre_endpoint_confirmed, not the program */
 } nacre__persist;
 
-/* NACRE_OK; NACRE_ERR_NO_MEMORY */
-NACRE_MUST_USE nacre_err nacre__persist_add_pack(nacre__persist *p, nacre_pack *pack);
 void nacre__persist_free(nacre__persist *p);
 
 /* nacre__persist_serve calls the store of a context, or makes a job for the store threads, and reports the result to the endpoint

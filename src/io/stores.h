@@ -13,7 +13,6 @@ typedef struct nacre__store_entry {
     bool waiting;          /* the store returned NACRE_ERR_NOT_YET; the endpoint is told when it has confirmed */
     uint64_t num_late;     /* nacre__store_num_late when the store was called */
     nacre__store_job *job; /* submitted to a store thread; NULL: none */
-    bool of_pack;          /* present as long as the job is */
 } nacre__store_entry;
 typedef struct nacre__stores {
     nacre__store_entry *entries;

@@ -42,13 +42,13 @@ static void request_one(nacre_context *ctx, nacre_context *peer, size_t i)
     const nacre_store store = nacre_sqlite_store(ctx);
     peer->next = atomic_fetch_add(&shared->peer_next[i], 4);
     const uint64_t first = peer->next;
-    if (first + 4 >= MAX_REQUESTS || pack_request_one(peer, ctx, &store, NULL) != NACRE_OK) return;
-    const nacre_bytes datagram = pack_last_request();
+    if (first + 4 >= MAX_REQUESTS || fleet_request_one(peer, ctx, &store, NULL) != NACRE_OK) return;
+    const nacre_bytes datagram = fleet_last_request();
     uint64_t number = 0;
     if (!test_number(&number, datagram)) return;
     if (atomic_exchange(&shared->accepted[i][number], 1) != 0) atomic_fetch_add(&shared->again, 1);
     atomic_fetch_add(&shared->num_accepted, 1);
-    if (pack_replay(ctx, &store, datagram) == NACRE_OK) atomic_fetch_add(&shared->again, 1);
+    if (fleet_replay(ctx, &store, datagram) == NACRE_OK) atomic_fetch_add(&shared->again, 1);
 }
 
 /* A request of an earlier life, with a number that was accepted: must not be accepted. */
@@ -66,7 +66,7 @@ static void replay_old(nacre_context *ctx, nacre_context *peer, size_t i, uint64
     const uint64_t before = peer->next;
     peer->next = number;
     if (nacre_protect_request(peer, test_crypto(), &id, &out, NACRE_BUF(buffer), &m, NULL) == NACRE_OK &&
-        pack_replay(ctx, &store, out) == NACRE_OK)
+        fleet_replay(ctx, &store, out) == NACRE_OK)
         atomic_fetch_add(&shared->again, 1);
     peer->next = before;
 }
@@ -95,7 +95,7 @@ static void live(uint64_t seed)
     nacre_context *contexts[NUM], *local_peers[NUM];
     nacre_detail why = { "" };
     nacre_sqlite *db = NULL;
-    pack_on_number = on_number;
+    fleet_on_number = on_number;
     if (nacre_sqlite_open(&db, path, NULL, test_crypto(), &why) != NACRE_OK ||
         nacre_sqlite_load(db, contexts, ids, NUM, &why) != NACRE_OK) {
         (void)fprintf(stderr, "life: %s\n", why.text);
@@ -118,7 +118,7 @@ static void live(uint64_t seed)
                 nacre_sqlite_load(db, &contexts[i], &ids[i], 1, &why) != NACRE_OK)
                 _exit(2);
             break;
-        default: (void)!pack_try_to_send(contexts[i], &store);
+        default: (void)!fleet_try_to_send(contexts[i], &store);
         }
     }
 }

@@ -187,7 +187,7 @@ static void put_state(unsigned way, uint64_t *seed)
 
 static void read_file(int i)
 {
-    const nacre_bytes bytes = pack_file(scratch_path(scratch, suffixes[i]));
+    const nacre_bytes bytes = file_bytes(scratch_path(scratch, suffixes[i]));
     assert_true(bytes.len <= MAX_FILE);
     memcpy(durable[i].bytes, bytes.ptr, bytes.len);
     durable[i].len = bytes.len;
@@ -221,8 +221,8 @@ static void on_number(const nacre_context *ctx, uint64_t number)
 static void request(nacre_context *ctx, nacre_context *peer)
 {
     const nacre_store store = nacre_sqlite_store(ctx);
-    assert_ok(pack_request_one(peer, ctx, &store, NULL));
-    const nacre_bytes datagram = pack_last_request();
+    assert_ok(fleet_request_one(peer, ctx, &store, NULL));
+    const nacre_bytes datagram = fleet_last_request();
     assert_true(num_accepted < COUNT(accepted) && datagram.len <= sizeof accepted[0].bytes);
     accepted[num_accepted].id = nacre_sqlite_id(ctx);
     accepted[num_accepted].at = num_ops;
@@ -258,13 +258,13 @@ static void live(unsigned n, nacre_context *const *local_peers, bool clean)
         contexts[id - 1] = db_load(db, id);
         stores[id - 1] = nacre_sqlite_store(contexts[id - 1]);
     }
-    for (int i = 0; i < 25; i++) assert_ok(pack_try_to_send(contexts[0], &stores[0]));
+    for (int i = 0; i < 25; i++) assert_ok(fleet_try_to_send(contexts[0], &stores[0]));
     request(contexts[0], local_peers[0]);
     request(contexts[1], local_peers[1]);
     assert_ok(nacre_store_save_many(stores, contexts, NUM, NULL));
     request(contexts[0], local_peers[0]);
     const int64_t id = add(db, 100 + 10 * n);
-    assert_ok(pack_try_to_send(contexts[2], &stores[2]));
+    assert_ok(fleet_try_to_send(contexts[2], &stores[2]));
     size_t from = num_ops;
     assert_ok(nacre_sqlite_remove(db, &id, 1, NULL));
     change(id, false, from);
@@ -273,7 +273,7 @@ static void live(unsigned n, nacre_context *const *local_peers, bool clean)
     assert_ok(nacre_sqlite_revoke(db, &second, 1, NULL));
     change(second, false, from);
     (void)add(db, 102 + 10 * n);
-    for (int i = 0; i < 15; i++) assert_ok(pack_try_to_send(contexts[1], &stores[1]));
+    for (int i = 0; i < 15; i++) assert_ok(fleet_try_to_send(contexts[1], &stores[1]));
     request(contexts[1], local_peers[1]);
     if (clean) {
         db_close(db);
@@ -300,7 +300,7 @@ static void examine_contexts(nacre_sqlite *db, size_t cut)
         if (accepted[i].at > cut) continue;
         nacre_context *ctx = db_load(db, accepted[i].id);
         const nacre_store store = nacre_sqlite_store(ctx);
-        if (pack_replay(ctx, &store, nacre_bytes_of(accepted[i].bytes, accepted[i].len)) == NACRE_OK)
+        if (fleet_replay(ctx, &store, nacre_bytes_of(accepted[i].bytes, accepted[i].len)) == NACRE_OK)
             fail_msg("cut %zu: request %zu is accepted again", cut, i);
     }
 }
@@ -342,7 +342,7 @@ static void power_cuts_lose_nothing_and_reuse_nothing(void **state)
     for (int i = 0; i < NUM_FILES; i++) read_file(i);
     static image first[NUM_FILES];
     memcpy(first, durable, sizeof first);
-    pack_on_number = on_number;
+    fleet_on_number = on_number;
     recording = true;
     for (unsigned n = 0; n < 3; n++) live(n, local_peers, n != 1);
     recording = false;

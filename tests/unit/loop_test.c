@@ -353,20 +353,6 @@ static void stores_are_found_by_context(void **state)
     nacre__stores_free(&table);
 }
 
-/* A server adds its packs in each run; each is added once, beside another. */
-static void a_pack_is_added_once(void **state)
-{
-    (void)state;
-    int one, other; /* only their addresses matter */
-    nacre__persist p = { 0 };
-    for (int run = 0; run < 3; run++)
-        assert_int_equal(nacre__persist_add_pack(&p, (nacre_pack *)(void *)&one), NACRE_OK);
-    assert_int_equal(p.num_packs, 1);
-    assert_int_equal(nacre__persist_add_pack(&p, (nacre_pack *)(void *)&other), NACRE_OK);
-    assert_int_equal(p.num_packs, 2);
-    nacre__persist_free(&p);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,7 +366,6 @@ int main(void)
         TEST(timers_run_without_datagrams),
         TEST(invalid_configurations_are_refused),
         TEST(stores_are_found_by_context),
-        cmocka_unit_test(a_pack_is_added_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,7 +33,7 @@ static nacre_sqlite_context described(size_t index)
 {
     nacre_sqlite_context c;
     memset(&c, 0, sizeof c);
-    pack_describe(&c.info, index);
+    fleet_describe(&c.info, index);
     return c;
 }
 
@@ -63,7 +63,7 @@ static void added_contexts_talk_to_their_peers(void **state)
         const nacre_store store = nacre_sqlite_store(ctx);
         bool echo = true;
         assert_int_equal(nacre_sqlite_id(ctx), id);
-        assert_ok(pack_request_one(peer, ctx, &store, &echo));
+        assert_ok(fleet_request_one(peer, ctx, &store, &echo));
         assert_false(echo); /* new keys: the window is known */
         assert_int_equal(db_send(ctx, peer, 2), 1);
     }
@@ -98,7 +98,7 @@ static void every_parameter_is_stored_and_listed(void **state)
     nacre_context *ctx = db_load(db, id);
     assert_int_equal(nacre_context_next_seq(ctx), 12345);
     assert_false(nacre_is_absent(nacre_context_id_context(ctx)));
-    assert_int_equal(db_send(ctx, pack_peer(&c.info), 1), 12345);
+    assert_int_equal(db_send(ctx, fleet_peer(&c.info), 1), 12345);
 }
 
 static nacre_err keep(void *user, const nacre_sqlite_context *context, nacre_detail *reason)
@@ -123,7 +123,7 @@ static void a_context_is_added_with_derived_keys_only(void **state)
     memset(revealed.info.secret, 0, sizeof revealed.info.secret);
     assert_ok(add(&revealed, &id));
     nacre_context *ctx = db_load(db, id);
-    (void)db_send(ctx, pack_peer(&info), 1); /* the peer derives the same keys from the secret */
+    (void)db_send(ctx, fleet_peer(&info), 1); /* the peer derives the same keys from the secret */
     assert_err(nacre_sqlite_export(db, id, scratch_path(scratch, "out"), &why), NACRE_ERR_UNSUPPORTED);
     assert_false(scratch_exists(scratch, "out"));
     nacre_wipe(&revealed, sizeof revealed);
@@ -296,9 +296,9 @@ static void a_removed_context_cannot_be_loaded_and_its_secret_is_erased(void **s
     nacre_directory_info info;
     const int64_t id = 2, none = 99;
     nacre_context *loaded, *missing;
-    pack_describe(&info, 1);
+    fleet_describe(&info, 1);
     reopen();
-    assert_non_null(memmem(pack_file(path).ptr, pack_file(path).len, info.secret, 16));
+    assert_non_null(memmem(file_bytes(path).ptr, file_bytes(path).len, info.secret, 16));
     loaded = db_load(db, 2);
     assert_err(nacre_sqlite_remove(db, &none, 1, &why), NACRE_ERR_BAD_ARGUMENT);
     assert_ok(nacre_sqlite_remove(db, &id, 1, &why));
@@ -308,7 +308,7 @@ static void a_removed_context_cannot_be_loaded_and_its_secret_is_erased(void **s
     assert_ok(nacre_sqlite_load(db, &missing, &id, 1, &why));
     assert_null(missing);
     reopen();
-    assert_null(memmem(pack_file(path).ptr, pack_file(path).len, info.secret, 16));
+    assert_null(memmem(file_bytes(path).ptr, file_bytes(path).len, info.secret, 16));
 }
 
 static void a_revoked_secret_is_in_no_file(void **state)
@@ -318,14 +318,14 @@ static void a_revoked_secret_is_in_no_file(void **state)
     const int64_t id = 1;
     char wal[4096];
     strcpy(wal, scratch_path(scratch, "fleet.db-wal"));
-    pack_describe(&info, 200);
+    fleet_describe(&info, 200);
     nacre_sqlite_context c = described(200);
     int64_t added;
     assert_ok(add(&c, &added));
-    assert_non_null(memmem(pack_file(wal).ptr, pack_file(wal).len, info.secret, 16));
+    assert_non_null(memmem(file_bytes(wal).ptr, file_bytes(wal).len, info.secret, 16));
     assert_ok(nacre_sqlite_revoke(db, &added, 1, &why));
-    assert_int_equal(pack_file(wal).len, 0);
-    assert_null(memmem(pack_file(path).ptr, pack_file(path).len, info.secret, 16));
+    assert_int_equal(file_bytes(wal).len, 0);
+    assert_null(memmem(file_bytes(path).ptr, file_bytes(path).len, info.secret, 16));
     assert_ok(nacre_sqlite_remove(db, &id, 1, &why));
     assert_ok(nacre_sqlite_revoke(db, &id, 1, &why)); /* also what was removed */
     assert_int_equal(db_row(db, 1).status, NACRE_SQLITE_REVOKED);
@@ -348,7 +348,7 @@ static void keys_come_back_above_their_numbers_unless_revoked(void **state)
     assert_true(nacre_context_next_seq(ctx) > last);
     assert_false(db_row(db, 1).info.window_known);
     const nacre_store store = nacre_sqlite_store(ctx);
-    assert_ok(pack_request_one(peer, ctx, &store, &echo));
+    assert_ok(fleet_request_one(peer, ctx, &store, &echo));
     assert_true(echo);
     assert_ok(nacre_sqlite_revoke(db, &id, 1, &why));
     assert_err(add(&c, &id), NACRE_ERR_BAD_CONTEXT);

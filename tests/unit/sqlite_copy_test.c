@@ -44,7 +44,7 @@ static bool has_births(void)
 /* "cp FROM TO": the bytes, into the same file if there is one. */
 static void cp(const char *from, const char *to)
 {
-    pack_put_file(to, pack_file(from));
+    file_put(to, file_bytes(from));
     assert_int_equal(chmod(to, 0600), 0);
 }
 
@@ -66,10 +66,10 @@ static int use_and_die(void *user)
 
 static void expect_refused(const char *file, const char *text)
 {
-    nacre_bytes before = pack_file(file);
+    nacre_bytes before = file_bytes(file);
     db_expect_open(file, NACRE_ERR_BAD_CONTEXT, text);
     db_expect_open(file, NACRE_ERR_BAD_CONTEXT, "nacre fleet adopt");
-    assert_bytes(pack_file(file), before);
+    assert_bytes(file_bytes(file), before);
 }
 
 static void a_copy_under_another_name_is_refused(void **state)
@@ -110,7 +110,7 @@ static int back_up_and_die(void *user)
     nacre_sqlite *db = db_open(path);
     nacre_context *ctx = db_load(db, *(const int64_t *)user), *peer = db_peer(*(const int64_t *)user);
     (void)db_send(ctx, peer, 12);
-    pack_put_file(backup, pack_file(path));
+    file_put(backup, file_bytes(path));
     (void)db_send(ctx, peer, 60);
     return 0;
 }
@@ -203,7 +203,7 @@ static void adoption_uses_up_a_context_without_numbers_to_skip(void **state)
     nacre_sqlite_context near_end;
     nacre_detail why = { "" };
     memset(&near_end, 0, sizeof near_end);
-    pack_describe(&near_end.info, 77);
+    fleet_describe(&near_end.info, 77);
     near_end.info.next_to_send = NACRE_SEQ_MAX - 5;
     nacre_sqlite *db = db_open(path);
     assert_ok(nacre_sqlite_add(db, NULL, 1, db_given, &near_end, &why));
@@ -223,7 +223,7 @@ static void expect_stops(nacre_sqlite *db, nacre_context *ctx)
     const nacre_store store = nacre_sqlite_store(ctx);
     nacre_detail why = { "" };
     nacre_err err = NACRE_OK;
-    for (int i = 0; i < 100 && err == NACRE_OK; i++) err = pack_try_to_send(ctx, &store); /* numbers in hand, then: */
+    for (int i = 0; i < 100 && err == NACRE_OK; i++) err = fleet_try_to_send(ctx, &store); /* numbers in hand, then: */
     assert_err(err, NACRE_ERR_CONTEXT_UNAVAILABLE);
     assert_true(nacre_context_is_stopped(ctx));
     assert_err(nacre_sqlite_close(db, &why), NACRE_ERR_LOCKED);
@@ -250,9 +250,9 @@ static void a_database_replaced_while_open_is_not_written(void **state)
     nacre_context *ctx = db_load(db, 1);
     cp(path, backup);
     assert_int_equal(rename(backup, path), 0);
-    const nacre_bytes before = pack_file(path);
+    const nacre_bytes before = file_bytes(path);
     expect_stops(db, ctx);
-    assert_bytes(pack_file(path), before);
+    assert_bytes(file_bytes(path), before);
 }
 
 static void a_mark_removed_while_open_stops_the_database(void **state)
@@ -285,7 +285,7 @@ static int overwrite_beside_another_program(void *user)
     cp(backup, path);
     nacre_context *ctx = db_load(db, 300);
     const nacre_store store = nacre_sqlite_store(ctx);
-    for (int i = 0; i < 30; i++) (void)pack_try_to_send(ctx, &store);
+    for (int i = 0; i < 30; i++) (void)fleet_try_to_send(ctx, &store);
     return 0;
 }
 

@@ -126,16 +126,16 @@ static void a_damaged_page_gives_an_error_and_reuses_nothing(void **state)
     nacre_sqlite *db = db_open(path);
     for (int64_t id = 1; id <= 30; id++) (void)db_send(db_load(db, id), db_peer(id), 3);
     db_close(db);
-    const nacre_bytes sound = test_copy(pack_file(path));
-    const nacre_bytes mark = test_copy(pack_file(scratch_path(scratch, "fleet.db-mark")));
+    const nacre_bytes sound = test_copy(file_bytes(path));
+    const nacre_bytes mark = test_copy(file_bytes(scratch_path(scratch, "fleet.db-mark")));
     for (size_t page = 0; page < sound.len / PAGE; page++) {
         const size_t header = page == 0 ? 100 : 0;
         uint8_t *bytes = test_alloc(sound.len);
         memcpy(bytes, sound.ptr, sound.len);
         memset(bytes + page * PAGE + header, 0xe5, PAGE - header);
         scratch_unlink(scratch, "fleet.db-wal");
-        pack_put_file(path, nacre_bytes_of(bytes, sound.len));
-        pack_put_file(scratch_path(scratch, "fleet.db-mark"), mark);
+        file_put(path, nacre_bytes_of(bytes, sound.len));
+        file_put(scratch_path(scratch, "fleet.db-mark"), mark);
         if (nacre_sqlite_open(&db, path, NULL, test_crypto(), &why) != NACRE_OK) {
             assert_true(why.text[0] != '\0');
             refused++;
@@ -174,7 +174,7 @@ static void a_failed_write_is_reported_and_can_be_repeated(void **state)
     (void)signal(SIGXFSZ, SIG_IGN);
     limit_files(2048);
     nacre_err err = NACRE_OK;
-    for (int i = 0; i < 40 && err == NACRE_OK; i++) err = pack_try_to_send(ctx, &store);
+    for (int i = 0; i < 40 && err == NACRE_OK; i++) err = fleet_try_to_send(ctx, &store);
     assert_err(err, NACRE_ERR_NOT_YET);
     assert_err(nacre_store_serve(&store, ctx, &reason), NACRE_ERR_FILE);
     assert_true(reason.text[0] != '\0');

@@ -23,7 +23,7 @@ static int set_up(void **state)
     strcpy(dir, scratch_path(scratch, "device"));
     strcpy(out, scratch_path(scratch, "out"));
     db_make(path, 3);
-    pack_describe(&info, 9);
+    fleet_describe(&info, 9);
     assert_ok(nacre_directory_create(dir, &info, &why));
     db = db_open(path);
     return 0;
@@ -43,7 +43,7 @@ static void use_directory(const char *which, unsigned num, uint64_t *last)
     nacre_directory *d;
     assert_ok(nacre_directory_open(&d, which, test_crypto(), &why));
     const nacre_store store = nacre_directory_store(d);
-    for (unsigned i = 0; i < num; i++) *last = pack_send_one(db_peer(10), nacre_directory_context(d), &store);
+    for (unsigned i = 0; i < num; i++) *last = fleet_send_one(db_peer(10), nacre_directory_context(d), &store);
     assert_ok(nacre_directory_close(d, &why));
 }
 
@@ -81,7 +81,7 @@ static void a_directory_that_cannot_be_added_stays_usable(void **state)
     uint64_t last = 0;
     nacre_sqlite_context twin;
     memset(&twin, 0, sizeof twin);
-    pack_describe(&twin.info, 9);
+    fleet_describe(&twin.info, 9);
     assert_ok(nacre_sqlite_add(db, NULL, 1, db_given, &twin, &why));
     assert_err(nacre_sqlite_import(db, NULL, dir, NACRE_ROLE_NONE, NULL, &why), NACRE_ERR_DUPLICATE_CONTEXT);
     assert_false(scratch_exists(dir, "moved.json"));
@@ -144,7 +144,7 @@ static void an_exported_context_continues_in_the_directory_only(void **state)
     nacre_directory *d;
     assert_ok(nacre_directory_open(&d, out, test_crypto(), &why));
     const nacre_store store = nacre_directory_store(d);
-    last = pack_send_one(peer, nacre_directory_context(d), &store);
+    last = fleet_send_one(peer, nacre_directory_context(d), &store);
     assert_true(last > sent);
     assert_ok(nacre_directory_close(d, &why));
     assert_ok(nacre_sqlite_unload(db, ctx, &why));
@@ -184,7 +184,7 @@ static void an_interrupted_export_is_completed(void **state)
     assert_int_equal(rename(scratch_path(scratch, "third"), scratch_path(scratch, ".fourth.exported")), 0);
     nacre_sqlite_context c;
     memset(&c, 0, sizeof c);
-    pack_describe(&c.info, 2);
+    fleet_describe(&c.info, 2);
     c.info.next_to_send = 1;
     assert_ok(nacre_sqlite_add(db, NULL, 1, db_given, &c, &why));
     const uint64_t sent = db_send(db_load(db, 3), db_peer(3), 20);
@@ -201,7 +201,7 @@ static void exported_keys_are_not_added_as_new_ones(void **state)
     int64_t id = 0;
     nacre_sqlite_context c;
     memset(&c, 0, sizeof c);
-    pack_describe(&c.info, 1);
+    fleet_describe(&c.info, 1);
     assert_ok(nacre_sqlite_export(db, 2, out, &why)); /* never used */
     assert_err(nacre_sqlite_add(db, NULL, 1, db_given, &c, &why), NACRE_ERR_BAD_CONTEXT);
     assert_non_null(strstr(why.text, "nacre fleet import"));
@@ -218,7 +218,7 @@ static void an_ended_recipient_key_has_an_unknown_window(void **state)
     nacre_sqlite_context c;
     int64_t id = 2, other = 0;
     memset(&c, 0, sizeof c);
-    pack_describe(&c.info, 1);
+    fleet_describe(&c.info, 1);
     assert_ok(nacre_sqlite_remove(db, &id, 1, &why));
     c.info.sender_id[0] = 2;
     assert_ok(nacre_sqlite_add(db, &other, 1, db_given, &c, &why));

@@ -212,8 +212,8 @@ static void keys_are_encrypted_with_the_key_encryption_key(void **state)
     assert_int_equal(db_send(db_load(db, 1), db_peer(1), 1), 3);
     db_close(db);
 
-    pack_describe(&info, 0);
-    nacre_bytes file = pack_file(path);
+    fleet_describe(&info, 0);
+    nacre_bytes file = file_bytes(path);
     assert_null(memmem(file.ptr, file.len, info.secret, 16));
     db_expect_open(path, NACRE_ERR_BAD_CONTEXT, "--kek");
     config.kek = NACRE_ARRAY(wrong);
@@ -222,7 +222,7 @@ static void keys_are_encrypted_with_the_key_encryption_key(void **state)
 
     /* The same row in plain does hold the secret. */
     db_make(other, 2);
-    file = pack_file(other);
+    file = file_bytes(other);
     assert_non_null(memmem(file.ptr, file.len, info.secret, 16));
     assert_err(nacre_sqlite_open(&db, other, &config, test_crypto(), &why), NACRE_ERR_BAD_CONTEXT);
     assert_non_null(strstr(why.text, "are not encrypted"));
@@ -257,9 +257,9 @@ static void a_database_gets_its_log_back(void **state)
     enum { WRITE_VERSION_AT = 18, WAL = 2 };
     db_make(path, 1);
     db_sql(path, "PRAGMA journal_mode = DELETE");
-    assert_int_equal(pack_file(path).ptr[WRITE_VERSION_AT], 1);
+    assert_int_equal(file_bytes(path).ptr[WRITE_VERSION_AT], 1);
     db_close(db_open(path));
-    assert_int_equal(pack_file(path).ptr[WRITE_VERSION_AT], WAL);
+    assert_int_equal(file_bytes(path).ptr[WRITE_VERSION_AT], WAL);
 }
 
 /* Another program reads all the time: what was added is there, and closing is no failure. */

@@ -59,7 +59,7 @@ static int receive_and_die(void *user)
     nacre_context *ctx = db_load(db, 1);
     const nacre_store store = nacre_sqlite_store(ctx);
     bool echo = true;
-    return pack_request_one(user, ctx, &store, &echo) != NACRE_OK || echo;
+    return fleet_request_one(user, ctx, &store, &echo) != NACRE_OK || echo;
 }
 
 static void a_window_is_unknown_before_the_first_request_moves_it(void **state)
@@ -70,18 +70,18 @@ static void a_window_is_unknown_before_the_first_request_moves_it(void **state)
     const nacre_store store = nacre_sqlite_store(ctx);
     bool echo = true;
     assert_true(stored(ctx).window_known);
-    assert_ok(pack_request_one(peer, ctx, &store, &echo));
+    assert_ok(fleet_request_one(peer, ctx, &store, &echo));
     assert_false(echo);
     assert_false(stored(ctx).window_known);
-    const nacre_bytes seen = test_copy(pack_last_request());
+    const nacre_bytes seen = test_copy(fleet_last_request());
     db_close(db);
 
     db = db_open(path); /* closed cleanly: the exact window, so no Echo, and no replay */
     ctx = db_load(db, 1);
     assert_true(stored(ctx).window_known);
     const nacre_store again = nacre_sqlite_store(ctx);
-    assert_err(pack_replay(ctx, &again, seen), NACRE_ERR_REPLAY);
-    assert_ok(pack_request_one(peer, ctx, &again, &echo));
+    assert_err(fleet_replay(ctx, &again, seen), NACRE_ERR_REPLAY);
+    assert_ok(fleet_request_one(peer, ctx, &again, &echo));
     assert_false(echo);
     db_close(db);
 }
@@ -96,7 +96,7 @@ static void a_killed_server_requires_echo(void **state)
     nacre_sqlite *db = db_open(path);
     nacre_context *ctx = db_load(db, 1);
     const nacre_store store = nacre_sqlite_store(ctx);
-    assert_ok(pack_request_one(peer, ctx, &store, &echo));
+    assert_ok(fleet_request_one(peer, ctx, &store, &echo));
     assert_true(echo);
     db_close(db);
 }
@@ -209,7 +209,7 @@ static void the_child_of_a_fork_can_use_no_context(void **state)
         const int64_t id = 2;
         nacre_stored s;
         int wrong = 0;
-        wrong |= (pack_try_to_send(ctx, &store) == NACRE_OK) << 0;
+        wrong |= (fleet_try_to_send(ctx, &store) == NACRE_OK) << 0;
         wrong |= (submit_one(ctx, 99, NULL) != NACRE_ERR_LOCKED) << 1;
         wrong |= (nacre_store_load(&store, &s, &why) != NACRE_ERR_LOCKED) << 2;
         wrong |= (nacre_sqlite_load(db, &again, &id, 1, &why) != NACRE_ERR_LOCKED) << 3;

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* store_load_test: the state that stores report, step by step, for a directory and for a context of a pack. */
-#include <nacre/pack.h>
-
+/* store_load_test: the state that stores report, step by step, for a directory and for a context of a database. */
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "packs.h"
+#include "fleet.h"
 #include "scratch.h"
 
 static void expect(const nacre_store *store, uint64_t next_seq, bool window_known, uint8_t seen)
@@ -22,13 +20,13 @@ static void expect(const nacre_store *store, uint64_t next_seq, bool window_know
 static void check(nacre_context *ctx, const nacre_store *store, nacre_context *peer)
 {
     expect(store, 0, true, 0);
-    assert_int_equal(pack_send_one(peer, ctx, store), 0);
+    assert_int_equal(fleet_send_one(peer, ctx, store), 0);
     expect(store, 10, true, 0);
-    assert_ok(pack_request_one(peer, ctx, store, NULL));
+    assert_ok(fleet_request_one(peer, ctx, store, NULL));
     expect(store, 10, false, 0);
     assert_ok(nacre_store_save(store, ctx, NULL));
     expect(store, 1, true, 1);
-    assert_int_equal(pack_send_one(peer, ctx, store), 1);
+    assert_int_equal(fleet_send_one(peer, ctx, store), 1);
     nacre_stored got = { .next_seq = 77 };
     pid_t child = fork(); /* the child finds the context wiped */
     if (child == 0) {
@@ -47,28 +45,35 @@ static void the_store_of_a_directory_reports_its_state(void **state)
     const char *path = scratch_path(scratch, "device");
     nacre_directory *dir;
     nacre_directory_info info;
-    pack_describe(&info, 1);
+    fleet_describe(&info, 1);
     assert_ok(nacre_directory_create(path, &info, NULL));
     assert_ok(nacre_directory_open(&dir, path, test_crypto(), NULL));
     const nacre_store store = nacre_directory_store(dir);
-    check(nacre_directory_context(dir), &store, pack_peer(&info));
+    check(nacre_directory_context(dir), &store, fleet_peer(&info));
     assert_ok(nacre_directory_close(dir, NULL));
     scratch_remove(scratch);
 }
 
-static void the_store_of_a_pack_reports_its_state(void **state)
+static void the_store_of_a_database_reports_its_state(void **state)
 {
     (void)state;
+    if (!nacre_sqlite_is_built()) {
+        print_message("SKIPPED: this build has no SQLite\n");
+        skip();
+    }
     char *scratch = scratch_make();
-    const char *path = scratch_path(scratch, "fleet.pack");
-    nacre_directory_info info;
-    pack_make(path, 3);
-    nacre_pack *pack = pack_open(path);
-    pack_describe(&info, 1);
-    nacre_context *ctx = nacre_pack_context_at(pack, 1);
-    const nacre_store store = nacre_pack_store(pack, ctx);
-    check(ctx, &store, pack_peer(&info));
-    pack_close(pack);
+    const char *path = scratch_path(scratch, "fleet.db");
+    nacre_sqlite *db;
+    nacre_directory_info infos[3];
+    for (size_t i = 0; i < 3; i++) fleet_describe(&infos[i], i);
+    fleet_database(path, infos, 3);
+    assert_ok(nacre_sqlite_open(&db, path, NULL, test_crypto(), NULL));
+    const int64_t id = 2;
+    nacre_context *ctx = NULL;
+    assert_ok(nacre_sqlite_load(db, &ctx, &id, 1, NULL));
+    const nacre_store store = nacre_sqlite_store(ctx);
+    check(ctx, &store, fleet_peer(&infos[1]));
+    assert_ok(nacre_sqlite_close(db, NULL));
     scratch_remove(scratch);
 }
 
@@ -76,7 +81,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(the_store_of_a_directory_reports_its_state, test_release),
-        cmocka_unit_test_teardown(the_store_of_a_pack_reports_its_state, test_release),
+        cmocka_unit_test_teardown(the_store_of_a_database_reports_its_state, test_release),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

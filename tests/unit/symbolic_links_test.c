@@ -55,15 +55,15 @@ static nacre_err convert_it(struct fixture *f, nacre_detail *why)
 {
     return nacre_directory_convert(f->client, NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, why);
 }
-static nacre_err pack_it(struct fixture *f, nacre_detail *why)
+static nacre_err move_it(struct fixture *f, nacre_detail *why)
 {
     char path[4400];
-    nacre_pack *pack = NULL;
-    snprintf(path, sizeof path, "%s", scratch_path(f->dir, "pack"));
-    assert_int_equal(nacre_pack_create(path, NULL), NACRE_OK);
-    assert_int_equal(nacre_pack_open(&pack, path, &f->crypto, NULL), NACRE_OK);
-    nacre_err err = nacre_pack_move_in(pack, f->client, NACRE_ROLE_NONE, why);
-    assert_int_equal(nacre_pack_close(pack, NULL), NACRE_OK);
+    nacre_sqlite *db = NULL;
+    snprintf(path, sizeof path, "%s", scratch_path(f->dir, "fleet.db"));
+    assert_int_equal(nacre_sqlite_create(path, NULL, &f->crypto, NULL), NACRE_OK);
+    assert_int_equal(nacre_sqlite_open(&db, path, NULL, &f->crypto, NULL), NACRE_OK);
+    nacre_err err = nacre_sqlite_import(db, NULL, f->client, NACRE_ROLE_NONE, NULL, why);
+    assert_int_equal(nacre_sqlite_close(db, NULL), NACRE_OK);
     return err;
 }
 
@@ -71,9 +71,16 @@ static const struct {
     const char *name;
     nacre_err (*run)(struct fixture *f, nacre_detail *why);
 } uses[] = {
-    { "open", open_it }, { "read", look_at_it }, { "adopt", adopt_it }, { "convert", convert_it }, { "pack", pack_it }
+    { "open", open_it }, { "read", look_at_it }, { "adopt", adopt_it }, { "convert", convert_it }, { "move", move_it }
 };
-enum { OPEN, READ, ADOPT, CONVERT, PACK };
+enum { OPEN, READ, ADOPT, CONVERT, MOVE };
+
+static size_t num_uses(void)
+{
+    if (nacre_sqlite_is_built()) return COUNT(uses);
+    print_message("SKIPPED for moves into a database: this build has no SQLite\n");
+    return MOVE;
+}
 
 static struct fixture *fresh(void **fixture)
 {
@@ -87,7 +94,7 @@ static struct fixture *fresh(void **fixture)
 static void a_state_behind_a_link_is_refused(void **state)
 {
     (void)state;
-    for (size_t use = 0; use < COUNT(uses); use++)
+    for (size_t use = 0; use < num_uses(); use++)
         for (int linked = 0; linked < 3;
              linked++) { /* 0: the file itself, 1: a link to it, 2: one that leads nowhere */
             void *fixture;
@@ -114,7 +121,7 @@ static void secret_and_settings_may_be_links(void **state)
 {
     (void)state;
     static const char *const names[] = { "secret.json", "settings.json" };
-    for (size_t use = 0; use < COUNT(uses); use++)
+    for (size_t use = 0; use < num_uses(); use++)
         for (size_t name = 0; name < COUNT(names); name++) {
             void *fixture;
             nacre_detail why = { "" };
@@ -184,7 +191,7 @@ static void a_link_to_the_directory_is_accepted(void **state)
     assert_false(scratch_exists(f->server, "sequence.json"));
 }
 
-/* New directories and packs are created under unused names only, not through a link. */
+/* New directories and databases are created under unused names only, not through a link. */
 static void nothing_is_created_through_a_link(void **state)
 {
     struct fixture *f = *state;
@@ -200,7 +207,7 @@ static void nothing_is_created_through_a_link(void **state)
     assert_int_equal(nacre_directory_create(with_slash, &info, NULL), NACRE_ERR_FILE);
     assert_int_equal(nacre_directory_generate(link, other, &options, NULL), NACRE_ERR_FILE);
     assert_int_equal(nacre_directory_generate(other, link, &options, NULL), NACRE_ERR_FILE);
-    assert_int_equal(nacre_pack_create(link, NULL), NACRE_ERR_FILE);
+    if (nacre_sqlite_is_built()) assert_int_equal(nacre_sqlite_create(link, NULL, &f->crypto, NULL), NACRE_ERR_FILE);
     assert_false(scratch_exists(f->dir, "nowhere") || scratch_exists(f->dir, "other"));
     assert_int_equal(nacre_directory_create(other, &info, NULL), NACRE_OK);
     nacre_wipe(&info, sizeof info);

@@ -32,7 +32,7 @@ get --pay --payload
 serve --wrokers --workers
 keygen --clientid --client-id
 show --jsno --json
-unpack --hlep --help
+import --hlep --help
 protect --contexts --context
 bench --secnods=x --seconds
 plugtest-client --sate --state
@@ -124,18 +124,15 @@ coap://h/x/LONG|a part of the path is longer than 255 bytes
 coap://h/x?y&LONG|a part of the query is longer than 255 bytes
 .
 
-# ---- a failed pack leaves no file, and moves none of several directories
+# ---- a database is not a directory: which command is for it
 "$nacre" keygen c s >/dev/null || fail keygen
-run 5 pack fleet nowhere
-[ ! -e fleet ] || fail 'a pack is left behind'
-"$nacre" pack fleet c nowhere >out 2>err && fail 'a pack of what is not there'
-[ ! -e fleet ] || fail 'a pack is left behind'
-says err 'no directory was moved'
-run 0 pack fleet c
-run 5 pack fleet nowhere
-[ -e fleet ] || fail 'a pack that was there is gone'
-run 2 unpack fleet 7 out_dir
-[ ! -e out_dir ] || fail 'unpack left something behind'
+: >file
+for subcommand in show adopt; do
+    run 2 $subcommand file
+    says err 'for a database use nacre fleet'
+done
+
+# ---- what fails leaves nothing behind
 run 5 keygen new s
 [ ! -e new ] || fail 'keygen left something behind'
 echo '{}' >wrong.conf
@@ -154,11 +151,11 @@ run 4 protect --context last 4001000100
 
 # ---- text from a file cannot control the terminal: CSI as a C1 character, and a change of direction
 "$nacre" keygen steered other_side >/dev/null || fail keygen
-printf '{"moved-to": "/\\u009b31mred\\u202epack", "identity": "%032d", "next-to-send": 5, "completed": true}' 0 >steered/moved.json
+printf '{"moved-to": "/\\u009b31mred\\u202efleet", "identity": "%032d", "next-to-send": 5, "completed": true}' 0 >steered/moved.json
 run 5 check steered
-says out 'to /??31mred???pack (moved.json)'
+says out 'to /??31mred???fleet (moved.json)'
 run 5 check --json steered
-says out 'to /??31mred???pack (moved.json)'
+says out 'to /??31mred???fleet (moved.json)'
 rm steered/moved.json
 printf '{"\\u009b31m\\u202ename": 1}' >steered/settings.json
 run 5 check steered
@@ -171,10 +168,8 @@ for subcommand in protect unprotect; do
     timeout 30 "$nacre" $subcommand --context other 4 >out 2>err </dev/null
     says err 'found 1 character, an odd number'
 done
-for subcommand in import unpack; do
-    run 2 $subcommand one
-    says err 'found 1 argument;'
-done
+run 2 import one
+says err 'found 1 argument;'
 
 # ---- Content-Formats by name, read and shown
 "$nacre" keygen --client-id 0a --server-id 01 client server >/dev/null || fail keygen

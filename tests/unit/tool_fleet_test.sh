@@ -135,11 +135,12 @@ run 2 serve --bind 127.0.0.1:0 --kek kek --context back
 says err '--kek needs --db'
 mkdir root served
 cp fleet.db root/backup.db
+cp fleet.db backup
 echo hello >root/hello.txt
 run 0 fleet keygen fleet.db --count 1 --out served
 client=$(echo served/*)
 serve_db() { # ARGUMENT...: starts a server; its URI is in $uri
-    "$nacre" serve --bind 127.0.0.1:0 --db fleet.db --root root "$@" >listening 2>serving &
+    "$nacre" serve --bind 127.0.0.1:0 --db fleet.db --root root --writable "$@" >listening 2>serving &
     server=$!
     servers+=("$server")
     for _ in $(seq 100); do grep -q '^listening' listening && break; sleep 0.05; done
@@ -149,7 +150,10 @@ for workers in 1 2; do
     serve_db --workers $workers
     run 0 get --context "$client" "$uri/hello.txt"
     says out hello
-    run 1 get --context "$client" "$uri/backup.db" # a database of contexts is not served
+    run 1 get --context "$client" "$uri/backup.db" # a database of contexts is not served, nor written
+    run 1 put --context "$client" --payload x "$uri/backup.db"
+    run 1 delete --context "$client" "$uri/backup.db"
+    cmp -s backup root/backup.db || fail 'a database was written over'
     run 0 fleet list fleet.db # while it runs
     run 5 fleet remove fleet.db 4
     says err 'has this database open'

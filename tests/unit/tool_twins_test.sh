@@ -81,32 +81,42 @@ run 5 get coap://127.0.0.1:9/hello --credentials bad.json
 names err 'client (' client_copy 'Sender Key'
 stop TERM
 
-# ---- packs: with a directory, with a copy, and inside one pack
-"$nacre" keygen --client-id 05 --server-id 01 client5 server5 >/dev/null || fail keygen
-"$nacre" keygen --client-id 06 --server-id 01 client6 server6 >/dev/null || fail keygen
-cp -r server5 before
-cp -r server6 before6
-run 0 pack fleet.pack server5 server6
-cp fleet.pack second.pack
-run 0 check fleet.pack client5
-run 5 check fleet.pack client5 server5 # which was moved, and is no twin
-lacks out 'Sender Key'
-run 5 check fleet.pack second.pack
-names out 'fleet.pack, context 1' 'second.pack, context 1' 'Sender Key'
-run 5 check before fleet.pack
-names out 'before: has' 'fleet.pack, context 0' 'Sender Key'
-run 5 serve --bind '127.0.0.1:0' --pack fleet.pack --context before
-names err before 'fleet.pack, context 0' 'Sender Key'
-run 5 pack fleet.pack before6
-says err 'same nonces'
-run 0 check before6 # it is as it was
-mkdir -p other && run 0 pack other/one.pack before6
-run 5 check fleet.pack other/one.pack
-names out 'fleet.pack, context 1' 'other/one.pack, context 0' 'Sender Key'
-run 0 unpack fleet.pack 1 unpacked
-run 5 check unpacked other/one.pack
-names out unpacked 'other/one.pack, context 0' 'Sender Key'
-run 0 check unpacked fleet.pack
+# ---- databases: with a directory, with a copy, and with another database
+if "$nacre" fleet create fleet.db 2>err; then
+    "$nacre" keygen --client-id 05 --server-id 01 client5 server5 >/dev/null || fail keygen
+    "$nacre" keygen --client-id 06 --server-id 01 client6 server6 >/dev/null || fail keygen
+    cp -r server5 before
+    cp -r server6 before6
+    run 0 fleet import fleet.db server5
+    run 0 fleet import fleet.db server6
+    run 0 check fleet.db client5
+    run 5 check fleet.db client5 server5 # which was moved, and is no twin
+    says out 'moved to'
+    lacks out 'Sender Key'
+    cp fleet.db second.db
+    run 5 check fleet.db second.db
+    names out 'fleet.db, context 2' 'second.db, context 2' 'Sender Key'
+    run 5 check before fleet.db
+    names out 'before: has' 'fleet.db, context 1' 'Sender Key'
+    run 5 serve --bind '127.0.0.1:0' --db fleet.db --context before
+    names err before 'fleet.db, context 1' 'Sender Key'
+    run 5 fleet import fleet.db before6
+    says err 'same Sender Key'
+    run 0 check before6 # it is as it was
+    run 0 fleet create other.db
+    run 0 fleet import other.db before6
+    run 5 check fleet.db other.db
+    names out 'fleet.db, context 2' 'other.db, context 1' 'Sender Key'
+    run 0 fleet export fleet.db 2 exported
+    run 5 check exported other.db
+    names out exported 'other.db, context 1' 'Sender Key'
+    run 0 check exported fleet.db
+    echo '{' >no.db
+    run 5 check no.db
+    says out 'no.db'
+else
+    echo 'SKIPPED for databases: this build has no SQLite'
+fi
 
 # No message advises making another directory from the same secret.
 for advice in 'make a file for each' 'copy it'; do lacks err "$advice"; done

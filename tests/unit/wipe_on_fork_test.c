@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* wipe_on_fork_test: a forked child uses no context of its parent, whether or not the kernel wipes memory. The
  * program's own madvise replaces the C library's. */
-#include <nacre/pack.h>
-
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "packs.h"
+#include "fleet.h"
 #include "scratch.h"
 
 typedef enum advice { REAL, REFUSED, IGNORED } advice;
@@ -52,7 +50,7 @@ static void directory(void)
     nacre_directory *dir[2];
     nacre_directory_info info;
     for (size_t i = 0; i < 2; i++) {
-        pack_describe(&info, i);
+        fleet_describe(&info, i);
         const char *path = scratch_path(scratch, i == 0 ? "device" : "another");
         assert_ok(nacre_directory_create(path, &info, NULL));
         assert_ok(nacre_directory_open(&dir[i], path, test_crypto(), NULL));
@@ -67,19 +65,27 @@ static void directory(void)
     scratch_remove(scratch);
 }
 
-static void pack(void)
+static void database(void)
 {
+    if (!nacre_sqlite_is_built()) {
+        print_message("SKIPPED for databases: this build has no SQLite\n");
+        return;
+    }
     char *scratch = scratch_make();
-    const char *path = scratch_path(scratch, "pack");
-    pack_make(path, 2);
-    nacre_pack *p = pack_open(path);
-    for (size_t i = 0; i < 2; i++) {
-        nacre_context *ctx = nacre_pack_context_at(p, i);
-        const nacre_store store = nacre_pack_store(p, ctx);
+    const char *path = scratch_path(scratch, "fleet.db");
+    nacre_sqlite *db;
+    nacre_directory_info infos[2];
+    for (size_t i = 0; i < 2; i++) fleet_describe(&infos[i], i);
+    fleet_database(path, infos, 2);
+    assert_ok(nacre_sqlite_open(&db, path, NULL, test_crypto(), NULL));
+    for (int64_t id = 1; id <= 2; id++) {
+        nacre_context *ctx = NULL;
+        assert_ok(nacre_sqlite_load(db, &ctx, &id, 1, NULL));
+        const nacre_store store = nacre_sqlite_store(ctx);
         assert_ok(nacre_store_serve(&store, ctx, NULL));
         expect_wiped_in_child(ctx);
     }
-    pack_close(p);
+    assert_ok(nacre_sqlite_close(db, NULL));
     scratch_remove(scratch);
 }
 
@@ -89,7 +95,7 @@ static void a_child_uses_no_context_where_the_kernel_decides(void **state)
     (void)state;
     kernel = REAL;
     directory();
-    pack();
+    database();
 }
 
 /* Linux before 4.14, and other systems. */
@@ -98,7 +104,7 @@ static void a_child_uses_no_context_where_the_kernel_refuses_to_wipe(void **stat
     (void)state;
     kernel = REFUSED;
     directory();
-    pack();
+    database();
 }
 
 /* qemu-user before 8.0. */
@@ -107,7 +113,7 @@ static void a_child_uses_no_context_where_advice_is_accepted_and_ignored(void **
     (void)state;
     kernel = IGNORED;
     directory();
-    pack();
+    database();
 }
 
 int main(void)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* adopt: takes over a context directory or a pack that was moved, restored, or has lost its state. */
+/* adopt: takes over a context directory that was moved, restored, or has lost its state. */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "store/json/decimal.h"
 #include "options.h"
@@ -14,13 +13,12 @@ static int help(void)
 {
     printf(
         "Usage: nacre adopt [--next-to-send N] [--role ROLE] DIR\n"
-        "       nacre adopt PACK\n"
-        "Permit the use of a context directory or a pack where it is now. One that was used is refused after it\n"
+        "Permit the use of a context directory where it is now. One that was used is refused after it\n"
         "was copied or put back from a backup: sequence numbers may have been used since, and a number used\n"
         "twice breaks the encryption. Adopt it only if it was moved and not used in between, or if you know a\n"
         "number that was never reached. When in doubt, make new keys (nacre keygen). The age of a state that\n"
         "was put back is unknown, so at least 2^32 numbers are skipped (Partial IVs have 5 bytes from then on).\n"
-        "Contexts of a pack skip 65536 numbers.\n\n"
+        "For a database see nacre fleet adopt.\n\n"
         "  --next-to-send N   continue with exactly N: no number from N on was used; needed if sequence.json is lost\n"
         "  --role ROLE        client or server: the side of a directory in the legacy layout\n"
         "  --help             this text\n");
@@ -37,25 +35,6 @@ static int adopt(const char *path, nacre_role role, uint64_t next_to_send)
     printf("%s: goes on with sequence number %llu; the next request received gets an Echo challenge\n", path,
            (unsigned long long)info.next_to_send);
     return tool_flush("adopt");
-}
-
-static int adopt_pack(const char *path)
-{
-    nacre_detail why;
-    nacre_crypto crypto;
-    nacre_err err = nacre_openssl_open(&crypto);
-    if (err != NACRE_OK) return tool_fail("adopt", err, "%s", nacre_err_text(err));
-    err = nacre_pack_adopt(path, &crypto, &why);
-    nacre_openssl_close(&crypto);
-    if (err != NACRE_OK) return tool_fail("adopt", err, "%s", why.text);
-    printf("%s: its contexts go on 65536 numbers higher; the next request to each gets an Echo challenge\n", path);
-    return tool_flush("adopt");
-}
-
-static bool is_file(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 int tool_adopt(int argc, char **argv)
@@ -85,9 +64,8 @@ int tool_adopt(int argc, char **argv)
         default: return tool_bad_option("adopt", argv[optind - 1], long_options);
         }
     }
-    if (argc - optind != 1) return tool_usage("adopt", "one directory or pack is expected, found %d", argc - optind);
-    if (!is_file(argv[optind])) return adopt(argv[optind], role, next_to_send);
-    if (role != NACRE_ROLE_NONE || next_to_send != 0)
-        return tool_usage("adopt", "--role and --next-to-send are for directories; %s is a file", argv[optind]);
-    return adopt_pack(argv[optind]);
+    if (argc - optind != 1) return tool_usage("adopt", "one directory is expected, found %d", argc - optind);
+    if (tool_is_file(argv[optind]))
+        return tool_usage("adopt", "%s is a file; for a database use nacre fleet adopt", argv[optind]);
+    return adopt(argv[optind], role, next_to_send);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* check: errors and risks in context directories and packs. It changes nothing and takes no lock. */
+/* check: errors and risks in context directories and databases. It changes nothing and takes no lock. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -40,11 +40,12 @@ struct check {
 
 static int help(void)
 {
-    printf("Usage: nacre check [--json] [--role ROLE] DIR|PACK...\n"
-           "Report errors in context directories and packs: unreadable or invalid files, unknown members, secrets\n"
+    printf("Usage: nacre check [--json] [--role ROLE] DIR|DB...\n"
+           "Report errors in context directories and databases: unreadable or invalid files, unknown members, secrets\n"
            "that are short or that others can read, an unknown window, files left by a crash, a state that is\n"
            "missing, was copied or put back. All arguments are compared: two with the same Sender Key or Recipient\n"
-           "Key, such as a directory and its copy, must not both be used. Nothing is changed. Alone, a copy of a\n"
+           "Key, such as a directory and its copy, must not both be used; contexts of a database whose keys are\n"
+           "encrypted are not compared (nacre fleet check has --kek). Nothing is changed. Alone, a copy of a\n"
            "directory that was never used, and an image of a whole file system, look like the original.\n\n"
            "  --json        as JSON: one object for each directory\n"
            "  --role ROLE   client or server: the side of a directory in the legacy layout (default: either)\n"
@@ -275,50 +276,31 @@ static void check_open(struct check *c)
     nacre_wipe(&info, sizeof info);
 }
 
-/* ---- Packs ---- */
+/* ---- Databases ---- */
 
-struct counted {
-    size_t num, elsewhere, unknown, used_up;
-};
-
-static nacre_err count(void *user, size_t index, const nacre_directory_info *info, nacre_detail *why)
+static void on_problem(void *user, const char *text)
 {
-    struct counted *counted = user;
-    (void)index, (void)why;
-    counted->num++;
-    counted->elsewhere += info->elsewhere;
-    counted->unknown += !info->window_known;
-    counted->used_up += info->next_to_send > NACRE_SEQ_MAX;
-    return NACRE_OK;
+    add(user, ERROR, text);
 }
 
-static void check_pack(struct check *c, const struct stat *st)
+static void check_database(struct check *c)
 {
-    struct counted counted = { 0 };
+    nacre_crypto crypto;
     nacre_detail why;
-    if ((st->st_mode & 077) != 0)
-        find(c, WARNING, NULL, "holds secrets, and has mode %03o; only its owner should read it (chmod 600)",
-             (unsigned)st->st_mode & 0777);
-    if (nacre_pack_read(c->path, false, count, &counted, &why) != NACRE_OK) {
-        add(c, ERROR, why.text);
+    nacre_err err = nacre_openssl_open(&crypto);
+    if (err != NACRE_OK) {
+        add(c, ERROR, nacre_err_text(err));
         return;
     }
-    if (counted.elsewhere > 0)
-        find(c, ERROR, NULL,
-             "was copied, moved or put back: this is not the file that it was used in, and numbers may have been used "
-             "since; run nacre adopt if none was used");
-    check_mark(c, nacre_mark_at(c->path));
-    if (counted.used_up > 0)
-        find(c, WARNING, NULL, "%zu of %zu contexts have no sequence number left: they need new keys", counted.used_up,
-             counted.num);
-    if (counted.unknown > 0)
-        find(c, NOTE, NULL, "%zu of %zu replay windows are unknown: in use, adopted, or not closed cleanly",
-             counted.unknown, counted.num);
+    err = nacre_sqlite_check(c->path, NULL, &crypto, on_problem, c, NULL, &why);
+    nacre_openssl_close(&crypto);
+    if (err != NACRE_OK) add(c, ERROR, why.text);
+    c->mark = NACRE_MARK_FULL; /* another one is among the problems */
 }
 
 /* ---- Command ---- */
 
-enum { MOST_TWINS = 8 }; /* of a pack compared with its copy: findings printed one by one */
+enum { MOST_TWINS = 8 }; /* of a database compared with its copy: findings printed one by one */
 
 static void check_keys(struct check *c, const tool_twins *twins, int number)
 {
@@ -349,7 +331,7 @@ static bool check(const char *path, nacre_role role, bool json, const tool_twins
     struct check c = { .path = path, .role = role, .json = json };
     nacre_detail why;
     struct stat st;
-    if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) check_pack(&c, &st);
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) check_database(&c);
     else if (nacre__dirfd_open(&c.dirfd, path, &why) != NACRE_OK) add(&c, ERROR, why.text);
     else {
         check_open(&c);
@@ -403,6 +385,6 @@ int tool_check(int argc, char **argv)
         default: return tool_bad_option("check", argv[optind - 1], long_options);
         }
     }
-    if (optind == argc) return tool_usage("check", "give one directory or pack, or more");
+    if (optind == argc) return tool_usage("check", "give one directory or database, or more");
     return check_all(argc - optind, argv + optind, role, json);
 }

@@ -11,7 +11,7 @@
 #include "store/file/files.h"
 #include "store/directory/moved.h"
 
-/* An owner is the index of a path (high half) and an index in its pack, or one of these (low half). */
+/* An owner is the index of a path (high half) and the ID of a context in its database, or one of these (low half). */
 #define MAX_INDEXES UINT64_C(0x100000000)
 #define DIRECTORY   UINT32_C(0xffffffff)
 #define AS_CLIENT   UINT32_C(0xfffffffe) /* of the legacy layout, when no role was given */
@@ -36,11 +36,27 @@ typedef struct collecting {
     int path;
 } collecting;
 
-static nacre_err add_index(void *user, size_t index, const nacre_directory_info *info, nacre_detail *why)
+/* Without a secret (encrypted, or only the keys are known) a context is not compared; nor are IDs that the other values of the low
+ * half exclude. */
+static nacre_err add_one(void *user, const nacre_sqlite_context *context, nacre_detail *why)
 {
     collecting *c = user;
     (void)why;
-    return nacre__twins_add_info(&c->twins, &c->crypto, info, owner_of(c->path, (uint32_t)index));
+    if (context->info.secret_len == 0 || context->id >= AS_SERVER) return NACRE_OK;
+    return nacre__twins_add_info(&c->twins, &c->crypto, &context->info, owner_of(c->path, (uint32_t)context->id));
+}
+
+/* A database that is damaged in the middle contributes the contexts before the damage. */
+static nacre_err add_database(collecting *c, const char *path)
+{
+    nacre_sqlite *db = NULL;
+    nacre_sqlite_config config = nacre_sqlite_config_default();
+    config.read_only = true;
+    const nacre_sqlite_filter filter = { .reveal = true };
+    nacre_err err = nacre_sqlite_open(&db, path, &config, &c->crypto, NULL);
+    if (err == NACRE_OK) err = nacre_sqlite_list(db, &filter, add_one, c, NULL);
+    (void)nacre_sqlite_close(db, NULL); /* nothing was written */
+    return err == NACRE_ERR_NO_MEMORY ? err : NACRE_OK;
 }
 
 static bool is_older(const char *path)
@@ -53,7 +69,7 @@ static bool is_older(const char *path)
     return err == NACRE_OK && layout == NACRE_LAYOUT_LEGACY;
 }
 
-/* A moved directory is unusable, so it is not a duplicate of its context in a pack. */
+/* A moved directory is unusable, so it is not a duplicate of its context in a database. */
 static bool was_moved(const char *path)
 {
     nacre__dirfd dirfd;
@@ -74,12 +90,9 @@ static nacre_err add_directory(collecting *c, const char *path)
     return nacre__twins_add_directory(&c->twins, &c->crypto, path, NACRE_ROLE_SERVER, owner_of(c->path, AS_SERVER));
 }
 
-/* A pack that is damaged in the middle contributes the contexts before the damage. */
 static nacre_err add_path(collecting *c, const char *path, const struct stat *st)
 {
-    if (!S_ISREG(st->st_mode)) return add_directory(c, path);
-    nacre_err err = nacre_pack_read(path, true, add_index, c, NULL);
-    return err == NACRE_ERR_NO_MEMORY ? err : NACRE_OK;
+    return S_ISREG(st->st_mode) ? add_database(c, path) : add_directory(c, path);
 }
 
 /* The same file or directory as an earlier path is not a twin of it. */

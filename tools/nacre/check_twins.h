@@ -13,8 +13,8 @@ typedef struct tool_twins {
     size_t num_found;
 } tool_twins;
 
-/* tool_twins_collect reads directories and packs, without locks, and compares all contexts. Unreadable ones are left out, since
- * their own check reports them. NACRE_OK: free it with tool_twins_free; NACRE_ERR_NO_MEMORY, NACRE_ERR_CRYPTO. */
+/* tool_twins_collect reads directories and databases, without locks, and compares all contexts. Unreadable ones are left out,
+ * since their own check reports them; so are contexts of databases whose secret is encrypted or unknown. NACRE_OK: free it with tool_twins_free; NACRE_ERR_NO_MEMORY, NACRE_ERR_CRYPTO. */
 NACRE_MUST_USE nacre_err tool_twins_collect(tool_twins *twins, int num, char *const *paths, nacre_role role);
 void tool_twins_free(tool_twins *twins);
 

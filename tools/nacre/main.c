@@ -19,8 +19,6 @@ static const struct {
     { "adopt", tool_adopt, "DIR", "use a context directory that was moved or put back" },
     { "export", tool_export, "DIR --for PROGRAM", "print a context in the format of another program" },
     { "import", tool_import, "FILE DIR", "make a context directory from libcoap's configuration" },
-    { "pack", tool_pack, "FILE DIR...", "move contexts into one file" },
-    { "unpack", tool_unpack, "PACK PLACE DIR", "move a context out of such a file" },
     { "fleet", tool_fleet, "COMMAND DB ...", "keep many contexts in a database" },
     { "get", tool_request, "URI", "get a resource" },
     { "put", tool_request, "URI", "store a payload under a resource" },

@@ -20,7 +20,6 @@ typedef struct args {
     const char *bind, *credentials, *root;
     const char **contexts; /* argc entries */
     size_t num_contexts;
-    const char *pack;
     const char *database, *kek; /* of --db; the path of its key-encryption key */
     nacre_role role;
     nacre_server_config limits; /* 0: the default */
@@ -32,7 +31,7 @@ typedef struct args {
 static int print_help(void)
 {
     printf("Usage: nacre serve [--bind ADDRESS] [--tcp] (--context DIR ... | --credentials FILE)\n"
-           "                   [--db DB [--kek FILE]] [--pack FILE] [--role ROLE] [--root DIR [--writable] [--demo]]\n"
+           "                   [--db DB [--kek FILE]] [--role ROLE] [--root DIR [--writable] [--demo]]\n"
            "                   [--workers N] [--max-bodies N] [--max-body BYTES]\n"
            "                   [--max-deferred N] [--max-connections N] [-v]\n"
            "\n"
@@ -48,7 +47,6 @@ static int print_help(void)
            "  --credentials FILE    the same, for every context that FILE names\n"
            "  --db DB               the same, for every context in a database (nacre fleet)\n"
            "  --kek FILE            the database's key-encryption key\n"
-           "  --pack FILE           the same, for every context in a pack (nacre pack)\n"
            "  --role ROLE           client or server: the side of directories in the legacy layout\n"
            "  --root DIR            serve the files in DIR: no symbolic links, no names that start\n"
            "                        with a dot, no directory that holds a security context\n"
@@ -68,7 +66,6 @@ static int print_help(void)
 
 enum {
     OPT_BIND = 256,
-    OPT_PACK,
     OPT_DB,
     OPT_KEK,
     OPT_ROLE,
@@ -87,7 +84,6 @@ enum {
 
 static const struct option long_options[] = { { "bind", required_argument, NULL, OPT_BIND },
                                               { "context", required_argument, NULL, OPT_CONTEXT },
-                                              { "pack", required_argument, NULL, OPT_PACK },
                                               { "db", required_argument, NULL, OPT_DB },
                                               { "kek", required_argument, NULL, OPT_KEK },
                                               { "role", required_argument, NULL, OPT_ROLE },
@@ -144,7 +140,6 @@ static int take_option(args *a, int option, const char *given)
     switch (option) {
     case OPT_BIND: a->bind = optarg; break;
     case OPT_CONTEXT: a->contexts[a->num_contexts++] = optarg; break;
-    case OPT_PACK: a->pack = optarg; break;
     case OPT_DB: a->database = optarg; break;
     case OPT_KEK: a->kek = optarg; break;
     case OPT_CREDENTIALS: a->credentials = optarg; break;
@@ -180,7 +175,7 @@ static int parse(args *a, int argc, char **argv)
         return tool_usage("serve", "--context and --credentials: give one of them");
     if (a->kek != NULL && a->database == NULL) return tool_usage("serve", "--kek needs --db DB");
     if (a->writable && a->root == NULL) return tool_usage("serve", "--writable needs --root DIR");
-    if (a->credentials == NULL && a->num_contexts == 0 && a->pack == NULL && a->database == NULL)
+    if (a->credentials == NULL && a->num_contexts == 0 && a->database == NULL)
         return tool_usage("serve",
                           "give --context DIR, --credentials FILE or --db DB: without one no client could be served");
     return TOOL_OK;
@@ -293,7 +288,6 @@ static nacre_err add_contexts(nacre_server *server, const args *a, nacre_detail 
     if (a->credentials != NULL) err = nacre_server_add_credentials(server, a->credentials, why);
     for (size_t i = 0; err == NACRE_OK && i < a->num_contexts; i++)
         err = nacre_server_add_context(server, a->contexts[i], why);
-    if (err == NACRE_OK && a->pack != NULL) err = nacre_server_add_pack(server, a->pack, why);
     if (err == NACRE_OK && a->database != NULL) err = add_database(server, a, why);
     return err;
 }
@@ -311,7 +305,6 @@ static void tell_marks(const args *a)
     nacre_credential entry;
     nacre_credentials *credentials = NULL;
     for (size_t i = 0; i < a->num_contexts; i++) tell_mark(a->contexts[i]);
-    if (a->pack != NULL) tell_mark(a->pack);
     if (a->database != NULL) tell_mark(a->database);
     if (a->credentials == NULL || nacre_credentials_load(&credentials, a->credentials, NULL) != NACRE_OK) return;
     while (nacre_credentials_next(credentials, &entry, &cursor))
@@ -440,7 +433,6 @@ static int run(const args *a)
                         .max_body = a->limits.bodies.max_body,
                         .has_demo = a->demo || a->root == NULL,
                         .credentials = a->credentials,
-                        .pack = a->pack,
                         .database = a->database,
                         .kek = a->kek };
     int result = a->root != NULL ? open_root(&root, a) : TOOL_OK;

@@ -37,10 +37,10 @@ typedef struct serve_root {
     serve_watches *watches; /* NULL: changes are not observed */
     int fd;                 /* of the directory; -1 serves nothing */
     bool is_writable;
-    uint64_t max_body;                               /* of an uploaded file; 0: no limit */
-    const char *credentials, *pack, *database, *kek; /* files in use, which are not served; NULL: none */
-    bool has_demo;       /* the demo resources are served too, and hide files of their names */
-    nacre_crypto crypto; /* for entity tags */
+    uint64_t max_body;                        /* of an uploaded file; 0: no limit */
+    const char *credentials, *database, *kek; /* files in use, which are not served; NULL: none */
+    bool has_demo;                            /* the demo resources are served too, and hide files of their names */
+    nacre_crypto crypto;                      /* for entity tags */
 } serve_root;
 
 /* Whether a directory holds a security context: it has a file with one of the names of a context directory. */

@@ -2,9 +2,9 @@
 /* serve_private: files that are never served, listed or written, because they hold keys or might.
  *
  * By name, ignoring case: the files of context directories, with any prefix or suffix, so that copies and editor
- * backups are covered; and the credentials, pack, database or key in use, with any suffix. By content: packs, databases of
- * contexts, JSON with a context's secret, and libcoap's OSCORE configuration, so that neither another name nor a hard link
- * exposes one. By identity: the credentials, pack, database and key in use. */
+ * backups are covered; and the credentials, database or key in use, with any suffix. By content: databases of contexts,
+ * JSON with a context's secret, and libcoap's OSCORE configuration, so that neither another name nor a hard link
+ * exposes one. By identity: the credentials, database and key in use. */
 #include "serve_files.h"
 
 #include <ctype.h>
@@ -50,8 +50,8 @@ bool serve_is_private_name(const serve_root *root, const char *name)
 {
     char lower[256];
     to_lower(lower, name);
-    return is_context_name(lower) || is_derived(lower, root->credentials) || is_derived(lower, root->pack) ||
-           is_derived(lower, root->database) || is_derived(lower, root->kek);
+    return is_context_name(lower) || is_derived(lower, root->credentials) || is_derived(lower, root->database) ||
+           is_derived(lower, root->kek);
 }
 
 /* ---- By identity and content ------------------------------------------------------------------------------------------ */
@@ -84,12 +84,10 @@ bool serve_is_private(const serve_root *root, int fd, const struct stat *st)
 {
     char text[LOOK];
     size_t at = 0;
-    if (is_same_file(root->credentials, st) || is_same_file(root->pack, st) || is_same_file(root->database, st) ||
-        is_same_file(root->kek, st))
+    if (is_same_file(root->credentials, st) || is_same_file(root->database, st) || is_same_file(root->kek, st))
         return true;
     const ssize_t got = pread(fd, text, sizeof text, 0);
     const size_t len = got > 0 ? (size_t)got : 0;
-    if (len >= 8 && memcmp(text, "NACREPCK", 8) == 0) return true;
     if (len >= 72 && memcmp(text, "SQLite format 3", 16) == 0 && memcmp(text + 68, "nacr", 4) == 0) return true;
     if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) at = 3; /* a byte order mark */
     if (has_secret_line(text + at, len - at)) return true;

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <yajl/yajl_gen.h>
 
 #include "store/json/decimal.h"
@@ -23,7 +22,7 @@ struct view {
 
 static int help(void)
 {
-    printf("Usage: nacre show [--json] [--reveal] [--role ROLE] DIR|PACK\n"
+    printf("Usage: nacre show [--json] [--reveal] [--role ROLE] DIR\n"
            "Show the content of a context directory: its parameters, the next sequence number and the replay\n"
            "window, as stored. While a program has the directory open, the stored number is ahead and the window\n"
            "is unknown.\n\n"
@@ -239,7 +238,7 @@ int tool_show(int argc, char **argv)
     }
     if (argc - optind != 1) return tool_usage("show", "one directory is expected, found %d", argc - optind);
     v.path = argv[optind];
-    struct stat st;
-    if (stat(v.path, &st) == 0 && S_ISREG(st.st_mode)) return tool_show_pack(v.path, v.reveal, json);
+    if (tool_is_file(v.path))
+        return tool_usage("show", "%s is a file; for a database use nacre fleet list or show", v.path);
     return show(&v, json);
 }

@@ -23,8 +23,6 @@ int tool_plugtest(int argc, char **argv); /* plugtest-server plugtest-client */
 
 int tool_convert(int argc, char **argv);
 int tool_adopt(int argc, char **argv);
-int tool_pack(int argc, char **argv);
-int tool_unpack(int argc, char **argv);
 int tool_check(int argc, char **argv);
 int tool_export(int argc, char **argv);
 int tool_import(int argc, char **argv);
@@ -37,8 +35,8 @@ int tool_role(const char *subcommand, nacre_role *role, const char *text);
 /* tool_kek reads the file of a key-encryption key into `kek`; wipe that. NACRE_OK; NACRE_ERR_FILE: `why` says what to do. */
 NACRE_MUST_USE nacre_err tool_kek(nacre_bytes *out, uint8_t kek[NACRE_SQLITE_KEK], const char *path, nacre_detail *why);
 
-/* nacre show for a pack. */
-int tool_show_pack(const char *path, bool reveal, bool json);
+/* tool_is_file: the path leads to a regular file, as that of a database does. */
+bool tool_is_file(const char *path);
 
 /* tool_fail prints "nacre SUBCOMMAND: TEXT" as one line on stderr (control characters in TEXT replaced by '?') and returns
  * the exit code of `err`. */

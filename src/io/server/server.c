@@ -144,11 +144,6 @@ nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)
     for (size_t i = 0; i < server->num_workers; i++) nacre__worker_close_loop(&server->workers[i]);
     if (server->has_threads) nacre__store_threads_free(&server->threads);
     nacre_err err = nacre__context_set_close(&server->context_set, why);
-    for (size_t i = 0; i < server->num_packs; i++) {
-        const nacre_err pack_closed = nacre_pack_close(server->packs[i], err == NACRE_OK ? why : NULL);
-        if (err == NACRE_OK) err = pack_closed;
-    }
-    free(server->packs);
     const nacre_err closed = nacre__server_close_databases(server, err == NACRE_OK ? why : NULL);
     if (err == NACRE_OK) err = closed;
     nacre_tcp_close(server->tcp);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* server_contexts: the accepted contexts: directories, credentials and packs, in one table. */
+/* server_contexts: the accepted contexts: directories, credentials and databases, in one table. */
 #include "io/server/server_internal.h"
 #include "base/hosted/detail.h"
-#include "store/pack/pack_share.h"
 #include "store/directory/twins.h"
+#include "store/sqlite/sqlite_label.h"
 
 #include <nacre/remote.h>
 
@@ -82,26 +82,21 @@ static void let_out(nacre_server *server, const nacre_context *ctx)
     nacre__key_marks_remove(&server->senders, sender_mark(server, ctx));
 }
 
-/* `pack` (may be NULL) is a pack not yet added to the server. */
-static void label_of(char label[NACRE__LABEL], const nacre_server *server, const nacre_pack *pack,
-                     const nacre_context *ctx)
+static void label_of(char label[NACRE__LABEL], const nacre_server *server, const nacre_context *ctx)
 {
     const nacre__key *key = nacre__context_set_find(&server->context_set, ctx);
     (void)snprintf(label, NACRE__LABEL, "another context");
     if (key != NULL) nacre__key_label(label, key);
-    if (pack != NULL) nacre__pack_label(label, NACRE__LABEL, pack, ctx);
-    for (size_t i = 0; i < server->num_packs; i++) nacre__pack_label(label, NACRE__LABEL, server->packs[i], ctx);
     for (size_t i = 0; i < server->num_database_contexts; i++)
-        if (server->database_contexts[i] == ctx)
-            (void)snprintf(label, NACRE__LABEL, "context %lld of the database", (long long)nacre_sqlite_id(ctx));
+        if (server->database_contexts[i] == ctx) nacre__sqlite_label(label, NACRE__LABEL, ctx);
 }
 
-static nacre_err refuse_twin(const nacre_server *server, const nacre_pack *pack, const nacre_context *ctx,
-                             nacre_direction shared, nacre_detail *why)
+static nacre_err refuse_twin(const nacre_server *server, const nacre_context *ctx, nacre_direction shared,
+                             nacre_detail *why)
 {
     char name[NACRE__LABEL], other[NACRE__LABEL];
-    label_of(name, server, pack, ctx);
-    label_of(other, server, pack, find_twin(server, ctx, shared));
+    label_of(name, server, ctx);
+    label_of(other, server, find_twin(server, ctx, shared));
     return nacre__twins_fail(why, shared, name, other);
 }
 
@@ -135,7 +130,7 @@ static nacre_err add_credential(nacre_server *server, const nacre_credential *cr
     bool crowded = is_crowded(server, ctx);
     err = crowded ? NACRE_ERR_UNSUPPORTED : let_in(server, ctx, &shared);
     if (err == NACRE_OK) return NACRE_OK;
-    if (err == NACRE_ERR_DUPLICATE_CONTEXT) (void)refuse_twin(server, NULL, ctx, shared, why);
+    if (err == NACRE_ERR_DUPLICATE_CONTEXT) (void)refuse_twin(server, ctx, shared, why);
     const char *name = credential->directory != NULL ? credential->directory : credential->name;
     nacre__context_set_drop(&server->context_set, nacre__server_first(server)->loop);
     if (err == NACRE_ERR_DUPLICATE_CONTEXT) return err;
@@ -163,59 +158,6 @@ nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir
     return add_credential(server, &credential, why);
 }
 
-/* ---- Packs ------------------------------------------------------------------------------------------------------------- */
-
-static void take_out(nacre_server *server, nacre_pack *pack, size_t num_entries)
-{
-    for (size_t i = 0; i < num_entries; i++) {
-        const nacre_context *ctx = nacre_pack_context_at(pack, i);
-        if (ctx != NULL) let_out(server, ctx);
-    }
-}
-
-/* `num_in`: contexts at indices below it were added, also on failure. */
-static nacre_err put_in(nacre_server *server, nacre_pack *pack, size_t *num_in, const char *path, nacre_detail *why)
-{
-    nacre_direction shared;
-    nacre_err err = grow_table(server, nacre_pack_num(pack));
-    if (err == NACRE_OK) err = nacre__key_marks_reserve(&server->senders, nacre_pack_num(pack));
-    for (size_t i = *num_in = 0; err == NACRE_OK && i < nacre_pack_num(pack); i++) {
-        nacre_context *ctx = nacre_pack_context_at(pack, i);
-        *num_in = i;
-        if (ctx == NULL) continue;
-        if (is_crowded(server, ctx))
-            return nacre__fail(why, NACRE_ERR_UNSUPPORTED,
-                               "%s: context %zu: is number %d with one Recipient ID and ID Context, too many to "
-                               "try for each request; it needs a Recipient ID of its own",
-                               path, i, NACRE_MAX_CANDIDATES + 1);
-        err = let_in(server, ctx, &shared);
-        if (err == NACRE_ERR_DUPLICATE_CONTEXT) return refuse_twin(server, pack, ctx, shared, why);
-        *num_in += err == NACRE_OK;
-    }
-    if (err == NACRE_OK) err = nacre_loop_add_pack(nacre__server_first(server)->loop, pack);
-    if (err == NACRE_OK) return NACRE_OK;
-    return nacre__fail(why, err, "%s: cannot add its contexts: %s", path, nacre_err_text(err));
-}
-
-nacre_err nacre_server_add_pack(nacre_server *server, const char *path, nacre_detail *why)
-{
-    nacre_pack *pack;
-    nacre_pack **packs = realloc(server->packs, (server->num_packs + 1) * sizeof(nacre_pack *));
-    if (packs == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for the pack '%s'", path);
-    server->packs = packs;
-    nacre_err err = nacre_pack_open(&pack, path, &nacre__server_first(server)->crypto, why);
-    if (err != NACRE_OK) return err;
-    size_t num_in;
-    err = put_in(server, pack, &num_in, path, why);
-    if (err == NACRE_OK) {
-        server->packs[server->num_packs++] = pack;
-        return NACRE_OK;
-    }
-    take_out(server, pack, num_in);
-    (void)nacre_pack_close(pack, NULL); /* the pack was not used, so nothing is lost */
-    return err;
-}
-
 /* ---- Databases --------------------------------------------------------------------------------------------------------- */
 
 nacre_err nacre__server_let_in(nacre_server *server, nacre_context *ctx, const char *path, nacre_detail *why)
@@ -231,8 +173,8 @@ nacre_err nacre__server_let_in(nacre_server *server, nacre_context *ctx, const c
     if (err == NACRE_OK) return NACRE_OK;
     if (err == NACRE_ERR_DUPLICATE_CONTEXT) {
         char name[NACRE__LABEL], other[NACRE__LABEL];
-        (void)snprintf(name, sizeof name, "%.150s, context %lld", path, (long long)nacre_sqlite_id(ctx));
-        label_of(other, server, NULL, find_twin(server, ctx, shared));
+        nacre__sqlite_label(name, sizeof name, ctx);
+        label_of(other, server, find_twin(server, ctx, shared));
         return nacre__twins_fail(why, shared, name, other);
     }
     return nacre__fail(why, err, "%s: cannot add its contexts: %s", path, nacre_err_text(err));

@@ -27,8 +27,6 @@ struct nacre_server {
     bool has_lanes;                                   /* each worker's socket has a lane (udp_internal.h) */
     void (*on_warning)(void *user, const char *text); /* or NULL */
     void *warning_user;
-    nacre_pack **packs;
-    size_t num_packs;
     nacre_sqlite **databases;
     size_t num_databases;
     nacre_context **database_contexts; /* of all of them */

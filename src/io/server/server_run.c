@@ -19,9 +19,6 @@ static nacre_err share_stores(nacre_server *server)
             if (key->store.ops != NULL) err = nacre_loop_add_store(server->workers[w].loop, key->ctx, key->store);
         }
     for (size_t w = 1; w < server->num_workers; w++)
-        for (size_t i = 0; err == NACRE_OK && i < server->num_packs; i++)
-            err = nacre_loop_add_pack(server->workers[w].loop, server->packs[i]);
-    for (size_t w = 1; w < server->num_workers; w++)
         for (size_t i = 0; err == NACRE_OK && i < server->num_database_contexts; i++) {
             nacre_context *ctx = server->database_contexts[i];
             err = nacre_loop_add_store(server->workers[w].loop, ctx, nacre_sqlite_store(ctx));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* locked: a context directory that is open and locked, whose context was not moved into a pack. */
+/* locked: a context directory that is open and locked, whose context was not moved into a database. */
 #ifndef NACRE_STORE_LOCKED_H
 #define NACRE_STORE_LOCKED_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mark: which copies of a directory or pack can be detected on its file system. */
+/* mark: which copies of a directory or database can be detected on its file system. */
 #include <nacre/store.h>
 
 #include <fcntl.h>

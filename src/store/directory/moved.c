@@ -17,15 +17,15 @@ static void parse(nacre__moved *m, nacre_bytes text)
 {
     nacre__json_doc doc;
     if (nacre__json_parse(&doc, text, "moved.json", NACRE_ERR_BAD_CONTEXT, NULL) != NACRE_OK) return;
-    const nacre__json *pack = nacre__json_member(doc.root, "identity"),
+    const nacre__json *identity = nacre__json_member(doc.root, "identity"),
                       *next = nacre__json_member(doc.root, "next-to-send"),
                       *completed = nacre__json_member(doc.root, "completed");
     m->completed = completed != NULL && completed->type == NACRE__JSON_BOOLEAN && completed->truth;
-    m->whole = pack != NULL && pack->type == NACRE__JSON_STRING && pack->len == sizeof m->pack - 1 && next != NULL &&
-               next->type == NACRE__JSON_NUMBER &&
+    m->whole = identity != NULL && identity->type == NACRE__JSON_STRING && identity->len == sizeof m->identity - 1 &&
+               next != NULL && next->type == NACRE__JSON_NUMBER &&
                nacre__decimal_to_uint(&m->next_to_send, next->text, next->len) == NACRE__DECIMAL_OK &&
                m->next_to_send <= NACRE_SEQ_MAX + 1;
-    if (m->whole) memcpy(m->pack, pack->text, sizeof m->pack);
+    if (m->whole) memcpy(m->identity, identity->text, sizeof m->identity);
     const nacre__json *to = nacre__json_member(doc.root, "moved-to");
     const bool is_told = to != NULL && to->type == NACRE__JSON_STRING;
     (void)snprintf(m->to, sizeof m->to, "%s", is_told ? to->text : "?");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* moved: DIR/moved.json, which marks a directory whose context was moved into a database or a pack:
+/* moved: DIR/moved.json, which marks a directory whose context was moved into a database:
  *
  *     {"moved-to": "PATH", "identity": "HEX", "next-to-send": N, "completed": true}
  *
@@ -9,12 +9,12 @@
 
 #include "store/file/files.h"
 
-enum { NACRE__MOVED_IDENTITY = 32 /* hex digits of the identity of the database or pack */ };
+enum { NACRE__MOVED_IDENTITY = 32 /* hex digits of the identity of the database */ };
 
 typedef struct nacre__moved {
     bool found, whole, completed;
     char to[200]; /* its path at that time, for error texts; "?": unknown */
-    char pack[NACRE__MOVED_IDENTITY + 1];
+    char identity[NACRE__MOVED_IDENTITY + 1];
     uint64_t next_to_send; /* when the move began */
 } nacre__moved;
 

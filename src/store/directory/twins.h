@@ -32,7 +32,7 @@ NACRE_MUST_USE nacre_err nacre__twins_add(nacre__twins *twins, const nacre_conte
 /* The same from `info` with secret and salt. Also NACRE_ERR_CRYPTO, NACRE_ERR_UNSUPPORTED, NACRE_ERR_BAD_ARGUMENT. */
 NACRE_MUST_USE nacre_err nacre__twins_add_info(nacre__twins *twins, const nacre_crypto *crypto,
                                                const nacre_directory_info *info, uint64_t owner);
-/* The same from a directory. One that cannot be read, or was moved into a pack, is skipped: opening it reports the error. */
+/* The same from a directory. One that cannot be read, or was moved into a database, is skipped: opening it reports the error. */
 NACRE_MUST_USE nacre_err nacre__twins_add_directory(nacre__twins *twins, const nacre_crypto *crypto, const char *path,
                                                     nacre_role role, uint64_t owner);
 

@@ -3,6 +3,7 @@
 #include <nacre/sqlite.h>
 
 #include "base/hosted/detail.h"
+#include "store/sqlite/sqlite_label.h"
 
 static nacre_err absent(nacre_detail *why)
 {
@@ -51,3 +52,4 @@ GIVES(nacre_err, nacre_sqlite_close, (nacre_sqlite * db, nacre_detail *why), NAC
 GIVES(nacre_store, nacre_sqlite_store, (nacre_context * ctx), ((nacre_store){ &no_ops, ctx }))
 GIVES(int64_t, nacre_sqlite_id, (const nacre_context *ctx), 0)
 GIVES(const char *, nacre_sqlite_path, (const nacre_sqlite *db), "")
+GIVES(void, nacre__sqlite_label, (char *label, size_t size, const nacre_context *ctx), )

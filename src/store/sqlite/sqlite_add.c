@@ -83,7 +83,7 @@ static nacre_err set_keys(nacre__sqlite_row *row, const nacre_sqlite *db, const 
         err = nacre__sqlite_fingerprint(row->peer_fingerprint, db, aead,
                                         nacre_bytes_of(keys.recipient_key, aead->key_len), why);
     if (err == NACRE_OK)
-        err = nacre__sqlite_keys_pack(db, row->blob, &row->blob_len, &keys, aead, row->fingerprint, why);
+        err = nacre__sqlite_keys_encode(db, row->blob, &row->blob_len, &keys, aead, row->fingerprint, why);
     nacre_wipe(&keys, sizeof keys);
     return err;
 }

@@ -145,7 +145,7 @@ static nacre_err take(move *m)
     if (err != NACRE_OK) return err;
     if (!m->found.found) return start(m);
     identity_of(identity, m->db);
-    if (strcmp(identity, m->found.pack) == 0) return resume(m);
+    if (strcmp(identity, m->found.identity) == 0) return resume(m);
     return refuse(m, m->found.completed ? "was moved elsewhere (moved.json says which)"
                                         : "its move elsewhere was interrupted (moved.json says which); finish that");
 }

@@ -182,10 +182,10 @@ NACRE_MUST_USE nacre_err nacre__sqlite_keys_of(nacre__sqlite_keys *keys, const n
 NACRE_MUST_USE nacre_err nacre__sqlite_fingerprint(uint8_t out[NACRE__SQLITE_FINGERPRINT], const nacre_sqlite *db,
                                                    const nacre_aead *aead, nacre_bytes key, nacre_detail *why);
 /* The column "keys" of a row with this fingerprint. */
-NACRE_MUST_USE nacre_err nacre__sqlite_keys_pack(const nacre_sqlite *db, uint8_t blob[NACRE__SQLITE_MAX_BLOB],
-                                                 size_t *len, const nacre__sqlite_keys *keys, const nacre_aead *aead,
-                                                 const uint8_t *fingerprint, nacre_detail *why);
-NACRE_MUST_USE nacre_err nacre__sqlite_keys_unpack(const nacre_sqlite *db, nacre__sqlite_keys *keys, nacre_bytes blob,
+NACRE_MUST_USE nacre_err nacre__sqlite_keys_encode(const nacre_sqlite *db, uint8_t blob[NACRE__SQLITE_MAX_BLOB],
+                                                   size_t *len, const nacre__sqlite_keys *keys, const nacre_aead *aead,
+                                                   const uint8_t *fingerprint, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__sqlite_keys_decode(const nacre_sqlite *db, nacre__sqlite_keys *keys, nacre_bytes blob,
                                                    const nacre_aead *aead, const uint8_t *fingerprint,
                                                    nacre_detail *why);
 

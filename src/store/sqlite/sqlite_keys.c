@@ -187,9 +187,9 @@ static size_t put_length(uint8_t *to, size_t at, size_t len)
     return at + 2;
 }
 
-nacre_err nacre__sqlite_keys_pack(const nacre_sqlite *db, uint8_t blob[NACRE__SQLITE_MAX_BLOB], size_t *len,
-                                  const nacre__sqlite_keys *keys, const nacre_aead *aead, const uint8_t *fingerprint,
-                                  nacre_detail *why)
+nacre_err nacre__sqlite_keys_encode(const nacre_sqlite *db, uint8_t blob[NACRE__SQLITE_MAX_BLOB], size_t *len,
+                                    const nacre__sqlite_keys *keys, const nacre_aead *aead, const uint8_t *fingerprint,
+                                    nacre_detail *why)
 {
     uint8_t plain[NACRE__SQLITE_MAX_KEYS];
     size_t at = put_length(plain, 0, keys->secret_len);
@@ -210,7 +210,7 @@ nacre_err nacre__sqlite_keys_pack(const nacre_sqlite *db, uint8_t blob[NACRE__SQ
     return err;
 }
 
-static bool unpack(nacre__sqlite_keys *keys, const uint8_t *plain, size_t len, const nacre_aead *aead)
+static bool decode(nacre__sqlite_keys *keys, const uint8_t *plain, size_t len, const nacre_aead *aead)
 {
     if (len < 4) return false;
     keys->secret_len = (size_t)plain[0] << 8 | plain[1];
@@ -226,7 +226,7 @@ static bool unpack(nacre__sqlite_keys *keys, const uint8_t *plain, size_t len, c
     return true;
 }
 
-nacre_err nacre__sqlite_keys_unpack(const nacre_sqlite *db, nacre__sqlite_keys *keys, nacre_bytes blob,
+nacre_err nacre__sqlite_keys_decode(const nacre_sqlite *db, nacre__sqlite_keys *keys, nacre_bytes blob,
                                     const nacre_aead *aead, const uint8_t *fingerprint, nacre_detail *why)
 {
     uint8_t plain[NACRE__SQLITE_MAX_BLOB], found[NACRE__SQLITE_FINGERPRINT];
@@ -240,7 +240,7 @@ nacre_err nacre__sqlite_keys_unpack(const nacre_sqlite *db, nacre__sqlite_keys *
         ok = decrypt(db, plain, blob, fingerprint);
         len = ok ? blob.len - KEK_NONCE - KEK_TAG : 0;
     } else memcpy(plain, blob.ptr, blob.len);
-    ok = ok && unpack(keys, plain, len, aead);
+    ok = ok && decode(keys, plain, len, aead);
     nacre_wipe(plain, sizeof plain);
     nacre_err err = NACRE_OK;
     if (ok) {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite_load: makes contexts from rows, and saves and wipes them at the end. */
+#include "store/sqlite/sqlite_label.h"
 #include "store/sqlite/sqlite_loaded.h"
 #include "store/sqlite/sqlite_rows.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/hosted/detail.h"
@@ -48,7 +50,7 @@ static nacre_err make(nacre__sqlite_loaded **out, nacre_sqlite *db, const nacre_
     if (err != NACRE_OK)
         return nacre__fail(why, err, "%s: context %lld: the cryptography library (%s) does not have %s", db->paths.path,
                            (long long)row->id, db->crypto->ops->name, row->aead->name);
-    err = nacre__sqlite_keys_unpack(db, &keys, nacre_bytes_of(row->blob, row->blob_len), row->aead, row->fingerprint,
+    err = nacre__sqlite_keys_decode(db, &keys, nacre_bytes_of(row->blob, row->blob_len), row->aead, row->fingerprint,
                                     why);
     if (err != NACRE_OK) return err;
     nacre__sqlite_loaded *loaded = nacre__sqlite_loaded_new(db, &memory);
@@ -162,4 +164,10 @@ nacre_err nacre_sqlite_unload(nacre_sqlite *db, nacre_context *ctx, nacre_detail
 int64_t nacre_sqlite_id(const nacre_context *ctx)
 {
     return ((const nacre__sqlite_loaded *)ctx)->id;
+}
+
+void nacre__sqlite_label(char *label, size_t size, const nacre_context *ctx)
+{
+    const nacre__sqlite_loaded *loaded = (const nacre__sqlite_loaded *)ctx;
+    (void)snprintf(label, size, "%.150s, context %lld", loaded->db->paths.path, (long long)loaded->id);
 }

@@ -184,7 +184,7 @@ nacre_err nacre__sqlite_row_reveal(nacre_sqlite_context *context, const nacre_sq
 {
     nacre__sqlite_keys keys;
     if (row->status != NACRE_SQLITE_ACTIVE) return NACRE_OK;
-    const nacre_err err = nacre__sqlite_keys_unpack(db, &keys, nacre_bytes_of(row->blob, row->blob_len), row->aead,
+    const nacre_err err = nacre__sqlite_keys_decode(db, &keys, nacre_bytes_of(row->blob, row->blob_len), row->aead,
                                                     row->fingerprint, why);
     if (err != NACRE_OK) return err;
     memcpy(context->info.secret, keys.secret, context->info.secret_len = keys.secret_len);

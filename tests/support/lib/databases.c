@@ -12,7 +12,7 @@
 nacre_err db_source(void *user, nacre_sqlite_context *context, size_t index, nacre_detail *why)
 {
     (void)why;
-    pack_describe(&context->info, *(const size_t *)user + index);
+    fleet_describe(&context->info, *(const size_t *)user + index);
     return NACRE_OK;
 }
 
@@ -83,8 +83,8 @@ nacre_sqlite_context db_row(nacre_sqlite *db, int64_t id)
 nacre_context *db_peer(int64_t id)
 {
     nacre_directory_info info;
-    pack_describe(&info, (size_t)id - 1);
-    return pack_peer(&info);
+    fleet_describe(&info, (size_t)id - 1);
+    return fleet_peer(&info);
 }
 
 void db_expect_open(const char *path, nacre_err err, const char *text)
@@ -100,7 +100,7 @@ uint64_t db_send(nacre_context *ctx, nacre_context *peer, unsigned num)
 {
     const nacre_store store = nacre_sqlite_store(ctx);
     uint64_t last = 0;
-    for (unsigned i = 0; i < num; i++) last = pack_send_one(peer, ctx, &store);
+    for (unsigned i = 0; i < num; i++) last = fleet_send_one(peer, ctx, &store);
     return last;
 }
 

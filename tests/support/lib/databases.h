@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* databases: SQLite databases of the contexts of packs.h (pack_describe), with ids from 1 on. */
+/* databases: SQLite databases of the contexts of fleet.h, with ids from 1 on. */
 #ifndef TEST_DATABASES_H
 #define TEST_DATABASES_H
 
 #include <nacre/sqlite.h>
 
-#include "packs.h"
+#include "fleet.h"
 
 /* A source for nacre_sqlite_add; `user` points to a size_t, the index of the first one. */
 nacre_err db_source(void *user, nacre_sqlite_context *context, size_t index, nacre_detail *why);

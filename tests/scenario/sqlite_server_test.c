@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* pack_server_test: a server with its contexts in a pack, with one thread and with several, and many clients at once,
+/* sqlite_server_test: a server with its contexts in a database, with one thread and with several, and many clients at once,
  * over restarts. Also meant for ThreadSanitizer. */
 #include <nacre/nacre.h>
 
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "packs.h"
+#include "databases.h"
 #include "scratch.h"
 
 enum { CLIENTS = 6, REQUESTS = 40, NUM = 500 };
@@ -26,7 +26,7 @@ static const nacre_resource resource = { .path = "/hello", .handler = hello };
 static void *run(void *arg)
 {
     nacre_detail why = { "" };
-    if (nacre_server_run(arg, &why) != NACRE_OK) (void)fprintf(stderr, "pack_server_test: %s\n", why.text);
+    if (nacre_server_run(arg, &why) != NACRE_OK) (void)fprintf(stderr, "sqlite_server_test: %s\n", why.text);
     return NULL;
 }
 
@@ -58,7 +58,7 @@ static void make_clients(void)
 {
     for (size_t i = 0; i < CLIENTS; i++) {
         nacre_directory_info info, other;
-        pack_describe(&other, i * (NUM - 1) / (CLIENTS - 1));
+        fleet_describe(&other, i * (NUM - 1) / (CLIENTS - 1));
         info = other;
         memcpy(info.sender_id, other.recipient_id, sizeof info.sender_id);
         memcpy(info.recipient_id, other.sender_id, sizeof info.recipient_id);
@@ -76,8 +76,8 @@ static void serve_once(unsigned num_workers)
     char local[72];
     pthread_t thread;
     assert_ok(nacre_server_open_workers(&server, "127.0.0.1:0", num_workers, &why));
-    if (nacre_server_add_pack(server, path, &why) != NACRE_OK) fail_msg("%s", why.text);
-    assert_err(nacre_server_add_pack(server, path, &why), NACRE_ERR_LOCKED);
+    if (nacre_server_add_database(server, path, NULL, &why) != NACRE_OK) fail_msg("%s", why.text);
+    assert_err(nacre_server_add_database(server, path, NULL, &why), NACRE_ERR_LOCKED);
     assert_ok(nacre_server_add_resource(server, &resource));
     const nacre_address address = nacre_server_local(server);
     nacre_address_text(&address, local);
@@ -98,13 +98,14 @@ static void serve_once(unsigned num_workers)
 }
 
 /* After a clean close every window is known and covers the requests made. */
-static nacre_err look(void *user, size_t index, const nacre_directory_info *info, nacre_detail *why)
+static nacre_err look(void *user, const nacre_sqlite_context *context, nacre_detail *why)
 {
     const unsigned *servings = user;
     (void)why;
-    assert_true(info->window_known);
-    for (size_t i = 0; i < CLIENTS; i++)
-        if (index == i * (NUM - 1) / (CLIENTS - 1)) assert_true(info->window_index + 32 >= REQUESTS * *servings);
+    assert_true(context->info.window_known);
+    for (int64_t i = 0; i < CLIENTS; i++)
+        if (context->id - 1 == i * (NUM - 1) / (CLIENTS - 1))
+            assert_true(context->info.window_index + 32 >= REQUESTS * *servings);
     return NACRE_OK;
 }
 
@@ -113,13 +114,16 @@ static void many_clients_are_served_over_restarts(void **state)
     (void)state;
     static const unsigned workers[] = { 1, 3, 1 };
     scratch = scratch_make();
-    strcpy(path, scratch_path(scratch, "fleet.pack"));
-    pack_make(path, NUM);
+    strcpy(path, scratch_path(scratch, "fleet.db"));
+    db_make(path, NUM);
     make_clients();
     for (unsigned i = 0; i < COUNT(workers); i++) {
         unsigned servings = i + 1;
         serve_once(workers[i]);
-        assert_ok(nacre_pack_read(path, false, look, &servings, NULL));
+        const nacre_sqlite_config config = { .read_only = true };
+        nacre_sqlite *db = db_open_with(path, &config);
+        assert_ok(nacre_sqlite_list(db, NULL, look, &servings, NULL));
+        db_close(db);
     }
     scratch_remove(scratch);
 }

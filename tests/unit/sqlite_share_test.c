@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_share_test: one pack used by several loops: one sync serves all requests made at once, and each is confirmed
- * only when it is durable. Also to be run under ThreadSanitizer. */
+/* sqlite_share_test: the contexts of one database, used by several loops: one sync serves all requests made at once, and each is
+ * confirmed only when it is durable. Also to be run under ThreadSanitizer. */
 #include "io/server/locks.h"
 #include "io/persist.h"
-#include "packs.h"
+#include "databases.h"
 #include "scratch.h"
 
 #include <poll.h>
@@ -27,7 +27,8 @@ int fdatasync(int fd)
 }
 
 static char *scratch;
-static nacre_pack *pack;
+static nacre_sqlite *db;
+static nacre_context *shared[NUM];
 static nacre__locks locks;
 
 static void take(void *self, nacre_context *const *contexts, size_t num)
@@ -45,14 +46,15 @@ static int set_up(void **state)
     (void)state;
     if (access("/dev/shm", W_OK | X_OK) == 0) setenv("TMPDIR", "/dev/shm", 0);
     scratch = scratch_make();
-    pack_make(scratch_path(scratch, "fleet.pack"), NUM);
-    pack = pack_open(scratch_path(scratch, "fleet.pack"));
+    db_make(scratch_path(scratch, "fleet.db"), NUM);
+    db = db_open(scratch_path(scratch, "fleet.db"));
+    for (int64_t i = 0; i < NUM; i++) shared[i] = db_load(db, i + 1);
     return nacre__locks_init(&locks);
 }
 
 static int tear_down(void **state)
 {
-    pack_close(pack);
+    db_close(db);
     nacre__locks_destroy(&locks);
     scratch_remove(scratch);
     return test_release(state);
@@ -84,7 +86,8 @@ static looped *open_loop(void)
     const size_t size = nacre_endpoint_size(&config);
     made->memory = malloc(size);
     assert_ok(nacre_endpoint_init(&made->ep, made->memory, size, &config));
-    assert_ok(nacre__persist_add_pack(&made->persist, pack));
+    for (size_t i = 0; i < NUM; i++)
+        assert_ok(nacre__stores_put(&made->persist.stores, shared[i], nacre_sqlite_store(shared[i])));
     return made;
 }
 
@@ -115,15 +118,15 @@ static void take_all(looped *l)
 
 static void request_all(looped *l)
 {
-    for (size_t i = 0; i < NUM; i++) nacre__persist_serve(&l->persist, l->ep, nacre_pack_context_at(pack, i));
+    for (size_t i = 0; i < NUM; i++) nacre__persist_serve(&l->persist, l->ep, shared[i]);
     take_all(l);
 }
 
 /* Whether the context may send; if so, the file must have that number. */
 static bool may_send(size_t index)
 {
-    nacre_context *ctx = nacre_pack_context_at(pack, index);
-    const nacre_store store = nacre_pack_store(pack, ctx);
+    nacre_context *ctx = shared[index];
+    const nacre_store store = nacre_sqlite_store(ctx);
     nacre_stored stored;
     assert_ok(nacre_store_load(&store, &stored, NULL));
     assert_true(stored.next_seq >= ctx->next + ctx->in_hand);
@@ -136,13 +139,13 @@ static void one_sync_serves_all_concurrent_requests(void **state)
     looped *l = open_loop();
     num_syncs = 0;
     request_all(l);
-    assert_in_range(num_syncs, 1, 8); /* the first use of a pack needs a few more syncs */
+    assert_in_range(num_syncs, 1, 8); /* the first use of a database needs a few more syncs */
     for (size_t i = 0; i < NUM; i++) assert_true(may_send(i));
     num_syncs = 0;
     request_all(l); /* nothing to persist */
     assert_int_equal(num_syncs, 0);
-    for (size_t i = 0; i < NUM; i++) nacre_pack_context_at(pack, i)->in_hand = 0; /* as if they had been used */
-    for (size_t i = 0; i < NUM; i++) nacre_pack_context_at(pack, i)->next += 10;
+    for (size_t i = 0; i < NUM; i++) shared[i]->in_hand = 0; /* as if they had been used */
+    for (size_t i = 0; i < NUM; i++) shared[i]->next += 10;
     request_all(l);
     assert_int_equal(num_syncs, 1);
     for (size_t i = 0; i < NUM; i++) assert_true(may_send(i));
@@ -155,8 +158,8 @@ static void nothing_is_confirmed_before_it_is_durable(void **state)
     looped *l = open_loop(), *other = open_loop();
     disk_fails = true;
     request_all(l);
-    assert_true(strstr(l->persist.failure.text, "fdatasync") != NULL);
-    for (size_t i = 0; i < NUM; i++) assert_false(may_send(i));
+    assert_non_null(strstr(l->persist.failure.text, "disk I/O error"));
+    for (size_t i = 0; i < NUM; i++) assert_true(nacre_context_needs(shared[i]).blocked);
     take_all(l); /* no request is open any more */
     disk_fails = false;
     request_all(other); /* and the failed part is written again */
@@ -172,8 +175,8 @@ static void a_save_in_between_is_requested_again(void **state)
     (void)state;
     for (size_t written_first = 0; written_first < 2; written_first++) {
         looped *l = open_loop();
-        nacre_context *ctx = nacre_pack_context_at(pack, written_first);
-        const nacre_store store = nacre_pack_store(pack, ctx);
+        nacre_context *ctx = shared[written_first];
+        const nacre_store store = nacre_sqlite_store(ctx);
         nacre__persist_serve(&l->persist, l->ep, ctx);
         if (written_first) {
             nacre__persist_push(&l->persist, l->ep);
@@ -197,7 +200,7 @@ static void *request_on(void *arg)
     for (int round = 0; round < 30; round++) {
         request_all(l);
         for (size_t i = 0; i < NUM; i++) {
-            nacre_context *ctx = nacre_pack_context_at(pack, i);
+            nacre_context *ctx = shared[i];
             take(&locks, &ctx, 1);
             if (ctx->in_hand > 0) {
                 ctx->in_hand--;
@@ -210,7 +213,7 @@ static void *request_on(void *arg)
     return NULL;
 }
 
-static void several_threads_use_one_pack(void **state)
+static void several_threads_use_one_database(void **state)
 {
     (void)state;
     looped *loops[THREADS];
@@ -221,7 +224,7 @@ static void several_threads_use_one_pack(void **state)
     for (size_t i = 0; i < THREADS; i++) assert_string_equal(loops[i]->persist.failure.text, "");
     for (size_t i = 0; i < NUM; i++) assert_true(may_send(i));
     uint64_t sum = 0;
-    for (size_t i = 0; i < NUM; i++) sum += nacre_pack_context_at(pack, i)->next;
+    for (size_t i = 0; i < NUM; i++) sum += shared[i]->next;
     assert_true(sum == num_spent && sum > 30 * NUM);
     for (size_t i = 0; i < THREADS; i++) close_loop(loops[i]);
 }
@@ -234,7 +237,7 @@ int main(void)
         ROW(one_sync_serves_all_concurrent_requests),
         ROW(nothing_is_confirmed_before_it_is_durable),
         ROW(a_save_in_between_is_requested_again),
-        ROW(several_threads_use_one_pack),
+        ROW(several_threads_use_one_database),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* packs: see packs.h. */
-#include "packs.h"
+/* fleet: see fleet.h. */
+#include "fleet.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-void pack_describe(nacre_directory_info *info, size_t index)
+void fleet_describe(nacre_directory_info *info, size_t index)
 {
     memset(info, 0, sizeof *info);
     info->aead = nacre_aead_by_number(NACRE_AES_CCM_16_64_128);
@@ -22,14 +22,7 @@ void pack_describe(nacre_directory_info *info, size_t index)
     memset(info->salt, 0x3a, 8);
 }
 
-nacre_err pack_source(void *user, nacre_directory_info *info, size_t index, nacre_detail *why)
-{
-    (void)why;
-    pack_describe(info, *(const size_t *)user + index);
-    return NACRE_OK;
-}
-
-nacre_context *pack_peer(const nacre_directory_info *info)
+nacre_context *fleet_peer(const nacre_directory_info *info)
 {
     nacre_context_params params = {
         .cose_aead = info->aead->cose,
@@ -44,32 +37,25 @@ nacre_context *pack_peer(const nacre_directory_info *info)
     return test_context(&params);
 }
 
-void pack_make(const char *path, size_t num)
+static nacre_err give(void *user, nacre_sqlite_context *context, size_t index, nacre_detail *why)
 {
-    nacre_detail why;
-    size_t first = 0, num_added;
-    assert_ok(nacre_pack_create(path, &why));
-    nacre_pack *pack = pack_open(path);
-    assert_ok(nacre_pack_add(pack, &num_added, num, pack_source, &first, &why));
-    assert_int_equal(num_added, num);
-    pack_close(pack);
+    (void)why;
+    context->info = (*(const nacre_directory_info **)user)[index];
+    return NACRE_OK;
 }
 
-nacre_pack *pack_open(const char *path)
+void fleet_database(const char *path, const nacre_directory_info *infos, size_t num)
 {
-    nacre_pack *pack = NULL;
+    nacre_sqlite *db = NULL;
     nacre_detail why = { "" };
-    if (nacre_pack_open(&pack, path, test_crypto(), &why) != NACRE_OK) fail_msg("%s", why.text);
-    return pack;
+    nacre_err err = nacre_sqlite_create(path, NULL, test_crypto(), &why);
+    if (err == NACRE_OK) err = nacre_sqlite_open(&db, path, NULL, test_crypto(), &why);
+    if (err == NACRE_OK) err = nacre_sqlite_add(db, NULL, num, give, &infos, &why);
+    if (err == NACRE_OK) err = nacre_sqlite_close(db, &why);
+    if (err != NACRE_OK) fail_msg("%s", why.text);
 }
 
-void pack_close(nacre_pack *pack)
-{
-    nacre_detail why = { "" };
-    if (nacre_pack_close(pack, &why) != NACRE_OK) fail_msg("%s", why.text);
-}
-
-void (*pack_on_number)(const nacre_context *ctx, uint64_t number);
+void (*fleet_on_number)(const nacre_context *ctx, uint64_t number);
 
 enum { MAX_DATAGRAM = 1024 };
 
@@ -111,7 +97,7 @@ static nacre_err challenge(nacre_context *peer, nacre_context *ctx, const nacre_
         serve(store, ctx);
         uint64_t number = nacre_context_next_seq(ctx);
         err = nacre_protect_echo(ctx, test_crypto(), at_ctx, &out, NACRE_BUF(buffer), &m);
-        if (err == NACRE_OK && pack_on_number != NULL) pack_on_number(ctx, number);
+        if (err == NACRE_OK && fleet_on_number != NULL) fleet_on_number(ctx, number);
     }
     if (err != NACRE_OK) return err;
     nacre_message outer = test_parse(out);
@@ -126,18 +112,18 @@ static nacre_err challenge(nacre_context *peer, nacre_context *ctx, const nacre_
 static uint8_t last[MAX_DATAGRAM];
 static size_t last_len;
 
-nacre_bytes pack_last_request(void)
+nacre_bytes fleet_last_request(void)
 {
     return nacre_bytes_of(last, last_len);
 }
 
-nacre_err pack_replay(nacre_context *ctx, const nacre_store *store, nacre_bytes datagram)
+nacre_err fleet_replay(nacre_context *ctx, const nacre_store *store, nacre_bytes datagram)
 {
     nacre_request_id id;
     return receive(ctx, store, datagram, &id);
 }
 
-nacre_err pack_request_one(nacre_context *peer, nacre_context *ctx, const nacre_store *store, bool *echo)
+nacre_err fleet_request_one(nacre_context *peer, nacre_context *ctx, const nacre_store *store, bool *echo)
 {
     uint8_t buf[32];
     nacre_bytes options = NACRE_ABSENT, datagram;
@@ -165,19 +151,19 @@ static nacre_err send_to(nacre_bytes *out, nacre_context *ctx, const nacre_store
         serve(store, ctx);
         uint64_t number = nacre_context_next_seq(ctx);
         err = nacre_protect_request(ctx, test_crypto(), &id, out, buf, &m, NULL);
-        if (err == NACRE_OK && pack_on_number != NULL) pack_on_number(ctx, number);
+        if (err == NACRE_OK && fleet_on_number != NULL) fleet_on_number(ctx, number);
     }
     return err;
 }
 
-nacre_err pack_try_to_send(nacre_context *ctx, const nacre_store *store)
+nacre_err fleet_try_to_send(nacre_context *ctx, const nacre_store *store)
 {
     uint8_t buffer[MAX_DATAGRAM];
     nacre_bytes out;
     return send_to(&out, ctx, store, NACRE_BUF(buffer));
 }
 
-uint64_t pack_send_one(nacre_context *peer, nacre_context *ctx, const nacre_store *store)
+uint64_t fleet_send_one(nacre_context *peer, nacre_context *ctx, const nacre_store *store)
 {
     uint8_t buffer[MAX_DATAGRAM];
     nacre_request_id at_peer;
@@ -187,7 +173,7 @@ uint64_t pack_send_one(nacre_context *peer, nacre_context *ctx, const nacre_stor
     return nacre_context_next_seq(ctx) - 1;
 }
 
-nacre_bytes pack_file(const char *path)
+nacre_bytes file_bytes(const char *path)
 {
     FILE *file = fopen(path, "rb");
     assert_non_null(file);
@@ -200,7 +186,7 @@ nacre_bytes pack_file(const char *path)
     return nacre_bytes_of(bytes, len);
 }
 
-void pack_put_file(const char *path, nacre_bytes bytes)
+void file_put(const char *path, nacre_bytes bytes)
 {
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
