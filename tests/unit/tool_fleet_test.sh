@@ -86,6 +86,24 @@ run 0 show back
 run 2 fleet export fleet.db 6 again
 run 0 fleet import fleet.db back
 says out 'context 6'
+# ---- of several directories all are moved, or none
+for i in 4 5; do run 0 keygen --client-id 00 --server-id 01 --id-context "0$i" "client$i" "server$i"; done
+cp -r server4 copy4
+run 0 keygen --client-id 0c --server-id 0d gone-client gone
+run 0 fleet create elsewhere.db
+run 0 fleet import elsewhere.db gone
+mkdir -p empty
+before=$("$nacre" fleet list fleet.db)
+for bad in no-such-directory empty gone copy4; do # the last two: moved elsewhere, and a copy of one that is given
+    run 5 fleet import fleet.db server4 server5 $bad
+    says err 'no directory was moved'
+    says err $bad
+    [ "$("$nacre" fleet list fleet.db)" = "$before" ] || fail "$bad: a context was moved"
+    run 0 check server4 server5 # still of use
+done
+run 0 fleet create several.db
+run 0 fleet import several.db server4 server5
+run 0 fleet import several.db server4 server5 # again: they are there
 run 0 fleet remove fleet.db 1 2
 run 2 fleet remove fleet.db 1
 says err 'no active context'

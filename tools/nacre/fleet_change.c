@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "fleet.h"
+#include "store/sqlite/sqlite_import.h"
 
 int fleet_create(fleet_args *a)
 {
@@ -48,22 +49,30 @@ int fleet_revoke(fleet_args *a)
 
 /* ---- Moving ---- */
 
-int fleet_import(fleet_args *a)
+/* All are examined before the first is moved. */
+static int import_all(nacre_sqlite *db, const fleet_args *a)
 {
     nacre_detail why;
+    nacre_err err = NACRE_OK;
+    if (a->num_words > 1) err = nacre__sqlite_import_rehearse(db, a->words, (size_t)a->num_words, a->role, &why);
+    if (err != NACRE_OK) return tool_fail("fleet", err, "%s; no directory was moved", why.text);
+    for (int i = 0; i < a->num_words; i++) {
+        int64_t id;
+        err = nacre_sqlite_import(db, &id, a->words[i], a->role, a->name, &why);
+        if (err != NACRE_OK)
+            return tool_fail("fleet", err, "%s%s", why.text,
+                             i > 0 ? "; the directories on standard output were moved before" : "");
+        printf("%s: moved, context %lld\n", a->words[i], (long long)id);
+    }
+    return TOOL_OK;
+}
+
+int fleet_import(fleet_args *a)
+{
     nacre_sqlite *db;
     if (a->name != NULL && a->num_words > 1) return tool_usage("fleet", "--name: give one directory");
-    int code = fleet_open(&db, a, false);
-    if (code != TOOL_OK) return code;
-    for (int i = 0; code == TOOL_OK && i < a->num_words; i++) {
-        int64_t id;
-        const nacre_err err = nacre_sqlite_import(db, &id, a->words[i], a->role, a->name, &why);
-        if (err == NACRE_OK) printf("%s: moved, context %lld\n", a->words[i], (long long)id);
-        else
-            code = tool_fail("fleet", err, "%s%s", why.text,
-                             i > 0 ? "; the directories on standard output were moved before" : "");
-    }
-    return fleet_close(db, code);
+    const int code = fleet_open(&db, a, false);
+    return code == TOOL_OK ? fleet_close(db, import_all(db, a)) : code;
 }
 
 int fleet_export(fleet_args *a)

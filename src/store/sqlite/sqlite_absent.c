@@ -3,6 +3,7 @@
 #include <nacre/sqlite.h>
 
 #include "base/hosted/detail.h"
+#include "store/sqlite/sqlite_import.h"
 #include "store/sqlite/sqlite_label.h"
 
 static nacre_err absent(nacre_detail *why)
@@ -44,6 +45,8 @@ ABSENT(nacre_sqlite_list,
        (nacre_sqlite * db, const nacre_sqlite_filter *filter, nacre_sqlite_visit visit, void *user, nacre_detail *why))
 ABSENT(nacre_sqlite_import,
        (nacre_sqlite * db, int64_t *id, const char *dir, nacre_role role, const char *name, nacre_detail *why))
+ABSENT(nacre__sqlite_import_rehearse,
+       (nacre_sqlite * db, char *const *dirs, size_t num, nacre_role role, nacre_detail *why))
 ABSENT(nacre_sqlite_export, (nacre_sqlite * db, int64_t id, const char *dir, nacre_detail *why))
 ABSENT(nacre_sqlite_get_stats, (nacre_sqlite * db, nacre_sqlite_stats *stats, nacre_detail *why))
 ABSENT(nacre_sqlite_check, (const char *path, const nacre_sqlite_config *config, const nacre_crypto *crypto,

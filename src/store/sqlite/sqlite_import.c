@@ -8,6 +8,7 @@
  *
  * After an interruption before 2, the state in DIR is valid and the move begins again. After 2, the number in moved.json is
  * valid, because DIR cannot be used any more. After 3 the database has the context. */
+#include "store/sqlite/sqlite_import.h"
 #include "store/sqlite/sqlite_rows.h"
 
 #include <stdio.h>
@@ -138,6 +139,12 @@ static nacre_err resume(move *m)
     return start(m);
 }
 
+static nacre_err refuse_elsewhere(const move *m)
+{
+    return refuse(m, m->found.completed ? "was moved elsewhere (moved.json says which)"
+                                        : "its move elsewhere was interrupted (moved.json says which); finish that");
+}
+
 static nacre_err take(move *m)
 {
     char identity[NACRE__MOVED_IDENTITY + 1];
@@ -146,8 +153,7 @@ static nacre_err take(move *m)
     if (!m->found.found) return start(m);
     identity_of(identity, m->db);
     if (strcmp(identity, m->found.identity) == 0) return resume(m);
-    return refuse(m, m->found.completed ? "was moved elsewhere (moved.json says which)"
-                                        : "its move elsewhere was interrupted (moved.json says which); finish that");
+    return refuse_elsewhere(m);
 }
 
 /* ---- Steps 3 and 4 ---- */
@@ -159,6 +165,8 @@ static nacre_err add(move *m)
     err = nacre__sqlite_add_one(m->db, &m->id, &m->context, true, m->why);
     return nacre__sqlite_end(m->db, err, m->why);
 }
+
+/* ---- All steps ---- */
 
 static nacre_err import(move *m)
 {
@@ -186,5 +194,51 @@ nacre_err nacre_sqlite_import(nacre_sqlite *db, int64_t *id, const char *dir, na
     nacre__sqlite_leave(db);
     nacre_wipe(&m.context, sizeof m.context);
     if (err == NACRE_OK && id != NULL) *id = m.id;
+    return err;
+}
+
+/* ---- Several directories ---- */
+
+/* In a transaction that is rolled back. A move that was interrupted, or is complete, has been examined by its beginning. */
+static nacre_err rehearse_one(move *m)
+{
+    char identity[NACRE__MOVED_IDENTITY + 1];
+    int64_t id = 0;
+    nacre_err err = nacre__moved_read(&m->found, &m->dirfd, m->why);
+    if (err != NACRE_OK) return err;
+    identity_of(identity, m->db);
+    if (m->found.found && strcmp(identity, m->found.identity) == 0) return NACRE_OK;
+    if (m->found.found) return refuse_elsewhere(m);
+    err = nacre__lock_probe(&m->dirfd, m->why);
+    if (err == NACRE_OK) err = read_directory(m);
+    return err == NACRE_OK ? nacre__sqlite_add_one(m->db, &id, &m->context, true, m->why) : err;
+}
+
+static nacre_err rehearse_directory(nacre_sqlite *db, const char *dir, nacre_role role, nacre_detail *why)
+{
+    nacre_detail reason = { "" };
+    move m = { .db = db, .role = role, .why = &reason };
+    nacre_err err = nacre__dirfd_open(&m.dirfd, dir, &reason);
+    if (err == NACRE_OK) {
+        err = rehearse_one(&m);
+        nacre__dirfd_close(&m.dirfd);
+    }
+    nacre_wipe(&m.context, sizeof m.context);
+    if (err == NACRE_OK) return NACRE_OK;
+    const bool is_named = strstr(reason.text, dir) != NULL;
+    return nacre__fail(why, err, "%s%s%s", is_named ? "" : dir, is_named ? "" : ": ", reason.text);
+}
+
+nacre_err nacre__sqlite_import_rehearse(nacre_sqlite *db, char *const *dirs, size_t num, nacre_role role,
+                                        nacre_detail *why)
+{
+    nacre_err err = nacre__sqlite_enter(db, true, why);
+    if (err != NACRE_OK) return err;
+    err = nacre__sqlite_begin(db, false, why);
+    if (err == NACRE_OK) {
+        for (size_t i = 0; err == NACRE_OK && i < num; i++) err = rehearse_directory(db, dirs[i], role, why);
+        (void)!nacre__sqlite_end(db, err == NACRE_OK ? NACRE_ERR_STALE : err, NULL);
+    }
+    nacre__sqlite_leave(db);
     return err;
 }
