@@ -100,6 +100,8 @@ void nacre_wipe(void *ptr, size_t len);
     X(NOT_PROTECTED, -106, 0x81, "Message has no OSCORE option")       /* RFC 8613 8.4 step 2 */                       \
     X(MALFORMED, -107, 0x80, "Malformed CoAP message")                 /* RFC 7252 3 */                                \
     X(CRITICAL_OPTION, -108, 0x82, "Critical option not understood")   /* RFC 7252 5.4.1 */                            \
+    X(BAD_PUBLIC_KEY, -109, 0x80, "Public key not on its curve, or of low order")                                      \
+    X(BAD_SIGNATURE, -110, 0x80, "Signature not verified")                                                             \
     X(BUFFER_TOO_SMALL, -201, 0xa0, "Output buffer too small")                                                         \
     X(BAD_ARGUMENT, -202, 0, "Argument not allowed")                                                                   \
     X(TOO_LONG, -203, 0x8d, "Longer than allowed")                                                                     \

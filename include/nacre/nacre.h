@@ -6,6 +6,7 @@
 #include <nacre/base.h>
 #include <nacre/coap.h>
 #include <nacre/crypto.h>
+#include <nacre/public_key.h>
 #include <nacre/context.h>
 #include <nacre/oscore.h>
 #include <nacre/sqlite.h>

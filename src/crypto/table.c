@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* table: the AEADs and hashes that OSCORE can use (RFC 9053 4, RFC 8613 3.2). Adding one is one row. */
-#include <nacre/crypto.h>
+/* table: the AEADs and hashes that OSCORE can use (RFC 9053 4, RFC 8613 3.2), and the curves of EDHOC. Adding one is one row. */
+#include <nacre/public_key.h>
 
 /* CCM's length field has 15 - nonce length bytes; clamped to more than any CoAP message needs. */
 enum { CCM_LONG_NONCE = 65535, NO_LIMIT = 0x7fffffff };
@@ -74,4 +74,16 @@ bool nacre_hash_by_name(const char *name, nacre_hash *hash)
         return true;
     }
     return false;
+}
+
+size_t nacre_curve_len(nacre_curve curve)
+{
+    switch (curve) {
+    case NACRE_P256:
+    case NACRE_X25519:
+    case NACRE_ED25519: return 32;
+    case NACRE_P384: return 48;
+    case NACRE_CURVE_NONE: break;
+    }
+    return 0;
 }
