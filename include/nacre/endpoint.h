@@ -31,6 +31,7 @@
 #include <nacre/crypto.h>
 #include <nacre/exchange.h>
 #include <nacre/oscore.h>
+#include <nacre/stats.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -474,11 +475,8 @@ uint64_t nacre_endpoint_deadline(const nacre_endpoint *ep);
 /* nacre_endpoint_expire queues due retransmissions for transmit_many, and events for timeouts. */
 void nacre_endpoint_expire(nacre_endpoint *ep, uint64_t now_ms);
 
-/* Counters, since init. */
-typedef struct nacre_endpoint_stats {
-    uint64_t received, malformed, duplicates, replays, unprotect_failures, no_context, requests, responses,
-        retransmitted, sent, dropped, notifications, oversized;
-} nacre_endpoint_stats;
+/* nacre_endpoint_get_stats may be called by any thread while the endpoint exists. Each counter is read whole, but not all of them
+ * at one instant. */
 nacre_endpoint_stats nacre_endpoint_get_stats(const nacre_endpoint *ep);
 
 /* nacre_endpoint_get_config: as given to nacre_endpoint_init, with the defaults filled in. */

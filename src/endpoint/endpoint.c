@@ -239,7 +239,17 @@ const nacre_endpoint_config *nacre_endpoint_get_config(const nacre_endpoint *ep)
 
 nacre_endpoint_stats nacre_endpoint_get_stats(const nacre_endpoint *ep)
 {
-    return ep->core.stats;
+    uint64_t words[NACRE__NUM_COUNTERS];
+    nacre_endpoint_stats stats;
+    for (size_t i = 0; i < NACRE__NUM_COUNTERS; i++)
+        words[i] = atomic_load_explicit(&ep->core.counters[i], memory_order_relaxed);
+    memcpy(&stats, words, sizeof stats);
+    return stats;
+}
+
+uint32_t nacre__endpoint_num_observers(const nacre_endpoint *ep)
+{
+    return ep->observe.num_observing;
 }
 
 /* ---- Events ------------------------------------------------------------------------------------------------------- */

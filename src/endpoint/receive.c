@@ -19,7 +19,7 @@ static void reject(nacre_endpoint *ep, const nacre_address *peer, uint8_t type, 
 static void reject_malformed(nacre_endpoint *ep, const nacre_datagram *datagram)
 {
     const nacre_bytes b = datagram->bytes;
-    ep->core.stats.malformed++;
+    NACRE__COUNT(&ep->core, malformed);
     if (b.len < NACRE__HEADER_LEN || b.ptr[0] >> 6 != 1) return; /* RFC 7252 3: unknown version, ignored */
     reject(ep, &datagram->peer, b.ptr[0] >> 4 & 3, (uint16_t)(b.ptr[2] << 8 | b.ptr[3]));
 }
@@ -49,7 +49,7 @@ static void sort_request(nacre_endpoint *ep, nacre__received *received, uint64_t
     nacre__server_exchange *exchange =
         nacre__server_exchange_add(&ep->server_exchanges, received->datagram, &received->outer, hash, now_ms);
     if (exchange == NULL) {
-        ep->core.stats.dropped++;
+        nacre__count_dropped(&ep->core, NACRE_DROPPED_SERVER_EXCHANGES);
         return;
     }
     received->index = nacre__server_exchange_index(&ep->server_exchanges, exchange);
@@ -77,7 +77,7 @@ static void acknowledge_response(nacre_endpoint *ep, nacre__received *received, 
 static void stray_response(nacre_endpoint *ep, const nacre__received *received)
 {
     const nacre_message *m = &received->outer;
-    ep->core.stats.dropped++;
+    nacre__count_dropped(&ep->core, NACRE_DROPPED_STRAY);
     if (nacre_address_is_reliable(&received->datagram->peer)) return; /* RFC 8323 3: there is no RST */
     if (m->type == NACRE_CON || (m->type == NACRE_NON && nacre__has_option(m->options, NACRE_OPT_OBSERVE)))
         nacre__send_empty(&ep->empty, &received->datagram->peer, NACRE_RST, m->mid);
@@ -106,7 +106,7 @@ static void sort_response(nacre_endpoint *ep, nacre__received *received, uint64_
     }
     /* RFC 7252 5.3.2: a piggybacked response matches by token and MID */
     if (received->outer.type == NACRE_ACK && received->outer.mid != exchange->t->mid) {
-        ep->core.stats.dropped++;
+        nacre__count_dropped(&ep->core, NACRE_DROPPED_STRAY);
         return;
     }
     if (is_con) acknowledge_response(ep, received, hash, now_ms);
@@ -155,7 +155,7 @@ static void begin(nacre_endpoint *ep, nacre__received *received, const nacre_dat
 static void sort_one(nacre_endpoint *ep, nacre__received *received, const nacre_datagram *datagram, uint64_t now_ms)
 {
     begin(ep, received, datagram);
-    ep->core.stats.received++;
+    NACRE__COUNT(&ep->core, received);
     if (parse(received, datagram) != NACRE_OK) {
         reject_malformed(ep, datagram);
         return;
@@ -388,7 +388,7 @@ static void deliver_response(nacre_endpoint *ep, nacre__received *received, uint
             nacre__client_exchange_oversized(ep, exchange, received, now_ms);
         else nacre__client_exchange_responded(ep, exchange, received, now_ms);
     } else {
-        ep->core.stats.dropped++;
+        nacre__count_dropped(&ep->core, NACRE_DROPPED_STALE);
     }
 }
 

@@ -6,8 +6,9 @@
 static nacre_err make_short(nacre_endpoint *ep, const nacre__server_exchange *exchange, nacre_message *response)
 {
     const bool may_repeat = nacre_code_is_safe(exchange->method) && response->code >> 5 == 2;
-    return may_repeat ? nacre__echo_challenge(&ep->echo, &exchange->record->peer, response)
-                      : nacre__response_bare(&ep->core, response);
+    if (!may_repeat) return nacre__response_bare(&ep->core, response);
+    NACRE__COUNT(&ep->core, echo_challenges);
+    return nacre__echo_challenge(&ep->echo, &exchange->record->peer, response);
 }
 
 /* Piggybacked if the ACK was not sent yet, otherwise separate. */
@@ -37,6 +38,7 @@ static nacre_err respond_to(nacre_endpoint *ep, nacre__server_exchange *exchange
     if (err != NACRE_OK) return err;
     if (!is_success) exchange->observer = NACRE__NONE; /* RFC 7641 4.1: an error begins no observation */
     err = send_response(ep, exchange, &response);
+    if (err == NACRE_OK) nacre__count_responded(&ep->core, response.code);
     if (observer == NACRE__NONE || is_success) return err;
     if (err == NACRE_OK) nacre__observer_end(&ep->observe, &ep->observe.observers[observer], NACRE_OK);
     else exchange->observer = observer;

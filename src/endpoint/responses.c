@@ -15,7 +15,7 @@ static void responded(nacre_endpoint *ep, nacre__client_exchange *exchange, cons
                       const nacre_message *response, uint64_t now_ms)
 {
     if (nacre__observation_ignores(exchange, received)) {
-        ep->core.stats.dropped++;
+        nacre__count_dropped(&ep->core, NACRE_DROPPED_STALE);
         return;
     }
     if (nacre__client_exchange_rejects(&ep->client_exchanges, exchange, received, response) ||
@@ -23,7 +23,7 @@ static void responded(nacre_endpoint *ep, nacre__client_exchange *exchange, cons
         return;
     nacre__client_exchange_keep_echo(&ep->client_exchanges, exchange, response);
     if (nacre__observation_takes(&ep->client_exchanges, exchange, received, response, now_ms)) return;
-    ep->core.stats.responses++;
+    NACRE__COUNT(&ep->core, responses);
     nacre__client_exchange_end(&ep->client_exchanges, exchange, NACRE_OK, response);
 }
 
@@ -36,7 +36,7 @@ static void verified_response(nacre_endpoint *ep, nacre__client_exchange *exchan
         !nacre__client_exchange_request_has(exchange, NACRE_OPT_OBSERVE))
         nacre__client_exchange_dropped(&ep->client_exchanges, exchange, received, NACRE_ERR_PROTECTION_INVALID, now_ms);
     else if (received->is_old && !exchange->observation.changing)
-        ep->core.stats.dropped++; /* the new registration was answered in this burst */
+        nacre__count_dropped(&ep->core, NACRE_DROPPED_STALE); /* the new registration was answered in this burst */
     else if (!nacre__rederivation_verified(&ep->rederive, exchange))
         nacre__client_exchange_dropped(&ep->client_exchanges, exchange, received, NACRE_ERR_PROTECTION_INVALID, now_ms);
     else responded(ep, exchange, received, &received->plain, now_ms);
@@ -79,10 +79,10 @@ void nacre__client_exchange_oversized(nacre_endpoint *ep, nacre__client_exchange
 {
     const bool is_protected = exchange->context != NULL || exchange->rederivation != NULL;
     if (nacre__observation_ignores(exchange, received)) {
-        ep->core.stats.dropped++;
+        nacre__count_dropped(&ep->core, NACRE_DROPPED_STALE);
         return;
     }
-    ep->core.stats.oversized++;
+    NACRE__COUNT(&ep->core, oversized);
     exchange->oversized = received->oversized;
     if (!is_protected && !nacre__observation_survives(&ep->client_exchanges, exchange, received, now_ms)) {
         nacre__client_exchange_end(&ep->client_exchanges, exchange, NACRE_ERR_OVERSIZED, NULL);

@@ -98,7 +98,7 @@ static bool transmit_request(nacre_endpoint *ep, nacre__client_exchange *exchang
     copy_out(out, &exchange->peer, exchange->t->bytes, exchange->t->len); /* RFC 7252 4.2: the same bytes */
     exchange->hints_wait = true;
     nacre__transmission_sent(&ep->tx, exchange->t, now_ms);
-    ep->core.stats.retransmitted++;
+    NACRE__COUNT(&ep->core, retransmitted);
     return true;
 }
 
@@ -149,6 +149,6 @@ size_t nacre_endpoint_transmit_many(nacre_endpoint *ep, nacre_outgoing *out, siz
         if (!nacre__transmissions_next(&ep->tx, &ref)) break;
         if (transmit_one(ep, ref, &out[n], now_ms)) n++;
     }
-    ep->core.stats.sent += n;
+    nacre__counter_add(NACRE__COUNTER(&ep->core, sent), n);
     return n;
 }

@@ -38,9 +38,11 @@ void nacre__echo_heard(nacre__echo *echo, const nacre_address *peer, nacre_conte
         context->peer_sent_echo = true;
         nacre__context_unlock(echo->core, context);
     }
-    if (nacre__is_validated(echo->validation, peer)) return;
-    if ((recovers && has_inner) || is_ours(echo, peer, inner) || is_ours(echo, peer, outer))
-        nacre__validate(echo->validation, peer);
+    const bool has_recovered = recovers && has_inner;
+    const bool is_validated = nacre__is_validated(echo->validation, peer);
+    if (!has_recovered && (is_validated || !(is_ours(echo, peer, inner) || is_ours(echo, peer, outer)))) return;
+    NACRE__COUNT(echo->core, echo_proofs);
+    if (!is_validated) nacre__validate(echo->validation, peer);
 }
 
 nacre_bytes nacre__echo_for(const nacre__echo *echo, const nacre_address *peer, uint8_t value[NACRE__ECHO_LEN])

@@ -64,7 +64,8 @@ static bool has_hint(const nacre__client_exchange *exchange)
 void nacre__client_exchange_dropped(nacre__client_exchanges *x, nacre__client_exchange *exchange,
                                     const nacre__received *received, nacre_err err, uint64_t now_ms)
 {
-    x->core->stats.unprotect_failures++;
+    NACRE__COUNT(x->core, unprotect_failures);
+    nacre__count_refused(x->core, err);
     if (!nacre__client_exchange_waits(exchange)) return;
     if (!has_hint(exchange)) exchange->last_reject = err;
     if (received->outer.type == NACRE_ACK) nacre__client_exchange_acknowledged(x, exchange, now_ms);
@@ -99,12 +100,12 @@ bool nacre__client_exchange_rejects(nacre__client_exchanges *x, nacre__client_ex
     enum { ACK_TO_RST = (NACRE_ACK ^ NACRE_RST) << 4 };
     if (is_understood(response)) return false;
     if (received->outer.type == NACRE_NON && !nacre_address_is_reliable(&exchange->peer)) {
-        x->core->stats.dropped++;
+        nacre__count_dropped(x->core, NACRE_DROPPED_OPTION);
         if (nacre__client_exchange_waits(exchange)) exchange->last_reject = NACRE_ERR_CRITICAL_OPTION;
         return true;
     }
     if (received->ack != 0) x->dedup->records[received->ack - 1].bytes[0] ^= ACK_TO_RST; /* for its duplicates too */
-    x->core->stats.responses++;
+    NACRE__COUNT(x->core, responses);
     nacre__client_exchange_end(x, exchange, NACRE_ERR_CRITICAL_OPTION, response);
     return true;
 }
@@ -160,7 +161,8 @@ static void keep_hint(nacre__client_exchanges *x, nacre__client_exchange *exchan
 {
     const nacre_message *m = &received->outer;
     const bool is_text = m->payload.len > 0 && !nacre__has_option(m->options, NACRE_OPT_CONTENT_FORMAT);
-    x->core->stats.unprotect_failures++;
+    NACRE__COUNT(x->core, unprotect_failures);
+    nacre__count_refused(x->core, err);
     if (exchange->last_reject != NACRE_ERR_TOO_LONG) exchange->last_reject = err;
     exchange->hint.code = m->code;
     exchange->hint.len = !is_text ? 0 : (uint8_t)(m->payload.len < NACRE__MAX_HINT ? m->payload.len : NACRE__MAX_HINT);

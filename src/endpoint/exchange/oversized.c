@@ -39,9 +39,9 @@ void nacre__oversized_request(nacre__server_exchanges *x, nacre__server_exchange
     nacre_options o;
     nacre_message response = { .code = NACRE_TOO_LARGE };
     const size_t taken = payload_taken(x, received);
-    x->core->stats.oversized++;
+    NACRE__COUNT(x->core, oversized);
     if (!nacre__oversized_take(x->rate_limits, &exchange->record->peer)) {
-        x->core->stats.dropped++;
+        nacre__count_dropped(x->core, NACRE_DROPPED_OVERSIZED_RATE);
         nacre__server_exchange_release(x, exchange);
         return;
     }

@@ -54,6 +54,7 @@ void nacre__response_refuse(nacre__server_exchanges *x, nacre__server_exchange *
         response.options = response.payload = NACRE_ABSENT;
         if (nacre_message_write(&response, &out, nacre__response_buf(x, exchange)) != NACRE_OK) out.len = 0;
     }
+    nacre__count_responded(x->core, response.code);
     nacre__server_exchange_leave_buffers(x, exchange);
     nacre__response_finish(x, exchange, out.len, unverified);
 }

@@ -11,9 +11,9 @@
 /* ---- The result of verification ---------------------------------------------------------------------------------- */
 
 /* Drops the request without a record: its retransmission is handled as new. */
-static void leave_to_retransmission(nacre__server_exchanges *x, nacre__server_exchange *exchange)
+static void leave_to_retransmission(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_dropped why)
 {
-    x->core->stats.dropped++;
+    nacre__count_dropped(x->core, why);
     nacre__server_exchange_release(x, exchange);
 }
 
@@ -32,13 +32,19 @@ static bool rate_allows(nacre__server_exchanges *x, const nacre__server_exchange
     return nacre__challenge_take(x->rate_limits, exchange->context, &exchange->record->peer, again);
 }
 
+static void count_challenge(nacre__server_exchanges *x)
+{
+    NACRE__COUNT(x->core, echo_challenges);
+    nacre__count_responded(x->core, NACRE_UNAUTHORIZED);
+}
+
 /* RFC 8613 B.1.2: the replay window is unknown, so the sender must prove freshness. */
 static void challenge(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_bytes token)
 {
     nacre_message header = { .code = NACRE_UNAUTHORIZED };
     nacre_bytes out;
     if (!rate_allows(x, exchange)) {
-        leave_to_retransmission(x, exchange);
+        leave_to_retransmission(x, exchange, NACRE_DROPPED_ECHO_RATE);
         return;
     }
     nacre__response_header(x, exchange, &header, token);
@@ -47,13 +53,14 @@ static void challenge(nacre__server_exchanges *x, nacre__server_exchange *exchan
                                        nacre__response_buf(x, exchange), &header);
     nacre__context_unlock(x->core, exchange->context);
     if (err == NACRE_OK) {
+        count_challenge(x);
         nacre__request_persist_early(x->persist, exchange->context);
         nacre__server_exchange_leave_buffers(x, exchange);
         nacre__response_finish(x, exchange, out.len, true);
         return;
     }
     if (err == NACRE_ERR_NOT_YET && nacre__response_keep_plain(x, exchange, &header, true) == NACRE_OK) return;
-    if (has_recovered(err)) leave_to_retransmission(x, exchange);
+    if (has_recovered(err)) leave_to_retransmission(x, exchange, NACRE_DROPPED_RECOVERED);
     else nacre__response_refuse(x, exchange, err, token);
 }
 
@@ -87,7 +94,7 @@ static void keep_pending(nacre__server_exchanges *x, nacre__server_exchange *exc
     }
     if (exchange->pending == NACRE__NONE) {
         nacre__request_persist(x->persist, received->context);
-        leave_to_retransmission(x, exchange);
+        leave_to_retransmission(x, exchange, NACRE_DROPPED_PENDING);
         return;
     }
     exchange->state = NACRE__SERVER_PENDING;
@@ -96,9 +103,10 @@ static void keep_pending(nacre__server_exchanges *x, nacre__server_exchange *exc
 
 static void count_refusal(nacre__server_exchanges *x, nacre_err err)
 {
-    if (err == NACRE_ERR_REPLAY) x->core->stats.replays++;
-    else if (err == NACRE_ERR_NO_CONTEXT) x->core->stats.no_context++;
-    else x->core->stats.unprotect_failures++;
+    nacre__count_refused(x->core, err);
+    if (err == NACRE_ERR_REPLAY) NACRE__COUNT(x->core, replays);
+    else if (err == NACRE_ERR_NO_CONTEXT) NACRE__COUNT(x->core, no_context);
+    else NACRE__COUNT(x->core, unprotect_failures);
 }
 
 static void heard_echo(nacre__server_exchanges *x, const nacre__received *received)
@@ -106,6 +114,14 @@ static void heard_echo(nacre__server_exchanges *x, const nacre__received *receiv
     nacre__echo_heard(x->echo, &received->datagram->peer, received->context,
                       nacre_option_find(received->plain.options, NACRE_OPT_ECHO),
                       nacre_option_find(received->outer.options, NACRE_OPT_ECHO), received->recovers);
+}
+
+static void count_request(nacre__server_exchanges *x, const nacre__server_exchange *exchange)
+{
+    const uint8_t method = exchange->message.code;
+    NACRE__COUNT(x->core, requests);
+    NACRE__COUNT_AT(x->core, methods, method < NACRE_STATS_METHODS ? method : 0);
+    if (exchange->context != NULL) NACRE__COUNT(x->core, protected_requests);
 }
 
 /* Acts on the result of verification: deliver, challenge, wait, or refuse. */
@@ -121,7 +137,7 @@ void nacre__request_settle(nacre__server_exchanges *x, nacre__server_exchange *e
         exchange->state = NACRE__SERVER_READY;
         if ((exchange->seen | received->seen) & NACRE__SEEN(NACRE_OPT_ECHO)) heard_echo(x, received);
         nacre__queue_push(x->events, NACRE__OF_SERVER_EXCHANGE, nacre__server_exchange_index(x, exchange));
-        x->core->stats.requests++;
+        count_request(x, exchange);
         break;
     case NACRE_ERR_REPLAY_ECHO:
         exchange->context = received->context;
@@ -167,10 +183,11 @@ static void resume_response(nacre__server_exchanges *x, nacre__server_exchange *
     if (err == NACRE_ERR_NOT_YET) {
         nacre__server_exchange_wait(x, exchange, exchange->context);
     } else if (exchange->echo && has_recovered(err)) {
-        leave_to_retransmission(x, exchange);
+        leave_to_retransmission(x, exchange, NACRE_DROPPED_RECOVERED);
     } else if (err != NACRE_OK) {
         nacre__response_withdraw(x, exchange, err);
     } else {
+        if (exchange->echo) count_challenge(x);
         nacre__request_persist_early(x->persist, exchange->context);
         memcpy(exchange->record->bytes, out.ptr, out.len);
         nacre__response_finish(x, exchange, out.len, false);

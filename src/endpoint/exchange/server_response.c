@@ -73,14 +73,16 @@ void nacre__response_known_only(nacre__server_exchanges *x, nacre__server_exchan
  * whose response exceeds the allowance of its address (RFC 9175 2.4), which may no longer be validated. */
 void nacre__response_again(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
-    x->core->stats.duplicates++;
+    NACRE__COUNT(x->core, duplicates);
     const size_t size = exchange->record->response_len + nacre__outer_most(&exchange->block_request);
     if (size > nacre__allowance(exchange->record->datagram_len) &&
         !nacre__is_validated(x->validation, &exchange->record->peer))
         return;
     if (exchange->state == NACRE__SERVER_DEFERRED && exchange->record->type == NACRE_CON)
         nacre__separate_acknowledge(x, exchange);
-    if (exchange->state == NACRE__SERVER_RESPONDED && exchange->record->type == NACRE_CON) transmit(x, exchange);
+    if (exchange->state != NACRE__SERVER_RESPONDED || exchange->record->type != NACRE_CON) return;
+    NACRE__COUNT(x->core, repeated_responses);
+    transmit(x, exchange);
 }
 
 /* No response: a CON gets an empty ACK, which is never protected (RFC 8613 4.2). */
@@ -99,6 +101,7 @@ void nacre__response_unprotected(nacre__server_exchanges *x, nacre__server_excha
     nacre_bytes out;
     nacre__response_header(x, exchange, response, token);
     if (nacre_message_write(response, &out, nacre__response_buf(x, exchange)) != NACRE_OK) out.len = 0;
+    nacre__count_responded(x->core, response->code);
     nacre__response_written(x, exchange, out.len);
 }
 

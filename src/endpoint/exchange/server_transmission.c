@@ -163,7 +163,7 @@ bool nacre__separate_transmit(nacre__server_exchanges *x, nacre__separate_respon
     if (!is_validated(x, separate) && separate->spent + out->bytes.len > separate->allowance) out->bytes.len = 0;
     separate->spent += out->bytes.len;
     const bool goes_out = out->bytes.len > 0;
-    if (goes_out && t->state == NACRE__TRANSMISSION_SENT) x->core->stats.retransmitted++;
+    if (goes_out && t->state == NACRE__TRANSMISSION_SENT) NACRE__COUNT(x->core, retransmitted);
     if (goes_out && t->type == NACRE_NON) nacre__probing_sent(&x->tx->probing, &t->peer, out->bytes.len, now_ms);
     if (t->type == NACRE_NON) nacre__separate_ended(x, separate, NACRE_OK);
     else nacre__transmission_sent(x->tx, t, now_ms);

@@ -10,7 +10,7 @@ void nacre__empty_messages_lay_out(nacre__empty_messages *e, nacre__pool_layout 
 void nacre__send_empty(nacre__empty_messages *e, const nacre_address *peer, uint8_t type, uint16_t mid)
 {
     if (e->num == e->max) {
-        e->core->stats.dropped++;
+        nacre__count_dropped(e->core, NACRE_DROPPED_EMPTY);
         return;
     }
     e->all[(e->first + e->num++) % e->max] = (nacre__empty_message){ .peer = *peer, .mid = mid, .type = type };

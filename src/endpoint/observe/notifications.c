@@ -375,6 +375,7 @@ nacre_err nacre__observer_respond(nacre__observe_server *s, uint64_t number, con
     if (err != NACRE_OK) return err;
     set_con_notification(s, separate, response.type == NACRE_CON);
     count(s, o, response.type);
+    NACRE__COUNT(s->core, sent_notifications);
     nacre__observer_set(s, o, NACRE__OBSERVER_BUSY);
     nacre__observer_set_mid(s, o, response.mid);
     if (!is_final) return NACRE_OK;

@@ -176,7 +176,7 @@ bool nacre__observation_takes(nacre__client_exchanges *x, nacre__client_exchange
     nacre__observation *o = &exchange->observation;
     if (!o->wanted || o->leaving || !is_notification(response)) return false;
     if (exchange->context != NULL ? !is_next_protected(o, received) : !is_next_plain(exchange, received, now_ms)) {
-        x->core->stats.dropped++;
+        nacre__count_dropped(x->core, NACRE_DROPPED_STALE);
         return true;
     }
     o->begun = true;
@@ -185,7 +185,7 @@ bool nacre__observation_takes(nacre__client_exchanges *x, nacre__client_exchange
     x->notes[x->num_notes++] = (nacre__note){ .number = exchange->number,
                                               .index = nacre__client_exchange_index(x, exchange),
                                               .message = *response };
-    x->core->stats.notifications++;
+    NACRE__COUNT(x->core, notifications);
     return true;
 }
 

@@ -113,14 +113,14 @@ void nacre__outer_block(nacre__outer_blocks *b, nacre__client_exchange *exchange
     const nacre_bytes value = nacre_option_find(received->outer.options, NACRE_OPT_BLOCK2);
     if (!nacre__client_exchange_waits(exchange) || !nacre__block_read(&block, value) ||
         !fits(entry, &received->outer, block)) {
-        b->core->stats.dropped++;
+        nacre__count_dropped(b->core, NACRE_DROPPED_OUTER);
         if (nacre__client_exchange_waits(exchange) && exchange->last_reject == NACRE_OK)
             exchange->last_reject = NACRE_ERR_PROTECTION_INVALID;
         return;
     }
     if (entry == NULL && exchange->last_reject != NACRE_ERR_TOO_LONG) entry = begin(b, exchange, received, now_ms);
     if (entry == NULL) { /* not acknowledged: the retransmission may find a free one */
-        b->core->stats.dropped++;
+        nacre__count_dropped(b->core, NACRE_DROPPED_OUTER);
         return;
     }
     if (block.more && nacre__outer_add(b, entry, received->outer.payload)) {
@@ -130,7 +130,7 @@ void nacre__outer_block(nacre__outer_blocks *b, nacre__client_exchange *exchange
     /* RFC 8613 4.1.3.4.2: discards what exceeds the maximum */
     nacre__outer_forget(b, exchange);
     exchange->last_reject = NACRE_ERR_TOO_LONG;
-    b->core->stats.dropped++;
+    nacre__count_dropped(b->core, NACRE_DROPPED_OUTER);
 }
 
 /* The request for the next block: the previous request without its payload. */

@@ -175,6 +175,6 @@ void nacre__outer_put_off(nacre__outer_blocks *b, nacre__server_exchange *exchan
         nacre__response_refuse(b->server_exchanges, exchange, NACRE_ERR_NOT_YET, received->outer.token);
         return;
     }
-    b->core->stats.dropped++;
+    nacre__count_dropped(b->core, NACRE_DROPPED_STORE);
     nacre__server_exchange_release(b->server_exchanges, exchange);
 }

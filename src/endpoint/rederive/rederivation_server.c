@@ -65,12 +65,16 @@ typedef struct attempt {
     nacre__server_exchange *server;
     nacre__received *received;
     nacre_rederivation *r;
-    nacre_buf buf; /* for the plaintext */
+    nacre_buf buf;    /* for the plaintext */
+    bool *is_limited; /* set when the rate limit refuses the derivation */
 } attempt;
 
 static bool rate_allows(const attempt *a)
 {
-    return nacre__derivation_take(a->d->server_exchanges->rate_limits, &a->server->record->peer, &a->r->rate_limit);
+    const bool allows =
+        nacre__derivation_take(a->d->server_exchanges->rate_limits, &a->server->record->peer, &a->r->rate_limit);
+    if (!allows) *a->is_limited = true;
+    return allows;
 }
 
 /* Request #2 again, or another request before its response arrived: the context that it names is in use. */
@@ -146,6 +150,7 @@ static nacre_err respond_1(const attempt *a, bool ordinary)
     const nacre_buf buf = { a->server->record->bytes, d->core->config.max_message };
     const nacre_err err = nacre_rederive_offer_r2(&a->r->offers, &a->r->spare, &out, buf, &request);
     if (err != NACRE_OK) return err;
+    nacre__count_responded(d->core, NACRE_UNAUTHORIZED);
     nacre__response_written(d->server_exchanges, a->server, out.len);
     return NACRE_ERR_REPLAY_ECHO;
 }
@@ -181,7 +186,8 @@ bool nacre__rederivation_takes(nacre__rederivations *d, nacre__server_exchange *
     if (received->err != NACRE_ERR_NO_CONTEXT && received->err != NACRE_ERR_PROTECTION_INVALID &&
         received->err != NACRE_ERR_REPLAY && received->err != NACRE_ERR_CONTEXT_UNAVAILABLE)
         return false;
-    attempt a = { d, exchange, received, NULL, received->buf };
+    bool is_limited = false;
+    attempt a = { d, exchange, received, NULL, received->buf, &is_limited };
     const nacre_rederive_step step = nacre_rederive_recognise(&received->read.oscore);
     nacre_err err = NACRE_ERR_NO_CONTEXT;
     bool is_busy = false;
@@ -195,7 +201,7 @@ bool nacre__rederivation_takes(nacre__rederivations *d, nacre__server_exchange *
     }
     if (err == NACRE_ERR_REPLAY_ECHO) return true;
     if (is_busy && may_be_another(err)) {
-        d->core->stats.dropped++;
+        nacre__count_dropped(d->core, is_limited ? NACRE_DROPPED_REDERIVE_RATE : NACRE_DROPPED_REDERIVATION);
         nacre__server_exchange_release(d->server_exchanges, exchange);
         return true;
     }
