@@ -15,6 +15,7 @@
 #include <nacre/store.h>
 #include <nacre/credentials.h>
 #include <nacre/exchange.h>
+#include <nacre/stats.h>
 #include <nacre/endpoint.h>
 #include <nacre/stream.h>
 #include <nacre/transfer.h>
@@ -26,6 +27,7 @@
 #include <nacre/loop.h>
 #include <nacre/client.h>
 #include <nacre/server.h>
+#include <nacre/server_stats.h>
 #include <nacre/remote.h>
 
 #ifdef __cplusplus

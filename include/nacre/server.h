@@ -7,6 +7,7 @@
 #include <nacre/base.h>
 #include <nacre/credentials.h>
 #include <nacre/loop.h>
+#include <nacre/server_stats.h>
 #include <nacre/site.h>
 #include <nacre/sqlite.h>
 #include <nacre/store.h>
@@ -103,6 +104,10 @@ void nacre_server_tap(nacre_server *server, nacre_on_datagram on_datagram, void 
  * nacre_server_store_health may be called by any thread, at any time. */
 void nacre_server_on_store(nacre_server *server, nacre_on_store on_store, void *user);
 nacre_store_health nacre_server_store_health(const nacre_server *server);
+/* nacre_server_get_stats sets the first `size` bytes of `stats` (sizeof *stats; what this version does not know is zero). Any thread
+ * may call it while the server is open, at any time: it takes no lock and delays no worker. Each counter is read whole, but not all of
+ * them at one instant. */
+void nacre_server_get_stats(const nacre_server *server, nacre_server_stats *stats, size_t size);
 /* nacre_server_store_failed: as nacre_loop_store_failed, for each thread that waits for the store. */
 void nacre_server_store_failed(nacre_server *server, nacre_context *ctx, nacre_err err, const char *text);
 

@@ -13,4 +13,7 @@ void nacre__endpoint_on_confirmed(nacre_endpoint *ep, void (*on_confirmed)(void 
 /* `on_verified` is called for each request and response that has verified, with its peer, when its event is pulled. */
 void nacre__endpoint_on_verified(nacre_endpoint *ep, void (*on_verified)(void *, const nacre_address *), void *self);
 
+/* nacre__endpoint_num_observers: observers of resources at present. The endpoint's thread. */
+uint32_t nacre__endpoint_num_observers(const nacre_endpoint *ep);
+
 #endif

@@ -3,6 +3,7 @@
 #ifndef NACRE_IO_LOOP_INTERNAL_H
 #define NACRE_IO_LOOP_INTERNAL_H
 
+#include "io/loop_gauges.h"
 #include "io/store_health.h"
 #include "io/store_threads.h"
 
@@ -16,6 +17,11 @@ void nacre__loop_share_stores(nacre_loop *loop, nacre__store_health *health, nac
 /* nacre__loop_name_contexts sets where reports of the loop's own store health take the claims of a context from. */
 void nacre__loop_name_contexts(nacre_loop *loop, const char *const *(*claims)(void *self, const nacre_context *ctx),
                                void *self);
+
+/* nacre__loop_publish sets the loop's gauges before it waits. Any thread may read what nacre__loop_get_gauges returns, until the
+ * loop is closed. */
+void nacre__loop_publish(nacre_loop *loop);
+const nacre__loop_gauges *nacre__loop_get_gauges(const nacre_loop *loop);
 
 /* nacre__loop_set_wake: a step also ends when `fd` is readable, and nacre__loop_woken is then true for that step. The caller
  * reads `fd`. -1: none. */

@@ -262,9 +262,11 @@ size_t nacre_loop_fds(nacre_loop *loop, nacre_fd *fds, size_t num)
 static nacre_err step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *why)
 {
     struct pollfd *fds = loop->fds;
+    const uint64_t began_ms = nacre_clock_ms();
+    nacre__gauge_set(&loop->gauges.busy_since, began_ms);
     nacre__persist_take(&loop->persist, loop->ep);
     nacre__persist_look(&loop->persist, loop->ep);
-    nacre__persist_retry(&loop->persist, loop->ep, nacre_clock_ms());
+    nacre__persist_retry(&loop->persist, loop->ep, began_ms);
     loop->touched = false;
     bool worked = settle(loop);
     const uint64_t pause_us = nacre__lanes_pause_us(loop->lanes);
@@ -272,8 +274,10 @@ static nacre_err step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *why)
     const bool busy = loop->busy_steps > 0 && loop->busy_steps % MAX_BUSY_STEPS != 0;
     const nfds_t num_fds = prepare(loop, pause_us > 0);
     const int wait = worked || pending ? 0 : wait_ms(loop, max_wait_ms);
+    nacre__loop_publish(loop);
     if (!busy && nacre__lanes_poll(fds, num_fds, wait, pause_us) < 0 && errno != EINTR && errno != EAGAIN)
         return nacre__fail(why, NACRE_ERR_ADDRESS, "cannot wait for the socket: %s", strerror(errno));
+    nacre__gauge_set(&loop->gauges.busy_since, nacre_clock_ms());
     loop->woken = fds[NACRE__LOOP_AT_WAKE].revents != 0;
     nacre__persist_take(&loop->persist, loop->ep);
     if (receive_datagrams(loop, busy, pause_us > 0) != NACRE_OK)
@@ -295,6 +299,7 @@ nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *
         return nacre__fail(why, NACRE_ERR_BUSY, "a callback of this loop runs: a step inside of it is not possible");
     loop->stepping = true;
     const nacre_err err = step(loop, max_wait_ms, why);
+    nacre__loop_publish(loop);
     loop->stepping = false;
     return err;
 }

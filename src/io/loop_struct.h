@@ -3,6 +3,7 @@
 #ifndef NACRE_IO_LOOP_STRUCT_H
 #define NACRE_IO_LOOP_STRUCT_H
 
+#include "io/loop_gauges.h"
 #include "io/loop_lanes.h"
 #include "io/persist.h"
 #include "io/tcp_internal.h"
@@ -46,6 +47,7 @@ struct nacre_loop {
     int wake_fd, extra_fd;
     void (*on_extra)(void *user);
     void *extra_user;
+    nacre__loop_gauges gauges;
     int busy_steps; /* consecutive full bursts */
     bool unsettled; /* MAX_ROUNDS was reached: work is left */
     bool touched;   /* the endpoint was used since the last step */

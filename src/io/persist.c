@@ -240,17 +240,27 @@ static bool has_threads(nacre__persist *p, const nacre_store *store)
     return p->threads != NULL && nacre__store_has_submit(store->ops) && nacre__store_inbox_open(&p->inbox) == NACRE_OK;
 }
 
+static void take_time(nacre__persist *p, const nacre_needs *needs, uint64_t took_us)
+{
+    if (p->threads == NULL) return;
+    if (needs->reserve != 0) nacre__store_times_add(&p->threads->times, NACRE_STORE_RESERVE, took_us);
+    if (needs->window_lost) nacre__store_times_add(&p->threads->times, NACRE_STORE_WINDOW, took_us);
+}
+
 /* In this thread. The endpoint is told NACRE_OK only once the store has confirmed that the state is durable: persist before
  * use. */
 static void serve_here(nacre__persist *p, nacre_endpoint *ep, nacre__store_entry *entry)
 {
     nacre_context *ctx = entry->ctx;
     nacre_detail why = { { 0 } };
+    const uint64_t began_us = nacre__store_clock_us();
     entry->num_late = nacre__store_num_late(p->health);
     take(p, ctx);
+    const nacre_needs needs = nacre_context_needs(ctx);
     const nacre_err err = nacre_store_serve(&entry->store, ctx, &why);
     give(p, ctx);
     set_waiting(p, entry, err == NACRE_ERR_NOT_YET);
+    if (err != NACRE_ERR_NOT_YET) take_time(p, &needs, nacre__store_clock_us() - began_us);
     if (err != NACRE_ERR_NOT_YET) tell(p, ep, ctx, err, &why);
 }
 

@@ -113,11 +113,20 @@ nacre__store_job *nacre__store_threads_take(nacre__store_threads *threads, nacre
 
 /* ---- Serving ----------------------------------------------------------------------------------------------------------- */
 
+static void take_time(const nacre__store_job *job)
+{
+    const uint64_t took_us = nacre__store_clock_us() - job->pushed_us;
+    nacre__store_times *times = &job->threads->times;
+    if (job->request.ceiling != 0) nacre__store_times_add(times, NACRE_STORE_RESERVE, took_us);
+    if (job->request.window_lost) nacre__store_times_add(times, NACRE_STORE_WINDOW, took_us);
+}
+
 /* Called by nacre_store_done, in any thread. */
 static void on_done(nacre_store_request *request, nacre_err err, const char *text)
 {
     nacre__store_job *job = (nacre__store_job *)request;
     nacre__store_threads *threads = job->threads;
+    take_time(job);
     job->err = err == NACRE_ERR_NOT_YET ? NACRE_ERR_FILE : err;
     job->text = err != NACRE_OK ? strdup(text) : NULL;
     (void)pthread_mutex_lock(&threads->lock);
@@ -237,6 +246,7 @@ nacre_err nacre__store_threads_push(nacre__store_threads *threads, nacre__store_
 {
     if (list->first == NULL) return NACRE_OK;
     if (is_foreign(threads)) return NACRE_ERR_LOCKED;
+    const uint64_t now_us = nacre__store_clock_us();
     (void)pthread_mutex_lock(&threads->lock);
     atomic_store(&threads->owner, getpid());
     for (nacre__store_job *job; (job = pop(list)) != NULL;) {
@@ -244,6 +254,7 @@ nacre_err nacre__store_threads_push(nacre__store_threads *threads, nacre__store_
         job->batch = batch != NULL ? batch : (const void *)job->store.ops;
         job->threads = threads;
         job->request.on_done = on_done;
+        job->pushed_us = now_us;
         job->state = NACRE__JOB_QUEUED;
         job->inbox->num_open++;
         nacre__store_jobs_add(queue_of(threads, job), job);

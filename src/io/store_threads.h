@@ -9,6 +9,7 @@
 #define NACRE_IO_STORE_THREADS_H
 
 #include "context/sequence.h"
+#include "io/store_times.h"
 
 #include <nacre/store.h>
 
@@ -37,6 +38,7 @@ typedef struct nacre__store_job {
     nacre__store_inbox *inbox;
     nacre__store_threads *threads; /* private, with all below; set by nacre__store_threads_push */
     const void *batch;
+    uint64_t pushed_us; /* when it was pushed */
     struct nacre__store_job *next;
     nacre__store_job_state state;
     nacre_err err; /* of a job that was taken from the inbox, with … */
@@ -79,6 +81,7 @@ struct nacre__store_threads {
     atomic_size_t num; /* started */
     size_t num_idle;
     bool ends;
+    nacre__store_times times;
     _Atomic pid_t owner; /* a child of fork has no such threads */
 };
 

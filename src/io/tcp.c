@@ -142,6 +142,7 @@ size_t nacre__tcp_prepare(nacre_tcp *tcp, struct pollfd *fds, uint64_t now_ms)
         c->polled_at = num;
         fds[num++] = (struct pollfd){ .fd = c->fd, .events = nacre__connection_events(c) };
     }
+    tcp->num_polled = num - 1;
     return num;
 }
 

@@ -81,6 +81,7 @@ struct nacre_tcp {
     nacre_address local;
     nacre__connection *connections;
     size_t num_entries; /* of connections; at most config.num_connections of them have a socket */
+    size_t num_polled;  /* of them: those with a socket, at the last nacre__tcp_prepare */
     int max_fd;         /* descriptors from here on are for others than connections */
     bool shortage_told;
     void (*on_shortage)(void *user, const char *text); /* or NULL */

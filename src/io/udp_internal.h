@@ -137,4 +137,8 @@ const nacre__lane_key *nacre__udp_lane_key(const nacre_udp *udp, unsigned *num_w
 /* The errno values of an unreachable peer, from ICMP or the routing table. */
 bool nacre__udp_means_unreachable(int error);
 
+/* udp_drops.c: datagrams that the system dropped because the queue of the socket, or of its lane, was full; modulo 2^32 for each.
+ * Any thread. 0 where the system does not tell. */
+uint64_t nacre__udp_queue_drops(const nacre_udp *udp);
+
 #endif
