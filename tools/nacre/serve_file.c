@@ -101,19 +101,19 @@ static nacre_err read_file(void *user, uint64_t offset, nacre_buf buf, size_t *l
 }
 
 /* Reads the first block with the size and times of the same moment: a notification carries that block. Later blocks are
- * matched by the entity tag. */
+ * matched by the entity tag. If the file changes during each of the tries, the last one's bytes are served, with the times of
+ * before: no later block has that entity tag, and observers are notified of the change. */
 static void read_first(open_file *file)
 {
     const nacre_buf buf = NACRE_BUF(file->first);
     for (int i = 0; i < TRIES; i++) {
         const ssize_t n = pread(file->fd, buf.ptr, buf.cap, 0);
-        const bool unchanged = is_unchanged(file);
-        if (n >= 0 && unchanged) {
-            file->num_first = (size_t)n;
-            return;
-        }
-        if (fstat(file->fd, &file->st) != 0) return;
+        if (n < 0) return;
+        file->num_first = (size_t)n;
+        if (is_unchanged(file)) return;
+        if (i == TRIES - 1 || fstat(file->fd, &file->st) != 0) break;
     }
+    if (file->num_first < buf.cap) file->st.st_size = (off_t)file->num_first; /* it was cut meanwhile, or has grown */
 }
 
 static void close_file(void *user)

@@ -225,11 +225,14 @@ static void take_event(serve_watches *watches, const struct inotify_event *event
     }
 }
 
+/* Events may arrive faster than they are read; what is left then is read after the pause. */
 static bool read_events(serve_watches *watches)
 {
+    enum { MOST_READS = 64 };
     bool had_events = false;
     _Alignas(struct inotify_event) char buffer[8192];
-    for (ssize_t len; (len = read(watches->notify, buffer, sizeof buffer)) > 0;) {
+    ssize_t len;
+    for (int i = 0; i < MOST_READS && (len = read(watches->notify, buffer, sizeof buffer)) > 0; i++) {
         had_events = true;
         for (ssize_t at = 0; at < len;) {
             const struct inotify_event *event = (const struct inotify_event *)(const void *)(buffer + at);
