@@ -241,7 +241,7 @@ typedef struct nacre_sqlite_stats {
     uint64_t file_size;     /* bytes, without DB-wal */
     bool used;              /* numbers were reserved: copies are refused from then on */
     bool encrypted;         /* has a key-encryption key */
-    bool elsewhere;         /* a copy that nacre_sqlite_open refuses; only with read_only */
+    bool copied;            /* a copy that nacre_sqlite_open refuses; only with read_only */
     nacre_mark mark;        /* which copies are detected here */
 } nacre_sqlite_stats;
 /* nacre_sqlite_get_stats sets `stats`. NACRE_OK; the common errors, `stats` unchanged */

@@ -223,7 +223,7 @@ static void print_stats(const fleet_args *a, const nacre_sqlite_stats *s)
     const struct {
         const char *name;
         bool truth;
-    } facts[] = { { "used", s->used }, { "encrypted", s->encrypted }, { "copied", s->elsewhere } };
+    } facts[] = { { "used", s->used }, { "encrypted", s->encrypted }, { "copied", s->copied } };
     for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
         if (gen == NULL) {
             printf("%-24s %s\n", facts[i].name, facts[i].truth ? "yes" : "no");

@@ -86,21 +86,6 @@ static nacre_err check_pages(nacre_sqlite *db, nacre_detail *why)
     return err;
 }
 
-/* The number of writes goes above that in DB-mark, and DB-mark allows the header of the copy. */
-static nacre_err make_ours(nacre_sqlite *db, nacre_detail *why)
-{
-    uint32_t stamp;
-    nacre__sqlite_mark mark = { .serial = db->mark.serial };
-    nacre_err err = nacre__sqlite_stamp_of_file(db, &stamp, NULL, why);
-    if (err != NACRE_OK) return err;
-    mark.stamps[0] = stamp;
-    memcpy(mark.database, db->database, sizeof mark.database);
-    err = nacre__sqlite_mark_count(&mark, db->writes, db->mark_fd, &db->paths, why);
-    if (err == NACRE_OK) err = nacre__sqlite_mark_put(&mark, db->mark_fd, &db->paths, why);
-    if (err == NACRE_OK) db->mark = mark;
-    return err;
-}
-
 static nacre_err raise_writes(nacre_sqlite *db, uint64_t writes, nacre_detail *why)
 {
     char text[96];
@@ -123,7 +108,7 @@ static nacre_err adopt(nacre_sqlite *db, nacre_detail *why)
     if (err == NACRE_OK) err = nacre__sqlite_claim(db, why);
     if (err == NACRE_OK) err = raise_all(db, why);
     err = nacre__sqlite_end(db, err, why);
-    if (err == NACRE_OK) err = make_ours(db, why);
+    if (err == NACRE_OK) err = nacre__sqlite_replace_mark(db, why);
     return err == NACRE_OK ? nacre__sqlite_renew(db, true, why) : err;
 }
 

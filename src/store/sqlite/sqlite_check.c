@@ -88,7 +88,7 @@ static nacre_err check(checking *c, nacre_detail *why)
     nacre_sqlite_stats stats;
     nacre_detail line;
     const nacre_sqlite *db = c->db;
-    if (db->is_stale) {
+    if (db->is_copied) {
         (void)nacre__fail(&line, NACRE_ERR_BAD_CONTEXT,
                           "%s: is an old copy, was moved, or lacks its DB-mark; a server refuses it until nacre fleet "
                           "adopt",

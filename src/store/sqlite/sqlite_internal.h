@@ -66,6 +66,8 @@ NACRE_MUST_USE nacre_err nacre__sqlite_mark_read(nacre__sqlite_mark *mark, int f
 /* nacre__sqlite_mark_put makes all of `mark` but its number of writes durable, and counts up its serial. */
 NACRE_MUST_USE nacre_err nacre__sqlite_mark_put(nacre__sqlite_mark *mark, int fd, const nacre__sqlite_paths *paths,
                                                 nacre_detail *why);
+/* Whether the header of the database may have this stamp. */
+bool nacre__sqlite_mark_has(const nacre__sqlite_mark *mark, uint32_t stamp);
 /* nacre__sqlite_mark_count writes the number of writes, without a sync: it need not survive a power cut. */
 NACRE_MUST_USE nacre_err nacre__sqlite_mark_count(nacre__sqlite_mark *mark, uint64_t writes, int fd,
                                                   const nacre__sqlite_paths *paths, nacre_detail *why);
@@ -97,7 +99,7 @@ struct nacre_sqlite {
     bool must_erase;     /* DB-wal may have keys that were revoked: it must be emptied */
     bool claims;         /* the present transaction sets the identity */
     bool is_used, is_encrypted;
-    bool is_stale;     /* an old or another copy, open for reading only */
+    bool is_copied;    /* an old or another copy, open for reading only */
     nacre_detail lost; /* the error that stopped all writes; "": none */
 
     nacre__sqlite_loaded **loaded; /* hash table by id: open addressing, NULL is free */
@@ -133,39 +135,60 @@ nacre_err nacre__sqlite_fail(const nacre_sqlite *db, int code, const char *doing
 NACRE_MUST_USE nacre_err nacre__sqlite_stamp_of_file(nacre_sqlite *db, uint32_t *stamp, uint32_t *application,
                                                      nacre_detail *why);
 
+/* ---- The stamp: sqlite_stamp.c ---- */
+/* nacre__sqlite_renew gives the database a new stamp and moves DB-wal into it; `truncate`: also empties DB-wal, if no
+ * reader keeps it; `must_erase` waits for readers, and fails if they stay. */
+NACRE_MUST_USE nacre_err nacre__sqlite_renew(nacre_sqlite *db, bool truncate, nacre_detail *why);
+bool nacre__sqlite_is_stamp_due(const nacre_sqlite *db);
+/* nacre__sqlite_replace_mark makes DB-mark this database's, with the stamp of its file and no other.
+ * nacre__sqlite_start_mark does so if it is not yet. */
+NACRE_MUST_USE nacre_err nacre__sqlite_replace_mark(nacre_sqlite *db, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__sqlite_start_mark(nacre_sqlite *db, nacre_detail *why);
+
 /* ---- Old copies: sqlite_fresh.c ---- */
 /* nacre__sqlite_read_meta reads the row of meta and checks the schema's version. */
 NACRE_MUST_USE nacre_err nacre__sqlite_read_meta(nacre_sqlite *db, char identity[NACRE__FILE_IDENTITY_TEXT],
                                                  nacre_bytes *kek, uint8_t kek_buf[64], nacre_detail *why);
 /* nacre__sqlite_check_fresh: NACRE_OK; NACRE_ERR_BAD_CONTEXT: an old or another copy; NACRE_ERR_FILE */
 NACRE_MUST_USE nacre_err nacre__sqlite_check_fresh(nacre_sqlite *db, const char *identity, nacre_detail *why);
-/* nacre__sqlite_renew gives the database a new stamp and moves DB-wal into it; `truncate`: also empties DB-wal, if no
- * reader keeps it; `must_erase` waits for readers, and fails if they stay. */
-NACRE_MUST_USE nacre_err nacre__sqlite_renew(nacre_sqlite *db, bool truncate, nacre_detail *why);
 /* nacre__sqlite_check_ours, before each write. NACRE_OK; NACRE_ERR_LOCKED: replaced by another program, now or before;
  * NACRE_ERR_BAD_ARGUMENT: open for reading only; NACRE_ERR_FILE */
 NACRE_MUST_USE nacre_err nacre__sqlite_check_ours(nacre_sqlite *db, nacre_detail *why);
 
+/* nacre__sqlite_stop_writes: `what` has happened, so nothing is written any more. Returns NACRE_ERR_LOCKED. */
+nacre_err nacre__sqlite_stop_writes(nacre_sqlite *db, const nacre_detail *what, nacre_detail *why);
+
+/* ---- Transactions: sqlite_transaction.c ---- */
 /* A write transaction. nacre__sqlite_begin renews the stamp when due; `uses`: the transaction reserves numbers, or adds used ones.
  * nacre__sqlite_end commits if `err` is NACRE_OK and otherwise rolls back; returns `err`, or why the commit failed. */
 NACRE_MUST_USE nacre_err nacre__sqlite_begin(nacre_sqlite *db, bool uses, nacre_detail *why);
 /* nacre__sqlite_claim, in a transaction that reserves numbers or adds used ones: copies are refused once it is committed. */
 NACRE_MUST_USE nacre_err nacre__sqlite_claim(nacre_sqlite *db, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__sqlite_end(nacre_sqlite *db, nacre_err err, nacre_detail *why);
+/* All reads between these two see the same state of the database. nacre__sqlite_end_read returns `err`, or why it failed. */
+NACRE_MUST_USE nacre_err nacre__sqlite_begin_read(nacre_sqlite *db, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__sqlite_end_read(nacre_sqlite *db, nacre_err err, nacre_detail *why);
 /* nacre__sqlite_enter locks the database for a public function, after checking the process; `writes`: nacre__sqlite_check_ours
  * too. On failure it is not locked. nacre__sqlite_leave unlocks. */
 NACRE_MUST_USE nacre_err nacre__sqlite_enter(nacre_sqlite *db, bool writes, nacre_detail *why);
 void nacre__sqlite_leave(nacre_sqlite *db);
 
-/* ---- Opening: sqlite_open.c ---- */
+/* ---- Opening: sqlite_object.c, sqlite_open.c ---- */
 typedef enum nacre__sqlite_use_as {
     NACRE__SQLITE_AS_CONFIGURED,
     NACRE__SQLITE_TO_ADOPT, /* copies are not refused; written, whatever read_only is */
     NACRE__SQLITE_TO_CHECK, /* read only */
 } nacre__sqlite_use_as;
+/* Errors as nacre_sqlite_open, for a bad configuration. */
+NACRE_MUST_USE nacre_err nacre__sqlite_check_config(const nacre_sqlite_config *config, const char *path,
+                                                    nacre_detail *why);
+/* nacre__sqlite_allocate resolves the path and opens nothing. nacre__sqlite_release closes and frees without writing. */
+NACRE_MUST_USE nacre_err nacre__sqlite_allocate(nacre_sqlite **db, const char *path, const nacre_sqlite_config *config,
+                                                nacre__sqlite_use_as use, const nacre_crypto *crypto,
+                                                nacre_detail *why);
+void nacre__sqlite_release(nacre_sqlite *db);
 NACRE_MUST_USE nacre_err nacre__sqlite_open(nacre_sqlite **db, const char *path, const nacre_sqlite_config *config,
                                             nacre__sqlite_use_as use, const nacre_crypto *crypto, nacre_detail *why);
-void nacre__sqlite_release(nacre_sqlite *db);
 
 /* ---- Keys: sqlite_keys.c ---- */
 typedef struct nacre__sqlite_keys {
@@ -174,6 +197,7 @@ typedef struct nacre__sqlite_keys {
     size_t secret_len, salt_len;
 } nacre__sqlite_keys; /* wipe it */
 NACRE_MUST_USE nacre_err nacre__sqlite_kek_set(nacre_sqlite *db, nacre_bytes kek, nacre_detail *why);
+void nacre__sqlite_kek_free(nacre_sqlite *db);
 NACRE_MUST_USE nacre_err nacre__sqlite_kek_proof(nacre_sqlite *db, uint8_t proof[64], size_t *len, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__sqlite_kek_check(nacre_sqlite *db, nacre_bytes proof, nacre_detail *why);
 /* nacre__sqlite_keys_of takes or derives the keys of a context. Errors as nacre_sqlite_add. */

@@ -51,6 +51,16 @@ nacre_err nacre__sqlite_kek_set(nacre_sqlite *db, nacre_bytes kek, nacre_detail 
     return NACRE_OK;
 }
 
+void nacre__sqlite_kek_free(nacre_sqlite *db)
+{
+    for (int i = 0; i < 2; i++) {
+        if (db->kek[i] == NULL) continue;
+        db->crypto->ops->key_release(nacre_aead_by_number(KEK_AEAD), db->kek[i], db->kek_size);
+        free(db->kek[i]);
+        db->kek[i] = NULL;
+    }
+}
+
 static void make_aad(uint8_t aad[AAD], const nacre_sqlite *db, const uint8_t *fingerprint)
 {
     memcpy(aad, "nacre", 5);

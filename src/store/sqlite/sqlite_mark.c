@@ -85,6 +85,13 @@ nacre_err nacre__sqlite_mark_read(nacre__sqlite_mark *mark, int fd, const nacre_
     return NACRE_OK;
 }
 
+bool nacre__sqlite_mark_has(const nacre__sqlite_mark *mark, uint32_t stamp)
+{
+    for (int i = 0; i < NACRE__SQLITE_STAMPS; i++)
+        if (stamp != 0 && mark->stamps[i] == stamp) return true;
+    return false;
+}
+
 /* ---- Writing ---- */
 
 static nacre_err put_line(const char *line, off_t at, int fd, const nacre__sqlite_paths *paths, nacre_detail *why)
