@@ -74,7 +74,8 @@ NACRE_MUST_USE nacre_err nacre_server_use_credentials(nacre_server *server, cons
  * From credentials: the entry's name (":client1"); from nacre_server_add_context: the path as given. There may be several.
  * NULL when the request was not protected. Valid as long as the server. */
 const char *const *nacre_server_claims(const nacre_server *server, const nacre_context *context);
-/* nacre_server_add_database opens a database (nacre/sqlite.h) and adds all of its active contexts, or none. The server closes
+/* nacre_server_add_database opens a database (nacre/sqlite.h) and adds all of its active contexts, or none.
+ * Damaged ones are left out, with a warning for each (nacre_server_on_warning, which is to be set before). The server closes
  * it when it is closed itself. `config` may be NULL. Contexts that are added to the database later are not served before the
  * next start. Errors as nacre_sqlite_open, nacre_sqlite_load and nacre_server_add_context; on failure the database is closed. */
 NACRE_MUST_USE nacre_err nacre_server_add_database(nacre_server *server, const char *path,

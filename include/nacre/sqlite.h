@@ -20,15 +20,15 @@
  * is stored as unknown before the first request moves it (B.1.2). All store requests that wait at one time are one transaction with
  * one sync.
  *
- * Copies. In an old copy of the database, numbers that were used since are free. A database that was used is therefore refused,
- * until nacre_sqlite_adopt, after these:
- *   moved or copied to another file   its meta row names the file in which it was used (inode and birth time; nacre_mark_at says
+ * Copies. In an old copy of the database, numbers that were used since are free, and two copies of a new one begin at the same
+ * number. A database that was opened, except with read_only, is therefore refused, until nacre_sqlite_adopt, after these:
+ *   moved or copied to another file   its meta row names the file that was opened (inode and birth time; nacre_mark_at says
  *                                     what the file system supports)
  *   overwritten ("cp backup live")    DB-mark and the database both have the number of writes and a random stamp, which is renewed
  *                                     at each open, at close, with each checkpoint, and before a write when it is a minute old
  *   separated from its DB-mark
- * Not detected: DB and DB-mark both overwritten in place with files of one backup; copies of a database that was never used;
- * images and snapshots of a whole file system. All of these use numbers twice. Back up with "sqlite3 DB '.backup FILE'", which makes a
+ * Not detected: DB and DB-mark both overwritten in place with files of one backup; copies of a database that was never
+ * opened, which is empty; images and snapshots of a whole file system. All of these use numbers twice. Back up with "sqlite3 DB '.backup FILE'", which makes a
  * file that others can read under a usual umask: set 077.
  *
  * Keys are stored in plain, or encrypted if the database was created with a key-encryption key. That protects the keys from readers
@@ -109,18 +109,18 @@ nacre_err nacre_sqlite_close(nacre_sqlite *db, nacre_detail *why);
  * sequence numbers of each context, ended ones included, continue NACRE_ADOPT_SKIP plus a random number below 2^32 above those in
  * the database; windows become unknown (B.1.2). A context with fewer numbers left is used up: replace its keys. Contexts that were
  * revoked after the copy was made are valid again: revoke them again. After an interruption call it again. Errors as
- * nacre_sqlite_open. */
+ * nacre_sqlite_open. A context with a damaged state is used up too; one with a damaged row is refused as before. */
 NACRE_MUST_USE nacre_err nacre_sqlite_adopt(const char *path, const nacre_sqlite_config *config,
                                             const nacre_crypto *crypto, nacre_detail *why);
 
 /* ---- Contexts ----
  * Each context has an id, which is never given to other keys. When a context ends, its keys are erased; its row stays, with a keyed
  * fingerprint of its Sender Key and the sequence number below which all may have been used:
- *   REMOVED   the same keys may be added again: they get the same id, continue at that number, and the window is unknown
+ *   REMOVED   the same two keys may be added again: they get the same id, continue at that number, and the window is unknown
  *   EXPORTED  the same, but only by nacre_sqlite_import of the directory, or with its next number: not as new keys
  *   REVOKED   the same keys are refused
  * Another Sender Key with the Recipient Key of an ended context: its window is unknown if that one was removed; otherwise it is
- * refused. */
+ * refused. Its Sender Key with another Recipient Key is refused. */
 typedef enum nacre_sqlite_status {
     NACRE_SQLITE_ACTIVE = 0,
     NACRE_SQLITE_REMOVED = 1,
@@ -165,13 +165,18 @@ NACRE_MUST_USE nacre_err nacre_sqlite_find(nacre_sqlite *db, nacre_sqlite_query 
 
 /* nacre_sqlite_load makes contexts ready to use, with keys and state. `contexts` has `num` elements: the context of each id,
  * also if it was loaded before, or NULL if no active context has that id. The database owns them; each is valid until
- * nacre_sqlite_unload or nacre_sqlite_close. On failure all elements are NULL and this call has loaded nothing.
- * NACRE_OK; NACRE_ERR_UNSUPPORTED (the cryptography library lacks the algorithm); the common errors */
+ * nacre_sqlite_unload or nacre_sqlite_close.
+ * NACRE_OK
+ * NACRE_ERR_BAD_CONTEXT  some contexts are damaged: their elements are NULL, all others are loaded. `why` has the id of the first;
+ *                        load a context alone for its own text
+ * NACRE_ERR_UNSUPPORTED  the same, of contexts whose algorithm the cryptography library lacks
+ * the other common errors: all elements are NULL, and this call has loaded nothing */
 NACRE_MUST_USE nacre_err nacre_sqlite_load(nacre_sqlite *db, nacre_context **contexts, const int64_t *ids, size_t num,
                                            nacre_detail *why);
 
-/* nacre_sqlite_load_all loads every active context and calls `on_context` for each. An error that this returns ends the loading
- * and is returned; contexts loaded until then stay loaded. Errors as nacre_sqlite_load. */
+/* nacre_sqlite_load_all loads every active context and calls `on_context` for each. `ctx` NULL: one that is damaged or whose algorithm
+ * is missing; `why` has its id, and NACRE_OK goes on without it. An error that `on_context` returns ends the loading and is
+ * returned; contexts loaded until then stay loaded. NACRE_OK; the common errors */
 typedef nacre_err (*nacre_sqlite_on_context)(void *user, nacre_context *ctx, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre_sqlite_load_all(nacre_sqlite *db, nacre_sqlite_on_context on_context, void *user,
                                                nacre_detail *why);
@@ -188,7 +193,7 @@ nacre_err nacre_sqlite_unload(nacre_sqlite *db, nacre_context *ctx, nacre_detail
 
 /* nacre_sqlite_remove ends the active contexts with these ids, all or none, in one transaction. Loaded ones are stopped
  * (nacre_context_stop), and must still be unloaded. nacre_sqlite_revoke ends contexts for good, also removed and exported ones and
- * those whose state is damaged, and then overwrites their keys in the log too (wal_checkpoint TRUNCATE).
+ * damaged ones, and then overwrites their keys in the log too (wal_checkpoint TRUNCATE).
  * NACRE_OK
  * NACRE_ERR_BAD_ARGUMENT  one of the ids has no active context; nothing has changed
  * NACRE_ERR_FILE          of revoke, with `why` "the contexts are revoked, but …": they are, but their keys may still be in DB-wal;
@@ -199,7 +204,10 @@ NACRE_MUST_USE nacre_err nacre_sqlite_revoke(nacre_sqlite *db, const int64_t *id
 
 /* nacre_sqlite_list calls `visit` for each context that `filter` allows, in the order of ids; NULL: each active one. An error that `visit`
  * returns ends the listing and is returned. `visit` must not call the database; `context` is valid until it returns.
- * NACRE_OK; NACRE_ERR_BAD_ARGUMENT (a filter of another size); the common errors */
+ * NACRE_OK
+ * NACRE_ERR_BAD_CONTEXT   damaged contexts were left out, or with `reveal` the kek is missing; `why` has the id of the first
+ * NACRE_ERR_BAD_ARGUMENT  a filter of another size
+ * the common errors */
 typedef struct nacre_sqlite_filter {
     size_t size;   /* sizeof the struct, or 0; see CONVENTIONS.md, "Options" */
     int64_t after; /* only ids above it */
@@ -239,7 +247,7 @@ typedef struct nacre_sqlite_stats {
     uint64_t num_exhausted; /* active contexts without sequence numbers left */
     uint64_t num_writes;    /* transactions since the database was made */
     uint64_t file_size;     /* bytes, without DB-wal */
-    bool used;              /* numbers were reserved: copies are refused from then on */
+    bool used;              /* it was opened for writing: copies are refused from then on */
     bool encrypted;         /* has a key-encryption key */
     bool copied;            /* a copy that nacre_sqlite_open refuses; only with read_only */
     nacre_mark mark;        /* which copies are detected here */

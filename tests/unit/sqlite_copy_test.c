@@ -141,7 +141,6 @@ static void a_copy_beside_the_log_of_the_newer_file_is_refused(void **state)
 static void without_its_mark_a_used_database_is_refused(void **state)
 {
     (void)state;
-    assert_int_equal(unlink(mark), 0); /* never used: no copy can be ahead */
     (void)use(1, 3);
     assert_int_equal(unlink(mark), 0);
     expect_refused(path, "DB-mark is missing");
@@ -160,12 +159,32 @@ static void a_killed_server_needs_no_adoption(void **state)
     db_close(db);
 }
 
-static void an_unused_database_may_be_copied(void **state)
+/* Two hosts with copies of one new database would both begin at number 0. */
+static void copies_of_a_new_database_are_refused(void **state)
 {
     (void)state;
-    cp(path, backup);
-    db_close(db_open(backup));
+    nacre_detail why = { "" };
+    if (!has_births()) skip();
+    cp(path, backup); /* made and filled, never served */
+    expect_refused(backup, "was copied");
     db_close(db_open(path));
+    assert_ok(nacre_sqlite_adopt(backup, NULL, test_crypto(), &why));
+    nacre_sqlite *db = db_open(backup), *original = db_open(path);
+    assert_true(db_send(db_load(db, 1), db_peer(1), 1) >= NACRE_ADOPT_SKIP);
+    assert_int_equal(db_send(db_load(original, 1), db_peer(1), 1), 0);
+    db_close(db);
+    db_close(original);
+}
+
+static void a_database_that_was_never_opened_may_be_copied(void **state)
+{
+    (void)state;
+    const char *made = scratch_path(scratch, "made.db");
+    nacre_detail why = { "" };
+    assert_ok(nacre_sqlite_create(made, NULL, test_crypto(), &why));
+    cp(made, backup);
+    db_close(db_open(backup));
+    db_close(db_open(scratch_path(scratch, "made.db")));
 }
 
 static void adoption_skips_far_and_forgets_windows(void **state)
@@ -311,7 +330,8 @@ int main(void)
         ROW(a_copy_beside_the_log_of_the_newer_file_is_refused),
         ROW(without_its_mark_a_used_database_is_refused),
         ROW(a_killed_server_needs_no_adoption),
-        ROW(an_unused_database_may_be_copied),
+        ROW(copies_of_a_new_database_are_refused),
+        ROW(a_database_that_was_never_opened_may_be_copied),
         ROW(adoption_skips_far_and_forgets_windows),
         ROW(adoption_uses_up_a_context_without_numbers_to_skip),
         ROW(a_database_overwritten_while_open_is_not_written),

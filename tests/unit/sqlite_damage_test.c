@@ -117,6 +117,105 @@ static void a_context_with_a_damaged_state_can_be_revoked(void **state)
     assert_int_equal(num_problems(), 0);
 }
 
+/* The row of context 2, the state of 5, the keys of 7. */
+static void damage_three(void)
+{
+    db_sql(path, "UPDATE contexts SET aead = 11 WHERE id = 2");
+    db_sql(path, "UPDATE state SET next = 7 WHERE context = 5");
+    db_sql(path, "UPDATE contexts SET keys = x'00', recipient_id = zeroblob(300), window = 9 WHERE id = 7");
+}
+
+static void damaged_contexts_are_named_and_the_others_load(void **state)
+{
+    (void)state;
+    enum { MANY = 10 };
+    int64_t ids[MANY];
+    nacre_context *contexts[MANY];
+    damage_three();
+    nacre_sqlite *db = db_open(path);
+    for (int64_t i = 0; i < MANY; i++) ids[i] = i + 1;
+    assert_err(nacre_sqlite_load(db, contexts, ids, MANY, &why), NACRE_ERR_BAD_CONTEXT);
+    assert_non_null(strstr(why.text, "context 2: its row is damaged"));
+    for (int64_t i = 0; i < MANY; i++) assert_int_equal(contexts[i] == NULL, i == 1 || i == 4 || i == 6);
+    (void)db_send(contexts[0], db_peer(1), 3);
+    (void)db_send(contexts[9], db_peer(10), 3);
+    db_close(db);
+}
+
+typedef struct counts {
+    size_t num_sound, num_damaged;
+    char texts[600];
+} counts;
+
+static nacre_err count_loaded(void *user, nacre_context *ctx, nacre_detail *reason)
+{
+    counts *c = user;
+    c->num_sound += ctx != NULL;
+    c->num_damaged += ctx == NULL;
+    if (ctx == NULL) (void)strncat(c->texts, reason->text, sizeof c->texts - strlen(c->texts) - 1);
+    return NACRE_OK;
+}
+
+static nacre_err count_listed(void *user, const nacre_sqlite_context *context, nacre_detail *reason)
+{
+    (void)reason, (void)context;
+    ((counts *)user)->num_sound++;
+    return NACRE_OK;
+}
+
+static void all_but_the_damaged_contexts_are_loaded_and_listed(void **state)
+{
+    (void)state;
+    counts loaded = { .num_sound = 0 }, listed = { .num_sound = 0 };
+    damage_three();
+    nacre_sqlite *db = db_open(path);
+    assert_ok(nacre_sqlite_load_all(db, count_loaded, &loaded, &why));
+    assert_int_equal(loaded.num_sound, 27);
+    assert_int_equal(loaded.num_damaged, 3);
+    assert_non_null(strstr(loaded.texts, "context 2:"));
+    assert_non_null(strstr(loaded.texts, "context 5:"));
+    assert_non_null(strstr(loaded.texts, "context 7:"));
+    assert_err(nacre_sqlite_list(db, NULL, count_listed, &listed, &why), NACRE_ERR_BAD_CONTEXT);
+    assert_int_equal(listed.num_sound, 27);
+    assert_non_null(strstr(why.text, "context 2:"));
+    assert_non_null(strstr(why.text, "so are 2 more"));
+    db_close(db);
+}
+
+static void a_context_with_a_damaged_row_can_be_revoked(void **state)
+{
+    (void)state;
+    const int64_t ids[] = { 2, 5, 7 };
+    size_t index;
+    damage_three();
+    db_sql(path, "UPDATE contexts SET peer_fingerprint = x'01' WHERE id = 7");
+    nacre_sqlite *db = db_open(path);
+    assert_ok(nacre_sqlite_revoke(db, ids, 3, &why));
+    for (int i = 0; i < 3; i++) assert_int_equal(db_row(db, ids[i]).status, NACRE_SQLITE_REVOKED);
+    for (int i = 0; i < 3; i++) { /* its keys are refused as those of others are */
+        index = (size_t)ids[i] - 1;
+        assert_err(nacre_sqlite_add(db, NULL, 1, db_source, &index, &why), NACRE_ERR_BAD_CONTEXT);
+        assert_non_null(strstr(why.text, "were revoked"));
+    }
+    db_close(db);
+    assert_int_equal(num_problems(), 0);
+}
+
+static void damaged_contexts_do_not_prevent_adoption(void **state)
+{
+    (void)state;
+    damage_three();
+    db_sql(path, "DELETE FROM state WHERE context = 9");
+    assert_ok(nacre_sqlite_adopt(path, NULL, test_crypto(), &why));
+    nacre_sqlite *db = db_open(path);
+    assert_int_equal(db_row(db, 5).info.next_to_send, NACRE_SEQ_MAX + 1); /* its numbers are unknown */
+    assert_int_equal(db_row(db, 9).info.next_to_send, NACRE_SEQ_MAX + 1);
+    assert_err(load(db, 2), NACRE_ERR_BAD_CONTEXT);
+    assert_err(load(db, 7), NACRE_ERR_BAD_CONTEXT);
+    assert_true(db_send(db_load(db, 1), db_peer(1), 1) >= NACRE_ADOPT_SKIP);
+    db_close(db);
+}
+
 /* Overwrites each page in turn: the file is refused or its contexts are, and what still works counts on. */
 static void a_damaged_page_gives_an_error_and_reuses_nothing(void **state)
 {
@@ -208,6 +307,10 @@ int main(void)
         ROW(a_sound_database_has_no_problems),
         ROW(a_damaged_row_is_not_used_and_its_neighbours_are),
         ROW(a_context_with_a_damaged_state_can_be_revoked),
+        ROW(damaged_contexts_are_named_and_the_others_load),
+        ROW(all_but_the_damaged_contexts_are_loaded_and_listed),
+        ROW(a_context_with_a_damaged_row_can_be_revoked),
+        ROW(damaged_contexts_do_not_prevent_adoption),
         ROW(a_damaged_page_gives_an_error_and_reuses_nothing),
         ROW(a_failed_write_is_reported_and_can_be_repeated),
         ROW(a_database_is_made_whole_or_not),

@@ -185,6 +185,24 @@ run 0 get --context "$client" "$uri/hello.txt" # after a kill, with an Echo
 kill -TERM "$server"
 wait "$server" 2>/dev/null || fail "the server ended with $?: $(cat serving)"
 run 0 fleet check fleet.db
+# a damaged context does not keep a server from serving the others
+run 0 fleet add fleet.db odd.json
+id=$("$nacre" fleet list fleet.db | sed -n 's/^\([0-9]*\):.* name a.*/\1/p')
+python3 -c "import sqlite3
+c = sqlite3.connect('fleet.db')
+c.execute('UPDATE contexts SET window = window + 1 WHERE id = $id')
+c.commit()" || fail "no sqlite3 in python"
+"$nacre" fleet check fleet.db >out 2>err && fail "check does not tell a damaged row"
+says out "context $id: its row is damaged"
+"$nacre" fleet list fleet.db >out 2>err && fail "list does not tell a damaged row"
+says err "context $id: its row is damaged"
+says out 'recipient id'
+serve_db
+run 0 get --context "$client" "$uri/hello.txt"
+kill -TERM "$server"
+wait "$server" 2>/dev/null || fail "the server ended with $?: $(cat serving)"
+run 0 fleet revoke fleet.db "$id"
+run 0 fleet check fleet.db
 # the same keys in a directory and in the database
 run 0 keygen t-client t-server
 "$nacre" show --json --reveal t-server | python3 -c '

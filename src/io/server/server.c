@@ -165,7 +165,7 @@ void nacre_server_on_warning(nacre_server *server, void (*on_warning)(void *user
     server->warning_user = user;
 }
 
-static void warn(void *self, const char *text)
+void nacre__server_warn(void *self, const char *text)
 {
     const nacre_server *server = self;
     if (server->on_warning != NULL) server->on_warning(server->warning_user, text);
@@ -188,7 +188,7 @@ nacre_err nacre_server_listen_tcp(nacre_server *server, const char *bind, nacre_
                                           .stream = { .block_wise = true } };
         err = nacre_tcp_open(&server->tcp, &config, why);
         if (err != NACRE_OK) return err;
-        nacre__tcp_keep_descriptors(server->tcp, num_other_descriptors(server), warn, server);
+        nacre__tcp_keep_descriptors(server->tcp, num_other_descriptors(server), nacre__server_warn, server);
         err = nacre_loop_add_tcp(nacre__server_first(server)->loop, server->tcp);
         if (err != NACRE_OK) return nacre__fail(why, err, "cannot take connections: %s", nacre_err_text(err));
     }

@@ -26,6 +26,10 @@ static nacre_err add_one(void *user, nacre_context *ctx, nacre_detail *why)
     const adding *a = user;
     nacre_server *server = a->server;
     nacre_err err = NACRE_ERR_NO_MEMORY;
+    if (ctx == NULL) { /* damaged: the others are served */
+        nacre__server_warn(server, why->text);
+        return NACRE_OK;
+    }
     if (make_space(server)) err = nacre_loop_add_store(nacre__server_first(server)->loop, ctx, nacre_sqlite_store(ctx));
     if (err != NACRE_OK) return nacre__fail(why, err, "%s: out of memory for its contexts", a->path);
     err = nacre__server_let_in(server, ctx, a->path, why);

@@ -52,6 +52,9 @@ NACRE_MUST_USE nacre_err nacre__server_let_in(nacre_server *server, nacre_contex
                                               nacre_detail *why);
 void nacre__server_let_out(nacre_server *server, const nacre_context *ctx);
 
+/* server.c: reports a warning of the server `self`. */
+void nacre__server_warn(void *self, const char *text);
+
 /* server_databases.c: closes all; returns the first failure. */
 nacre_err nacre__server_close_databases(nacre_server *server, nacre_detail *why);
 

@@ -12,7 +12,7 @@ CREATE TABLE meta (
     hash_key        BLOB NOT NULL,    -- 16 bytes, of "sum"
     fingerprint_key BLOB NOT NULL,    -- 32 bytes, of "fingerprint"
     kek             BLOB,             -- proof of the key-encryption key; NULL: keys are in plain
-    identity        TEXT,             -- of the file that numbers were reserved in; NULL: never used
+    identity        TEXT,             -- of the file that is used; NULL: never opened for writing
     writes          INTEGER NOT NULL  -- transactions so far
 ) STRICT;
 

@@ -197,6 +197,10 @@ static nacre_err check_sender(nacre_sqlite *db, const nacre__sqlite_row *row, bo
     if (was->status == NACRE_SQLITE_REVOKED)
         return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: these keys were revoked (context %lld); make new ones",
                            db->paths.path, (long long)was->id);
+    if (memcmp(was->peer_fingerprint, row->peer_fingerprint, sizeof row->peer_fingerprint) != 0)
+        return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
+                           "%s: its Sender Key is that of context %lld, which had another Recipient Key; make new keys",
+                           db->paths.path, (long long)was->id);
     if (moves || was->status != NACRE_SQLITE_EXPORTED || row->state.next >= was->ceiling) return NACRE_OK;
     return nacre__fail(
         why, NACRE_ERR_BAD_CONTEXT,
@@ -230,8 +234,6 @@ static nacre_err insert(nacre_sqlite *db, int64_t *id, nacre__sqlite_row *row, b
         err = write_row(db, found ? NACRE__SQLITE_CONTEXT_REVIVE : NACRE__SQLITE_CONTEXT_INSERT, row, why);
     if (err != NACRE_OK) return err;
     *id = row->id;
-    if (row->state.next > 0) err = nacre__sqlite_claim(db, why);
-    if (err != NACRE_OK) return err;
     return nacre__sqlite_state_write(db, NACRE__SQLITE_STATE_INSERT, *id, &row->state, 0, NULL, why);
 }
 
@@ -260,7 +262,7 @@ nacre_err nacre_sqlite_add(nacre_sqlite *db, int64_t *ids, size_t num, nacre_sql
     nacre_sqlite_context context;
     nacre_err err = nacre__sqlite_enter(db, true, why);
     if (err != NACRE_OK) return err;
-    err = nacre__sqlite_begin(db, false, why);
+    err = nacre__sqlite_begin(db, why);
     if (err == NACRE_OK) {
         for (size_t i = 0; err == NACRE_OK && i < num; i++) {
             int64_t id = 0;

@@ -53,16 +53,30 @@ static nacre_err read_next(nacre__sqlite_row *row, bool *found, nacre_sqlite *db
     return err;
 }
 
+/* Its numbers are unknown. */
+static nacre_err use_up(nacre_sqlite *db, int64_t id, nacre_detail *why)
+{
+    const nacre__sqlite_state state = { .next = NACRE_SEQ_MAX + 1 };
+    (void)sqlite3_bind_int64(nacre__sqlite_use(db, NACRE__SQLITE_STATE_DELETE), 1, id);
+    const nacre_err err = nacre__sqlite_run(db, NACRE__SQLITE_STATE_DELETE, NULL, why);
+    if (err != NACRE_OK) return err;
+    return nacre__sqlite_state_write(db, NACRE__SQLITE_STATE_INSERT, id, &state, 0, NULL, why);
+}
+
+/* A context with a damaged row is refused with and without adoption. */
 static nacre_err raise_all(nacre_sqlite *db, nacre_detail *why)
 {
     nacre__sqlite_row row;
     int64_t after = 0;
     nacre_err err = NACRE_OK;
     for (bool found = true; err == NACRE_OK;) {
+        row.is_whole = false;
         err = read_next(&row, &found, db, after, why);
-        if (err != NACRE_OK || !found) break;
+        if (!found) break;
         after = row.id;
-        err = row.status == NACRE_SQLITE_ACTIVE ? raise_active(db, &row, why) : raise_ended(db, &row, why);
+        if (err == NACRE_ERR_BAD_CONTEXT) err = row.is_whole ? use_up(db, row.id, why) : NACRE_OK;
+        else if (err == NACRE_OK)
+            err = row.status == NACRE_SQLITE_ACTIVE ? raise_active(db, &row, why) : raise_ended(db, &row, why);
     }
     nacre_wipe(&row, sizeof row);
     return err;

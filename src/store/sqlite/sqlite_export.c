@@ -70,7 +70,7 @@ static nacre_err skip_number(const moving *m, nacre__sqlite_row *row)
         row->state.window_known = false;
         return NACRE_OK;
     }
-    nacre_err err = nacre__sqlite_begin(m->db, true, m->why);
+    nacre_err err = nacre__sqlite_begin(m->db, m->why);
     if (err != NACRE_OK) return err;
     row->state.next = before + 1;
     err = nacre__sqlite_state_write(m->db, NACRE__SQLITE_STATE_RAISE, m->id, &row->state, before, NULL, m->why);
@@ -99,7 +99,7 @@ static nacre_err make_hidden(const moving *m, const nacre__sqlite_row *row)
 
 static nacre_err end_context(const moving *m)
 {
-    nacre_err err = nacre__sqlite_begin(m->db, true, m->why);
+    nacre_err err = nacre__sqlite_begin(m->db, m->why);
     if (err != NACRE_OK) return err;
     err = nacre__sqlite_end_one(m->db, m->id, NACRE_SQLITE_EXPORTED, m->why);
     return nacre__sqlite_end(m->db, err, m->why);

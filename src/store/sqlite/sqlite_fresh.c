@@ -10,7 +10,7 @@
  *
  * While it is open, a reader keeps other programs from moving DB-wal into the file, which would have other pages with one stamp.
  *
- * A database that was never used (identity NULL) may be moved without its DB-mark. */
+ * A database that was never opened for writing (identity NULL) may be moved without its DB-mark. */
 #include "store/sqlite/sqlite_internal.h"
 
 #include <stdio.h>

@@ -105,7 +105,7 @@ static nacre_err find_row(move *m, int64_t *id, bool *was_exported)
 static nacre_err rehearse(move *m)
 {
     int64_t id = 0;
-    nacre_err err = nacre__sqlite_begin(m->db, false, m->why);
+    nacre_err err = nacre__sqlite_begin(m->db, m->why);
     if (err != NACRE_OK) return err;
     err = nacre__sqlite_add_one(m->db, &id, &m->context, true, m->why);
     (void)!nacre__sqlite_end(m->db, err == NACRE_OK ? NACRE_ERR_STALE : err, NULL);
@@ -160,7 +160,7 @@ static nacre_err take(move *m)
 
 static nacre_err add(move *m)
 {
-    nacre_err err = nacre__sqlite_begin(m->db, true, m->why);
+    nacre_err err = nacre__sqlite_begin(m->db, m->why);
     if (err != NACRE_OK) return err;
     err = nacre__sqlite_add_one(m->db, &m->id, &m->context, true, m->why);
     return nacre__sqlite_end(m->db, err, m->why);
@@ -234,7 +234,7 @@ nacre_err nacre__sqlite_import_rehearse(nacre_sqlite *db, char *const *dirs, siz
 {
     nacre_err err = nacre__sqlite_enter(db, true, why);
     if (err != NACRE_OK) return err;
-    err = nacre__sqlite_begin(db, false, why);
+    err = nacre__sqlite_begin(db, why);
     if (err == NACRE_OK) {
         for (size_t i = 0; err == NACRE_OK && i < num; i++) err = rehearse_directory(db, dirs[i], role, why);
         (void)!nacre__sqlite_end(db, err == NACRE_OK ? NACRE_ERR_STALE : err, NULL);

@@ -159,10 +159,10 @@ NACRE_MUST_USE nacre_err nacre__sqlite_check_ours(nacre_sqlite *db, nacre_detail
 nacre_err nacre__sqlite_stop_writes(nacre_sqlite *db, const nacre_detail *what, nacre_detail *why);
 
 /* ---- Transactions: sqlite_transaction.c ---- */
-/* A write transaction. nacre__sqlite_begin renews the stamp when due; `uses`: the transaction reserves numbers, or adds used ones.
+/* A write transaction. nacre__sqlite_begin renews the stamp when due.
  * nacre__sqlite_end commits if `err` is NACRE_OK and otherwise rolls back; returns `err`, or why the commit failed. */
-NACRE_MUST_USE nacre_err nacre__sqlite_begin(nacre_sqlite *db, bool uses, nacre_detail *why);
-/* nacre__sqlite_claim, in a transaction that reserves numbers or adds used ones: copies are refused once it is committed. */
+NACRE_MUST_USE nacre_err nacre__sqlite_begin(nacre_sqlite *db, nacre_detail *why);
+/* nacre__sqlite_claim, in a transaction: once it is committed the database belongs to this file, and copies are refused. */
 NACRE_MUST_USE nacre_err nacre__sqlite_claim(nacre_sqlite *db, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__sqlite_end(nacre_sqlite *db, nacre_err err, nacre_detail *why);
 /* All reads between these two see the same state of the database. nacre__sqlite_end_read returns `err`, or why it failed. */
@@ -210,7 +210,7 @@ NACRE_MUST_USE nacre_err nacre__sqlite_keys_encode(const nacre_sqlite *db, uint8
                                                    size_t *len, const nacre__sqlite_keys *keys, const nacre_aead *aead,
                                                    const uint8_t *fingerprint, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__sqlite_keys_decode(const nacre_sqlite *db, nacre__sqlite_keys *keys, nacre_bytes blob,
-                                                   const nacre_aead *aead, const uint8_t *fingerprint,
+                                                   const nacre_aead *aead, const uint8_t *fingerprint, int64_t id,
                                                    nacre_detail *why);
 
 #endif

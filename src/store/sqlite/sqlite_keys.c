@@ -237,7 +237,7 @@ static bool decode(nacre__sqlite_keys *keys, const uint8_t *plain, size_t len, c
 }
 
 nacre_err nacre__sqlite_keys_decode(const nacre_sqlite *db, nacre__sqlite_keys *keys, nacre_bytes blob,
-                                    const nacre_aead *aead, const uint8_t *fingerprint, nacre_detail *why)
+                                    const nacre_aead *aead, const uint8_t *fingerprint, int64_t id, nacre_detail *why)
 {
     uint8_t plain[NACRE__SQLITE_MAX_BLOB], found[NACRE__SQLITE_FINGERPRINT];
     size_t len = blob.len;
@@ -259,6 +259,7 @@ nacre_err nacre__sqlite_keys_decode(const nacre_sqlite *db, nacre__sqlite_keys *
     }
     if (!ok) nacre_wipe(keys, sizeof *keys);
     if (err != NACRE_OK || ok) return err;
-    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: the keys of a context are damaged, or of another row",
-                       db->paths.path);
+    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
+                       "%s: context %lld: its keys are damaged, or those of another row; revoke it and make new keys",
+                       db->paths.path, (long long)id);
 }

@@ -51,7 +51,7 @@ static nacre_err make(nacre__sqlite_loaded **out, nacre_sqlite *db, const nacre_
         return nacre__fail(why, err, "%s: context %lld: the cryptography library (%s) does not have %s", db->paths.path,
                            (long long)row->id, db->crypto->ops->name, row->aead->name);
     err = nacre__sqlite_keys_decode(db, &keys, nacre_bytes_of(row->blob, row->blob_len), row->aead, row->fingerprint,
-                                    why);
+                                    row->id, why);
     if (err != NACRE_OK) return err;
     nacre__sqlite_loaded *loaded = nacre__sqlite_loaded_new(db, &memory);
     err = loaded == NULL ? NACRE_ERR_NO_MEMORY : init(loaded, &memory, row, &keys);
@@ -87,64 +87,104 @@ static nacre_err load_one(nacre__sqlite_loaded **out, bool *is_new, nacre_sqlite
     return err;
 }
 
+/* An error of one context only. */
+static bool is_verdict(nacre_err err)
+{
+    return err == NACRE_ERR_BAD_CONTEXT || err == NACRE_ERR_UNSUPPORTED;
+}
+
+static void unload_new(nacre_context **contexts, size_t num)
+{
+    for (size_t i = 0; i < num; i++) {
+        nacre__sqlite_loaded *one = (nacre__sqlite_loaded *)contexts[i];
+        if (one != NULL && one->is_new) nacre__sqlite_loaded_free(one);
+    }
+}
+
+static void settle_new(nacre_context *const *contexts, size_t num)
+{
+    for (size_t i = 0; i < num; i++)
+        if (contexts[i] != NULL) ((nacre__sqlite_loaded *)contexts[i])->is_new = false;
+}
+
+/* `*verdict`: the first of those that concern one context, with its text in `why`. */
+static nacre_err load_many(nacre_sqlite *db, nacre_context **contexts, const int64_t *ids, size_t num,
+                           nacre_err *verdict, nacre_detail *why)
+{
+    for (size_t i = 0; i < num; i++) {
+        nacre__sqlite_loaded *loaded = NULL;
+        nacre_detail reason = { "" };
+        bool is_new;
+        const nacre_err err = load_one(&loaded, &is_new, db, ids[i], &reason);
+        if (err == NACRE_OK && loaded != NULL) contexts[i] = &loaded->ctx;
+        if (err == NACRE_OK && is_new) loaded->is_new = true;
+        if (err != NACRE_OK && *verdict == NACRE_OK) (void)nacre__fail(why, err, "%s", reason.text);
+        if (err != NACRE_OK && !is_verdict(err)) return nacre__fail(why, err, "%s", reason.text);
+        if (*verdict == NACRE_OK) *verdict = err;
+    }
+    return NACRE_OK;
+}
+
 nacre_err nacre_sqlite_load(nacre_sqlite *db, nacre_context **contexts, const int64_t *ids, size_t num,
                             nacre_detail *why)
 {
-    nacre__sqlite_loaded *loaded;
-    bool is_new;
-    size_t i = 0;
+    nacre_err verdict = NACRE_OK;
+    for (size_t i = 0; i < num; i++) contexts[i] = NULL;
     nacre_err err = nacre__sqlite_enter(db, true, why);
     if (err != NACRE_OK) return err;
-    for (; err == NACRE_OK && i < num; i++) {
-        err = load_one(&loaded, &is_new, db, ids[i], why);
-        contexts[i] = loaded != NULL ? &loaded->ctx : NULL;
-        /* marked, to be freed if a later one fails */
-        if (err == NACRE_OK && is_new) loaded->is_new = true;
-    }
-    for (size_t n = 0; n < num && (err == NACRE_OK || n + 1 < i); n++) {
-        nacre__sqlite_loaded *one = (nacre__sqlite_loaded *)contexts[n];
-        if (one == NULL || !one->is_new) continue;
-        one->is_new = false;
-        if (err == NACRE_OK) continue;
-        nacre__sqlite_loaded_free(one);
-    }
-    for (size_t n = 0; err != NACRE_OK && n < num; n++) contexts[n] = NULL;
+    err = load_many(db, contexts, ids, num, &verdict, why);
+    if (err == NACRE_OK) settle_new(contexts, num);
+    else unload_new(contexts, num);
+    for (size_t i = 0; err != NACRE_OK && i < num; i++) contexts[i] = NULL;
     nacre__sqlite_leave(db);
-    return err;
+    return err == NACRE_OK ? verdict : err;
 }
 
 /* ---- All ---- */
 
 enum { BATCH = 256 };
 
-typedef struct batch {
-    int64_t ids[BATCH];
-    size_t num;
-} batch;
-
-static nacre_err note_id(void *user, const nacre_sqlite_context *context, nacre_detail *why)
+static nacre_err next_ids(int64_t ids[BATCH], size_t *num, nacre_sqlite *db, int64_t after, nacre_detail *why)
 {
-    batch *b = user;
-    (void)why;
-    b->ids[b->num++] = context->id;
-    return NACRE_OK;
+    nacre_err err = nacre__sqlite_enter(db, true, why);
+    *num = 0;
+    if (err != NACRE_OK) return err;
+    sqlite3_stmt *stmt = nacre__sqlite_use(db, NACRE__SQLITE_ACTIVE_IDS);
+    (void)sqlite3_bind_int64(stmt, 1, after);
+    (void)sqlite3_bind_int(stmt, 2, BATCH);
+    for (bool found = true; err == NACRE_OK && found;) {
+        err = nacre__sqlite_step(db, NACRE__SQLITE_ACTIVE_IDS, &found, why);
+        if (found) ids[(*num)++] = sqlite3_column_int64(stmt, 0);
+    }
+    nacre__sqlite_leave(db);
+    return err;
+}
+
+/* A context that cannot be loaded is loaded again by itself, for its own text. */
+static nacre_err give(nacre_sqlite *db, nacre_context *ctx, int64_t id, nacre_sqlite_on_context on_context, void *user,
+                      nacre_detail *why)
+{
+    nacre_detail reason = { "" };
+    const nacre_err err = ctx == NULL ? nacre_sqlite_load(db, &ctx, &id, 1, &reason) : NACRE_OK;
+    if (err == NACRE_OK && ctx != NULL) return on_context(user, ctx, why);
+    if (err == NACRE_OK) return NACRE_OK; /* ended meanwhile */
+    (void)nacre__fail(why, err, "%s", reason.text);
+    return is_verdict(err) ? on_context(user, NULL, why) : err;
 }
 
 nacre_err nacre_sqlite_load_all(nacre_sqlite *db, nacre_sqlite_on_context on_context, void *user, nacre_detail *why)
 {
     nacre_context *contexts[BATCH];
-    batch b = { .num = BATCH };
-    nacre_sqlite_filter filter = { .size = sizeof filter, .max = BATCH };
+    int64_t ids[BATCH], after = 0;
+    size_t num = BATCH;
     nacre_err err = NACRE_OK;
-    while (err == NACRE_OK && b.num == BATCH) {
-        b.num = 0;
-        err = nacre_sqlite_list(db, &filter, note_id, &b, why);
-        if (err == NACRE_OK && b.num > 0) {
-            filter.after = b.ids[b.num - 1];
-            err = nacre_sqlite_load(db, contexts, b.ids, b.num, why);
-        }
-        for (size_t i = 0; err == NACRE_OK && i < b.num; i++)
-            if (contexts[i] != NULL) err = on_context(user, contexts[i], why);
+    while (err == NACRE_OK && num == BATCH) {
+        err = next_ids(ids, &num, db, after, why);
+        if (err != NACRE_OK || num == 0) break;
+        after = ids[num - 1];
+        err = nacre_sqlite_load(db, contexts, ids, num, why);
+        if (is_verdict(err)) err = NACRE_OK;
+        for (size_t i = 0; err == NACRE_OK && i < num; i++) err = give(db, contexts[i], ids[i], on_context, user, why);
     }
     return err;
 }

@@ -68,6 +68,16 @@ static nacre_err check_kek(nacre_sqlite *db, nacre_bytes kek, nacre_bytes proof,
     return err == NACRE_OK ? nacre__sqlite_kek_check(db, proof, why) : err;
 }
 
+/* From the first opening on: two copies of a database whose contexts have not sent yet would both begin at number 0. */
+static nacre_err claim(nacre_sqlite *db, nacre_detail *why)
+{
+    if (db->is_used) return NACRE_OK;
+    nacre_err err = nacre__sqlite_begin(db, why);
+    if (err != NACRE_OK) return err;
+    err = nacre__sqlite_claim(db, why);
+    return nacre__sqlite_end(db, err, why);
+}
+
 static nacre_err open_database(nacre_sqlite *db, const nacre_sqlite_config *config, bool adopt, nacre_detail *why)
 {
     char identity[NACRE__FILE_IDENTITY_TEXT];
@@ -81,7 +91,8 @@ static nacre_err open_database(nacre_sqlite *db, const nacre_sqlite_config *conf
     if (err != NACRE_OK || db->read_only || adopt) return err;
     err = nacre__sqlite_start_mark(db, why);
     if (err == NACRE_OK) err = nacre__sqlite_renew(db, false, why);
-    return err == NACRE_OK ? nacre__sqlite_paths_open_log(&db->paths, why) : err;
+    if (err == NACRE_OK) err = nacre__sqlite_paths_open_log(&db->paths, why);
+    return err == NACRE_OK ? claim(db, why) : err;
 }
 
 nacre_err nacre__sqlite_open(nacre_sqlite **out, const char *path, const nacre_sqlite_config *config,

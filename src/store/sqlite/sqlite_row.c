@@ -89,11 +89,12 @@ static bool get_state(nacre__sqlite_state *state, sqlite3_stmt *stmt, int first)
 static nacre_err damaged(const nacre_sqlite *db, int64_t id, const char *what, nacre_detail *why)
 {
     return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
-                       "%s: context %lld: its %s is damaged, and is not used; restore a backup and run nacre fleet "
-                       "adopt, or give it new keys",
+                       "%s: context %lld: its %s is damaged, and is not used; revoke it and make new keys, or restore "
+                       "a backup and run nacre fleet adopt",
                        db->paths.path, (long long)id, what);
 }
 
+/* Reads what can be read, also of a damaged row. */
 static bool get_row(nacre__sqlite_row *row, sqlite3_stmt *stmt)
 {
     const sqlite3_int64 status = sqlite3_column_int64(stmt, 1), hash = sqlite3_column_int64(stmt, 6),
@@ -108,14 +109,15 @@ static bool get_row(nacre__sqlite_row *row, sqlite3_stmt *stmt)
     row->ceiling = (uint64_t)ceiling;
     row->has_id_context = sqlite3_column_type(stmt, 10) != SQLITE_NULL;
     if (name != NULL) (void)snprintf(row->name, sizeof row->name, "%s", (const char *)name);
-    return status >= 0 && status <= NACRE_SQLITE_EXPORTED && row->aead != NULL && hash >= 0 && hash <= NACRE_SHA512 &&
-           window > 0 && window <= NACRE_REPLAY_MAX && ceiling >= 0 &&
-           get_fixed(row->fingerprint, sizeof row->fingerprint, stmt, 2) &&
-           get_fixed(row->peer_fingerprint, sizeof row->peer_fingerprint, stmt, 3) &&
-           get_blob(row->sender_id, sizeof row->sender_id, &row->sender_id_len, stmt, 8) &&
-           get_blob(row->recipient_id, sizeof row->recipient_id, &row->recipient_id_len, stmt, 9) &&
-           get_blob(row->id_context, sizeof row->id_context, &row->id_context_len, stmt, 10) &&
-           get_blob(row->blob, sizeof row->blob, &row->blob_len, stmt, 11);
+    bool ok = status >= 0 && status <= NACRE_SQLITE_EXPORTED && row->aead != NULL && hash >= 0 &&
+              hash <= NACRE_SHA512 && window > 0 && window <= NACRE_REPLAY_MAX && ceiling >= 0;
+    ok &= get_fixed(row->fingerprint, sizeof row->fingerprint, stmt, 2);
+    ok &= get_fixed(row->peer_fingerprint, sizeof row->peer_fingerprint, stmt, 3);
+    ok &= get_blob(row->sender_id, sizeof row->sender_id, &row->sender_id_len, stmt, 8);
+    ok &= get_blob(row->recipient_id, sizeof row->recipient_id, &row->recipient_id_len, stmt, 9);
+    ok &= get_blob(row->id_context, sizeof row->id_context, &row->id_context_len, stmt, 10);
+    ok &= get_blob(row->blob, sizeof row->blob, &row->blob_len, stmt, 11);
+    return ok;
 }
 
 nacre_err nacre__sqlite_row_read(nacre__sqlite_row *row, nacre_sqlite *db, sqlite3_stmt *stmt, nacre_detail *why)
@@ -129,6 +131,13 @@ nacre_err nacre__sqlite_row_read(nacre__sqlite_row *row, nacre_sqlite *db, sqlit
         nacre__sqlite_state_sum(db, id, &row->state) != sqlite3_column_int64(stmt, 17))
         return damaged(db, id, "state", why);
     return NACRE_OK;
+}
+
+void nacre__sqlite_row_repair(nacre__sqlite_row *row)
+{
+    if (row->aead == NULL) row->aead = nacre_aead_by_number(NACRE_AES_CCM_16_64_128);
+    if (row->hash > NACRE_SHA512) row->hash = NACRE_SHA256;
+    if (row->window == 0 || row->window > NACRE_REPLAY_MAX) row->window = NACRE_REPLAY_DEFAULT;
 }
 
 /* ---- Rows ---- */
@@ -185,7 +194,7 @@ nacre_err nacre__sqlite_row_reveal(nacre_sqlite_context *context, const nacre_sq
     nacre__sqlite_keys keys;
     if (row->status != NACRE_SQLITE_ACTIVE) return NACRE_OK;
     const nacre_err err = nacre__sqlite_keys_decode(db, &keys, nacre_bytes_of(row->blob, row->blob_len), row->aead,
-                                                    row->fingerprint, why);
+                                                    row->fingerprint, row->id, why);
     if (err != NACRE_OK) return err;
     memcpy(context->info.secret, keys.secret, context->info.secret_len = keys.secret_len);
     memcpy(context->info.salt, keys.salt, context->info.salt_len = keys.salt_len);

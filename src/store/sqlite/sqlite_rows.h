@@ -33,7 +33,10 @@ typedef struct nacre__sqlite_row {
 /* nacre__sqlite_row_read copies the present row of a statement. NACRE_OK; NACRE_ERR_BAD_CONTEXT: damaged */
 NACRE_MUST_USE nacre_err nacre__sqlite_row_read(nacre__sqlite_row *row, nacre_sqlite *db, sqlite3_stmt *stmt,
                                                 nacre_detail *why);
-/* nacre__sqlite_row_find and nacre__sqlite_row_by_fingerprint read one row; `row` is set only if it is found. */
+/* nacre__sqlite_row_repair replaces parameters that are impossible, so that a damaged row can be written, with an end. */
+void nacre__sqlite_row_repair(nacre__sqlite_row *row);
+/* nacre__sqlite_row_find and nacre__sqlite_row_by_fingerprint read one row; `row` is set only if it is found: what can be read if it
+ * is damaged, and `is_whole` tells whether only its state is. */
 NACRE_MUST_USE nacre_err nacre__sqlite_row_find(nacre__sqlite_row *row, bool *found, nacre_sqlite *db, int64_t id,
                                                 nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__sqlite_row_by_fingerprint(nacre__sqlite_row *row, bool *found, nacre_sqlite *db,

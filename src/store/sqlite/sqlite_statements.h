@@ -23,15 +23,21 @@
     X(CONTEXT_INSERT, "INSERT INTO contexts (id, status, fingerprint, peer_fingerprint, name, aead, hash, window, "    \
                       "sender_id, recipient_id, id_context, keys, sum) "                                               \
                       "VALUES (?12, 0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                                 \
-    X(CONTEXT_REVIVE, "UPDATE contexts SET status = 0, peer_fingerprint = ?2, name = ?3, aead = ?4, hash = ?5, "       \
+    X(CONTEXT_REVIVE, "UPDATE contexts SET status = 0, name = ?3, aead = ?4, hash = ?5, "                              \
                       "window = ?6, sender_id = ?7, recipient_id = ?8, id_context = ?9, keys = ?10, sum = ?11, "       \
-                      "ceiling = NULL WHERE fingerprint = ?1 AND id = ?12 AND status IN (1, 3)")                       \
+                      "ceiling = NULL WHERE fingerprint = ?1 AND peer_fingerprint = ?2 AND id = ?12 "                  \
+                      "AND status IN (1, 3)")                                                                          \
     X(CONTEXT_END, "UPDATE contexts SET status = ?2, keys = NULL, ceiling = ?3, sum = ?4 WHERE id = ?1")               \
+    X(CONTEXT_REPAIR,                                                                                                  \
+      "UPDATE contexts SET status = 2, fingerprint = ?2, peer_fingerprint = ?3, aead = ?4, hash = ?5, "                \
+      "window = ?6, sender_id = ?7, recipient_id = ?8, id_context = ?9, keys = NULL, ceiling = ?10, "                  \
+      "sum = ?11 WHERE id = ?1")                                                                                       \
     X(CEILING_RAISE, "UPDATE contexts SET ceiling = ?2, sum = ?3 WHERE id = ?1 AND ceiling <= ?2")                     \
     X(BY_ID, "SELECT " NACRE__SQLITE_CONTEXT NACRE__SQLITE_FROM "WHERE c.id = ?1")                                     \
     X(BY_FINGERPRINT, "SELECT " NACRE__SQLITE_CONTEXT NACRE__SQLITE_FROM "WHERE c.fingerprint = ?1")                   \
     X(AFTER_ID, "SELECT " NACRE__SQLITE_CONTEXT NACRE__SQLITE_FROM                                                     \
                 "WHERE c.id > ?1 AND (?2 OR c.status = 0) ORDER BY c.id LIMIT ?3")                                     \
+    X(ACTIVE_IDS, "SELECT id FROM contexts WHERE id > ?1 AND status = 0 ORDER BY id LIMIT ?2")                         \
     X(PEERS, "SELECT id, status FROM contexts WHERE peer_fingerprint = ?1 AND fingerprint <> ?2 ORDER BY status")      \
     X(BY_NAME, "SELECT id FROM contexts WHERE name = ?1 AND status = 0")                                               \
     X(BY_KID, "SELECT id FROM contexts WHERE status = 0 AND recipient_id = ?1 "                                        \

@@ -119,7 +119,7 @@ static void settle(nacre_store_request *const *requests, const outcome *outcomes
 static nacre_err write_batch(nacre_sqlite *db, nacre_store_request *const *requests, outcome *outcomes, size_t num,
                              nacre_detail *why)
 {
-    nacre_err err = nacre__sqlite_begin(db, true, why);
+    nacre_err err = nacre__sqlite_begin(db, why);
     if (err != NACRE_OK) return err; /* nothing was written */
     err = write_all(requests, outcomes, num, why);
     err = nacre__sqlite_end(db, err, why);

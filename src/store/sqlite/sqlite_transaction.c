@@ -17,17 +17,14 @@ nacre_err nacre__sqlite_claim(nacre_sqlite *db, nacre_detail *why)
     return nacre__sqlite_run(db, NACRE__SQLITE_META_IDENTITY, NULL, why);
 }
 
-nacre_err nacre__sqlite_begin(nacre_sqlite *db, bool uses, nacre_detail *why)
+nacre_err nacre__sqlite_begin(nacre_sqlite *db, nacre_detail *why)
 {
     nacre_err err = nacre__sqlite_check_ours(db, why);
     db->claims = false;
     if (err == NACRE_OK && nacre__sqlite_is_stamp_due(db)) err = nacre__sqlite_renew(db, false, why);
     if (err != NACRE_OK) return err;
     (void)nacre__sqlite_use(db, NACRE__SQLITE_BEGIN);
-    err = nacre__sqlite_run(db, NACRE__SQLITE_BEGIN, NULL, why);
-    if (err != NACRE_OK || !uses) return err;
-    err = nacre__sqlite_claim(db, why);
-    return err == NACRE_OK ? NACRE_OK : nacre__sqlite_end(db, err, why);
+    return nacre__sqlite_run(db, NACRE__SQLITE_BEGIN, NULL, why);
 }
 
 /* Each transaction writes at least this count: so it overwrites a failed commit before it, which may still be in DB-wal. */
