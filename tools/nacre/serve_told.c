@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* serve_told: see serve_told.h. */
+#include "serve_told.h"
+
+#include <stdio.h>
+
+static void tell(const nacre_request *request, uint8_t code)
+{
+    char peer[72], ours[2 * NACRE_MAX_ID + 1] = "", theirs[2 * NACRE_MAX_ID + 1] = "", method[5], response[5];
+    nacre_address_text(request->peer, peer);
+    if (request->context != NULL) {
+        nacre_hex_encode(ours, nacre_context_sender_id(request->context));
+        nacre_hex_encode(theirs, nacre_context_recipient_id(request->context));
+    }
+    fprintf(stderr, "%s recipient-id '%s' sender-id '%s': %s %s -> %s\n", peer, theirs, ours,
+            nacre_code_name(request->message->code, method), request->path, nacre_code_name(code, response));
+}
+
+/* Held by this thread from the handler of a shared resource until its response is handed over, because the response may point
+ * into the handler's data. */
+static _Thread_local struct {
+    pthread_mutex_t *lock;
+    void (*done)(void *user); /* the handler's callback */
+} holding;
+
+static void let_go(void *user)
+{
+    if (holding.done != NULL) holding.done(user);
+    (void)pthread_mutex_unlock(holding.lock);
+}
+
+static void handle(void *user, const nacre_request *request, nacre_response *response)
+{
+    serve_told *resource = user;
+    if (resource->is_shared) (void)pthread_mutex_lock(&resource->lock);
+    resource->handler(resource->user, request, response);
+    if (resource->is_shared) {
+        holding.lock = &resource->lock;
+        holding.done = response->done;
+        response->done = let_go;
+    }
+    if (resource->verbose) tell(request, response->code);
+}
+
+static void handle_upload(void *user, const nacre_request *request, nacre_upload *upload)
+{
+    serve_told *resource = user;
+    (void)pthread_mutex_lock(&resource->lock);
+    resource->on_upload(resource->user, request, upload);
+    (void)pthread_mutex_unlock(&resource->lock);
+    if (resource->verbose && upload->code != 0) tell(request, upload->code);
+}
+
+nacre_err serve_told_add(nacre_server *server, serve_told *resources, size_t num, bool verbose)
+{
+    for (size_t i = 0; i < num; i++) {
+        resources[i].verbose = verbose;
+        (void)pthread_mutex_init(&resources[i].lock, NULL);
+        nacre_resource resource = { .path = resources[i].path,
+                                    .handler = handle,
+                                    .user = &resources[i],
+                                    .flags = resources[i].flags,
+                                    .link = resources[i].link,
+                                    .on_upload = resources[i].on_upload != NULL ? handle_upload : NULL };
+        nacre_err err = nacre_server_add_resource(server, &resource);
+        if (err != NACRE_OK) return err;
+    }
+    return NACRE_OK;
+}
