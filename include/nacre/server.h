@@ -25,7 +25,7 @@ NACRE_MUST_USE nacre_err nacre_server_open(nacre_server **server, const char *bi
 /* nacre_server_open_workers: the same with `num_workers` threads (1 to 64), one of them the caller of nacre_server_run. Each
  * thread has a socket, an endpoint and a provider; contexts and resources are shared, so handlers and their data must be
  * thread-safe. Add contexts and resources before nacre_server_run. Connections and nacre_server_watch_fd belong to the first
- * thread. Up to 1024 observers per thread.
+ * thread.
  * Also NACRE_ERR_BAD_ARGUMENT (num_workers out of range); NACRE_ERR_UNSUPPORTED (more than one, on a system that does not
  * spread a port's datagrams over sockets) */
 NACRE_MUST_USE nacre_err nacre_server_open_workers(nacre_server **server, const char *bind, unsigned num_workers,
@@ -42,9 +42,24 @@ typedef struct nacre_server_config {
     /* of nacre_server_listen_tcp (nacre_tcp_config); 256 */
     uint16_t num_connections;
     uint16_t connections_per_host; /* … of one IPv4 address or IPv6 /64; a quarter, at least 16 */
+    /* per worker: received requests kept for deduplication, with their responses (num_server_exchanges of
+     * nacre_endpoint_config), some 1.7 KiB each; 4096: at 1,000 requests a second, four seconds of them */
+    uint16_t num_requests;
+    uint16_t block_size; /* the largest block sent or accepted (nacre_transfer_config): 16, 32, … 1024; 1024 */
+    /* The endpoint's limits and times (nacre/endpoint.h), per worker, with its defaults but for num_observers, 1024, and
+     * outer_block.num_messages, 16. num_observers may be 0, num_messages too. reregister, reregister_ms and origin have no
+     * effect on a server */
+    nacre_observe_config observe;
+    nacre_admission_config admission;
+    nacre_congestion_config congestion;
+    nacre_outer_block_config outer_block;
+    nacre_timing timing;
+    /* of connections (nacre_tcp_config, nacre_stream_config); 8192, 32768, 120000, 0 */
+    size_t tcp_input_bytes, tcp_output_bytes;
+    uint32_t tcp_ping_after_ms, tcp_idle_ms; /* 0: never */
 } nacre_server_config;
 
-/* nacre_server_config_default: those. Numbers and sizes of 0 are refused then. */
+/* nacre_server_config_default: those. Numbers and sizes of 0 are refused then, except where 0 is said to mean none or never. */
 nacre_server_config nacre_server_config_default(void);
 /* nacre_server_open_with: nacre_server_open_workers with these limits; NULL: the defaults.
  * Also NACRE_ERR_BAD_ARGUMENT (a limit of 0; one that no memory could hold). */
@@ -86,8 +101,8 @@ void nacre_server_set_role(nacre_server *server, nacre_role role);
 /* nacre_server_add_resource copies `resource`; its path and user pointer are borrowed. NACRE_OK, NACRE_ERR_NO_MEMORY,
  * NACRE_ERR_BAD_ARGUMENT (a path without a leading '/', or added already). */
 NACRE_MUST_USE nacre_err nacre_server_add_resource(nacre_server *server, const nacre_resource *resource);
-/* nacre_server_changed notifies the observers of `path` (NACRE_RESOURCE_OBSERVABLE): nacre_site_changed. Up to 1024 observers,
- * 256 per client. Call it from a handler or from nacre_server_watch_fd's callback; with several workers,
+/* nacre_server_changed notifies the observers of `path` (NACRE_RESOURCE_OBSERVABLE): nacre_site_changed. There are as many
+ * observers as nacre_server_config says. Call it from a handler or from nacre_server_watch_fd's callback; with several workers,
  * from any thread. */
 void nacre_server_changed(nacre_server *server, const char *path);
 /* nacre_server_watch_fd: nacre_server_run calls `on_readable` when `fd` is readable. One per server; -1: none. */

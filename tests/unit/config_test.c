@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* config_test: a configuration that starts from its default is used as it is; in one of size 0, zero fields take their
  * defaults. */
+#include "io/server/server_internal.h"
 #include "support.h"
 
 #include <nacre/nacre.h>
@@ -204,6 +205,46 @@ static void a_shorter_configuration_is_refused_and_not_read(void **state)
     free(memory);
 }
 
+static void a_server_made_by_an_initialiser_has_the_defaults_of_its_endpoints(void **state)
+{
+    (void)state;
+    nacre_server_config got = { .num_workers = 7 };
+    const nacre_server_config none = { .num_workers = 0 }, wanted = nacre_server_config_default();
+    const nacre_endpoint_config ep = nacre_endpoint_config_default();
+    assert_true(nacre__server_config_resolve(&got, &none));
+    assert_memory_equal(&got, &wanted, sizeof got);
+    assert_true(nacre__server_config_resolve(&got, NULL));
+    assert_memory_equal(&got, &wanted, sizeof got);
+    assert_int_equal(got.observe.num_observers, 1024);
+    assert_int_equal(got.observe.observers_per_peer, 256);
+    assert_int_equal(got.outer_block.num_messages, 16);
+    assert_int_equal(got.num_requests, 4096);
+    assert_int_equal(got.block_size, 1024);
+    assert_memory_equal(&got.timing, &ep.timing, sizeof ep.timing);
+    assert_memory_equal(&got.congestion, &ep.congestion, sizeof ep.congestion);
+    assert_memory_equal(&got.admission, &ep.admission, sizeof ep.admission);
+}
+
+static void a_server_refuses_limits_that_are_not_possible(void **state)
+{
+    (void)state;
+    for (int row = 0; row <= 8; row++) {
+        nacre_server *server = NULL;
+        nacre_detail why = { "" };
+        nacre_server_config c = nacre_server_config_default();
+        uint16_t *const numbers[] = { &c.num_requests, &c.block_size, &c.admission.num_peers, &c.congestion.nstart };
+        if (row > 0 && row <= 4) *numbers[row - 1] = 0;
+        if (row == 5) c.block_size = 48;
+        if (row == 6) c.tcp_input_bytes = 0;
+        if (row == 7) c.tcp_output_bytes = 0;
+        if (row == 8) c.timing.ack_timeout_ms = 0;
+        c.observe.num_observers = c.outer_block.num_messages = 0; /* none */
+        const nacre_err err = nacre_server_open_with(&server, "127.0.0.1:0", &c, &why);
+        assert_err(err, row == 0 ? NACRE_OK : NACRE_ERR_BAD_ARGUMENT);
+        if (row == 0) assert_ok(nacre_server_close(server, &why));
+    }
+}
+
 /* Size 0 makes a request a GET, and a client one of CON. */
 static void a_request_made_by_an_initialiser_has_the_defaults(void **state)
 {
@@ -231,6 +272,8 @@ int main(void)
         cmocka_unit_test(a_transfer_and_a_stream_follow_the_same_rule),
         cmocka_unit_test(a_client_and_connections_follow_the_same_rule),
         cmocka_unit_test(a_shorter_configuration_is_refused_and_not_read),
+        cmocka_unit_test(a_server_made_by_an_initialiser_has_the_defaults_of_its_endpoints),
+        cmocka_unit_test(a_server_refuses_limits_that_are_not_possible),
         cmocka_unit_test(a_request_made_by_an_initialiser_has_the_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,15 +177,26 @@ static size_t num_other_descriptors(const nacre_server *server)
     return server->config.num_workers * (32 + 2 * (size_t)server->config.bodies.num_bodies);
 }
 
+static nacre_tcp_config connections_of(const nacre_server_config *limits)
+{
+    nacre_tcp_config config = nacre_tcp_config_default();
+    config.num_connections = limits->num_connections;
+    config.connections_per_host = limits->connections_per_host;
+    config.input_bytes = limits->tcp_input_bytes;
+    config.output_bytes = limits->tcp_output_bytes;
+    config.stream.ping_after_ms = limits->tcp_ping_after_ms;
+    config.stream.idle_ms = limits->tcp_idle_ms;
+    config.stream.block_wise = true;
+    return config;
+}
+
 nacre_err nacre_server_listen_tcp(nacre_server *server, const char *bind, nacre_detail *why)
 {
     nacre_address local;
     nacre_err err = nacre_address_resolve(&local, bind != NULL ? bind : "[::]", COAP_PORT, why);
     if (err != NACRE_OK) return err;
     if (server->tcp == NULL) {
-        const nacre_tcp_config config = { .num_connections = server->config.num_connections,
-                                          .connections_per_host = server->config.connections_per_host,
-                                          .stream = { .block_wise = true } };
+        const nacre_tcp_config config = connections_of(&server->config);
         err = nacre_tcp_open(&server->tcp, &config, why);
         if (err != NACRE_OK) return err;
         nacre__tcp_keep_descriptors(server->tcp, num_other_descriptors(server), nacre__server_warn, server);

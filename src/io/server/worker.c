@@ -10,12 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    NUM_RESPONSES = 4096, /* kept for duplicates: some 7 MiB; at 1,000 requests a second, four seconds of them */
-    BURST = 64,
-    NUM_OBSERVERS = 1024,
-    NUM_OUTER = 16, /* outer Block transfers of protected messages, by a proxy */
-};
+enum { BURST = 64 };
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
 
@@ -64,17 +59,22 @@ static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacr
     nacre_err err = nacre_provider_open(&worker->crypto);
     if (err != NACRE_OK) return nacre__fail(why, err, "cannot use a cryptography library: %s", nacre_err_text(err));
     (void)nacre_udp_use_gso(worker->udp); /* optional: without GSO it needs more system calls */
-    nacre_endpoint_config config = { .num_server_exchanges = NUM_RESPONSES,
-                                     .num_transmissions = limits->num_transmissions,
-                                     .transmissions_per_peer = limits->transmissions_per_peer,
-                                     .burst = BURST,
-                                     .observe.num_observers = NUM_OBSERVERS,
-                                     .outer_block.num_messages = NUM_OUTER,
-                                     .contexts = contexts };
+    nacre_endpoint_config config = nacre_endpoint_config_default();
+    config.num_server_exchanges = limits->num_requests;
+    config.num_transmissions = limits->num_transmissions;
+    config.transmissions_per_peer = limits->transmissions_per_peer;
+    config.burst = BURST;
+    config.observe = limits->observe;
+    config.admission = limits->admission;
+    config.admission.origin = (nacre_origin){ 0 }; /* the loop's */
+    config.congestion = limits->congestion;
+    config.outer_block = limits->outer_block;
+    config.timing = limits->timing;
+    config.contexts = contexts;
     config.crypto = worker->crypto;
     if (locks != NULL) config.lock = (nacre_lock){ take, give, locks };
     /* pages of bodies are touched only when used */
-    const nacre_transfer_config transfer = { .bodies = limits->bodies };
+    const nacre_transfer_config transfer = { .bodies = limits->bodies, .block_size = limits->block_size };
     err = nacre_loop_open_transfer(&worker->loop, worker->udp, &config, &transfer, on_event, worker, why);
     if (err != NACRE_OK) return err;
     nacre__loop_set_wake(worker->loop, worker->wake_read);
