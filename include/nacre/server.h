@@ -101,6 +101,9 @@ void nacre_server_set_role(nacre_server *server, nacre_role role);
 /* nacre_server_add_resource copies `resource`; its path and user pointer are borrowed. NACRE_OK, NACRE_ERR_NO_MEMORY,
  * NACRE_ERR_BAD_ARGUMENT (a path without a leading '/', or added already). */
 NACRE_MUST_USE nacre_err nacre_server_add_resource(nacre_server *server, const nacre_resource *resource);
+/* nacre_server_on_access: as nacre_site_on_access, for all threads, each of which calls it. Call it before nacre_server_run; what
+ * it decides by may change later (nacre_site_changed then asks again for each observer of a path). */
+void nacre_server_on_access(nacre_server *server, nacre_on_access on_access, void *user);
 /* nacre_server_changed notifies the observers of `path` (NACRE_RESOURCE_OBSERVABLE): nacre_site_changed. There are as many
  * observers as nacre_server_config says. Call it from a handler or from nacre_server_watch_fd's callback; with several workers,
  * from any thread. */

@@ -96,6 +96,20 @@ NACRE_MUST_USE nacre_err nacre_site_init(nacre_site **site, void *memory, size_t
 void nacre_site_set_resources(nacre_site *site, const nacre_resource *resources, size_t num_resources);
 nacre_transfer *nacre_site_transfer(const nacre_site *site);
 
+/* Access control. nacre_site_on_access sets a function that decides on each request before the site looks for its resource:
+ * requests, the first block of a large body, registrations of observers, and each notification (a refusal ends the
+ * observation). NULL: every request may use every resource.
+ *   0      allowed
+ *   code   the error response, such as NACRE_FORBIDDEN; to an unprotected request NACRE_UNAUTHORIZED
+ * Any other value that is no error code counts as NACRE_FORBIDDEN. It is called with a request as handlers get it. A path in
+ * request->path is written in one way (nacre_path_text), but names what its resource takes it for: compare decoded segments,
+ * and mind that some take "/a/" as "/a".
+ *
+ * /.well-known/core is always allowed, and lists for each peer what it may read: the function is called for each link, with
+ * the link's path and GET. */
+typedef uint8_t (*nacre_on_access)(void *user, const nacre_request *request);
+void nacre_site_on_access(nacre_site *site, nacre_on_access on_access, void *user);
+
 /* nacre_site_changed notifies the observers of `path` ("/a/b", as in a request): the handler is called for each with
  * `is_notification`. A handler's error response ends the observation. There are as many observers as the endpoint has
  * (num_observers, observers_per_peer of its `observe`); further clients get a response without Observe, and so do requests
@@ -103,6 +117,8 @@ nacre_transfer *nacre_site_transfer(const nacre_site *site);
 void nacre_site_changed(nacre_site *site, const char *path);
 
 /* nacre_site_respond handles an event of the transfer, REQUEST, NOTIFY or OBSERVER_REMOVED.
+ *   refused by nacre_site_on_access                            its code, before anything below is looked at but critical
+ *                                                              options and the path
  *   resource with that path, or the longest subtree above it   its handler, which decides on methods and sees Accept
  *   no such resource                                           /.well-known/core: see below; otherwise 4.04
  *   critical option that is unknown, or of a wrong length      4.02; a NON is ignored (RFC 7252 5.4.1)

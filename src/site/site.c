@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* site: dispatches requests to resources by path and writes the error responses that are common to all.
  *
- * Checks in order: critical options and proxying, path, protection, conditions; then the handler. An error response is
+ * Checks in order: critical options and proxying, path, access, resource, protection, conditions; then the handler. An error response is
  * protected if the request was. The first block of a large body passes the same checks, so that the client learns of a
  * refusal before it sends the rest. */
 #include "site_internal.h"
@@ -67,6 +67,12 @@ void nacre_site_set_resources(nacre_site *site, const nacre_resource *resources,
     site->resources = resources;
     site->num_resources = num_resources;
     site->list.is_current = false;
+}
+
+void nacre_site_on_access(nacre_site *site, nacre_on_access on_access, void *user)
+{
+    site->on_access = on_access;
+    site->access_user = user;
 }
 
 void nacre_response_text(nacre_response *response, uint8_t code, const char *text)
@@ -162,6 +168,25 @@ typedef struct target {
     bool has_conditions; /* If-Match or If-None-Match */
 } target;
 
+uint8_t nacre__site_refusal(nacre_site *site, const nacre_event *event, const nacre_message *message, const char *path)
+{
+    if (site->on_access == NULL) return 0;
+    const nacre_request request = { .message = message,
+                                    .context = event->context,
+                                    .peer = &event->peer,
+                                    .path = path,
+                                    .site = site,
+                                    .exchange = event->exchange,
+                                    .is_notification = event->kind == NACRE_EVENT_NOTIFY };
+    const uint8_t code = site->on_access(site->access_user, &request);
+    return code == 0 || code >> 5 == 4 || code >> 5 == 5 ? code : (uint8_t)NACRE_FORBIDDEN;
+}
+
+static refusal refused_with(uint8_t code)
+{
+    return (refusal){ code, code == NACRE_UNAUTHORIZED ? "this is served over OSCORE only" : "not allowed" };
+}
+
 static void look_up(nacre_site *site, const nacre_event *event, target *to)
 {
     to->resource = NULL;
@@ -174,8 +199,12 @@ static void look_up(nacre_site *site, const nacre_event *event, target *to)
         return;
     }
     const nacre_resource *resource = find(site->resources, site->num_resources, to->path);
-    const bool is_list = to->path[1] == '.' && strcmp(to->path, "/.well-known/core") == 0;
-    if (is_list && (resource == NULL || strcmp(resource->path, to->path) != 0)) {
+    const bool is_list = to->path[1] == '.' && strcmp(to->path, "/.well-known/core") == 0 &&
+                         (resource == NULL || strcmp(resource->path, to->path) != 0);
+    const uint8_t refused = is_list ? 0 : nacre__site_refusal(site, event, &event->message, to->path);
+    if (refused != 0) {
+        to->why = refused_with(refused);
+    } else if (is_list) {
         if (event->message.code != NACRE_GET) to->why = (refusal){ NACRE_METHOD_NOT_ALLOWED, "only GET here" };
     } else if (resource == NULL) {
         to->why = (refusal){ NACRE_NOT_FOUND, "no such resource" };

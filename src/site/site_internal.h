@@ -27,6 +27,8 @@ struct nacre_site {
     nacre_transfer *transfer;
     const nacre_resource *resources;
     size_t num_resources;
+    nacre_on_access on_access; /* NULL: everything is allowed */
+    void *access_user;
     uint8_t hash_key[16]; /* for paths and the ETag of /.well-known/core */
     nacre__list_index list;
     nacre__observed_path *observed;
@@ -40,6 +42,9 @@ struct nacre_site {
 bool nacre__observed_path_add(nacre_site *site, const nacre_event *event, const char *path,
                               const nacre_response *response);
 void nacre__observed_path_end(nacre_site *site, const nacre_event *event);
+
+/* site.c: 0, or the code of the refusal, for a request of `event` to `path`. */
+uint8_t nacre__site_refusal(nacre_site *site, const nacre_event *event, const nacre_message *message, const char *path);
 
 /* well_known.c: /.well-known/core. `listing` and the response must live until the response is sent. */
 typedef struct nacre__listing {

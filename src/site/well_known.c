@@ -223,11 +223,20 @@ static void write_part(window *w, const nacre_site *site)
         if (!is_hidden(&site->resources[i])) put_link(w, &site->resources[i]);
 }
 
-/* The same of the filtered list; gives its length. */
-static uint64_t write_filtered(window *w, const nacre_site *site, nacre_bytes filter)
+static bool may_read(nacre_site *site, const nacre_event *event, const char *path)
 {
-    for (size_t i = 0; i < site->num_resources; i++)
-        if (!is_hidden(&site->resources[i]) && passes(&site->resources[i], filter)) put_link(w, &site->resources[i]);
+    const nacre_message get = { .type = event->message.type, .code = NACRE_GET };
+    return nacre__site_refusal(site, event, &get, path) == 0;
+}
+
+/* The same of the filtered list, or of what the peer may read; gives its length. */
+static uint64_t write_filtered(window *w, nacre_site *site, const nacre_event *event, nacre_bytes filter)
+{
+    for (size_t i = 0; i < site->num_resources; i++) {
+        const nacre_resource *resource = &site->resources[i];
+        if (is_hidden(resource) || (filter.len > 0 && !passes(resource, filter))) continue;
+        if (site->on_access == NULL || may_read(site, event, resource->path)) put_link(w, resource);
+    }
     return w->at;
 }
 
@@ -269,11 +278,13 @@ void nacre__well_known(nacre_site *site, nacre__listing *listing, const nacre_ev
     uint8_t etag[NACRE__LIST_ETAG];
     uint64_t len = site->list.len;
     memcpy(etag, site->list.etag, sizeof etag);
-    if (how.filter.len == 0) {
+    if (how.filter.len == 0 && site->on_access == NULL) {
         write_part(&w, site);
     } else {
-        len = write_filtered(&w, site, how.filter);
-        put_etag(etag, filtered_hash(site, how.filter));
+        nacre__siphash hash = nacre__siphash_start(site->hash_key);
+        if (site->on_access != NULL) w.hash = &hash; /* what the peer may read determines the list */
+        len = write_filtered(&w, site, event, how.filter);
+        put_etag(etag, w.hash != NULL ? nacre__siphash_end(&hash, len) : filtered_hash(site, how.filter));
     }
     *listing = (nacre__listing){ w.from, nacre_bytes_of(w.buf.ptr, w.used) };
     response->code = NACRE_CONTENT;

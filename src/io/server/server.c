@@ -228,6 +228,11 @@ nacre_err nacre_server_add_resource(nacre_server *server, const nacre_resource *
     return NACRE_OK;
 }
 
+void nacre_server_on_access(nacre_server *server, nacre_on_access on_access, void *user)
+{
+    for (size_t i = 0; i < server->num_workers; i++) nacre_site_on_access(server->workers[i].site, on_access, user);
+}
+
 void nacre_server_changed(nacre_server *server, const char *path)
 {
     if (server->num_workers == 1) {
