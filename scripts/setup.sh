@@ -52,6 +52,12 @@ sqlite_or_not_for_here() {
     library 'sqlite3 >= 3.37'
 }
 
+# Likewise: the configuration file of nacre serve.
+yaml_or_not_for_here() {
+    [ "$purpose" = build ] && [ ${#packages[@]} -eq 0 ] && return
+    library 'yaml-0.1 >= 0.2.2'
+}
+
 libcoap_tools() {
     { has coap-client-openssl || has coap-client-notls || has coap-client; } &&
         { has coap-server-openssl || has coap-server-notls || has coap-server; }
@@ -79,6 +85,7 @@ look() {
     packages=() names=()
     look_for_needs
     need libsqlite3-dev 'SQLite 3.37 or newer, with headers' sqlite_or_not_for_here
+    need libyaml-dev 'libyaml 0.2.2 or newer, with headers' yaml_or_not_for_here
     need libipsec-mb-dev 'Intel IPsec-MB 1.3 or newer, with headers' ipsec_mb_or_not_for_here
 }
 look_for_needs() {

@@ -39,6 +39,7 @@ typedef struct serve_root {
     bool is_writable;
     uint64_t max_body;                        /* of an uploaded file; 0: no limit */
     const char *credentials, *database, *kek; /* files in use, which are not served; NULL: none */
+    const char *config;                       /* likewise */
     bool has_demo;                            /* the demo resources are served too, and hide files of their names */
     nacre_crypto crypto;                      /* for entity tags */
 } serve_root;

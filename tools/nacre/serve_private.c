@@ -4,7 +4,8 @@
  * By name, ignoring case: the files of context directories, with any prefix or suffix, so that copies and editor
  * backups are covered; and the credentials, database or key in use, with any suffix. By content: databases of contexts,
  * JSON with a context's secret, and libcoap's OSCORE configuration, so that neither another name nor a hard link
- * exposes one. By identity: the credentials, database and key in use. */
+ * exposes one. By identity: the credentials, database and key in use. Likewise, by name and identity, the configuration file, which
+ * decides about access. */
 #include "serve_files.h"
 
 #include <ctype.h>
@@ -50,6 +51,7 @@ bool serve_is_private_name(const serve_root *root, const char *name)
 {
     char lower[256];
     to_lower(lower, name);
+    if (is_derived(lower, root->config)) return true;
     return is_context_name(lower) || is_derived(lower, root->credentials) || is_derived(lower, root->database) ||
            is_derived(lower, root->kek);
 }
@@ -84,6 +86,7 @@ bool serve_is_private(const serve_root *root, int fd, const struct stat *st)
 {
     char text[LOOK];
     size_t at = 0;
+    if (is_same_file(root->config, st)) return true;
     if (is_same_file(root->credentials, st) || is_same_file(root->database, st) || is_same_file(root->kek, st))
         return true;
     const ssize_t got = pread(fd, text, sizeof text, 0);

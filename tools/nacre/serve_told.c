@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /* serve_told: see serve_told.h. */
 #include "serve_told.h"
+#include "serve_log.h"
 
 #include <stdio.h>
 
 static void tell(const nacre_request *request, uint8_t code)
 {
     char peer[72], ours[2 * NACRE_MAX_ID + 1] = "", theirs[2 * NACRE_MAX_ID + 1] = "", method[5], response[5];
+    char line[1024];
     nacre_address_text(request->peer, peer);
     if (request->context != NULL) {
         nacre_hex_encode(ours, nacre_context_sender_id(request->context));
         nacre_hex_encode(theirs, nacre_context_recipient_id(request->context));
     }
-    fprintf(stderr, "%s recipient-id '%s' sender-id '%s': %s %s -> %s\n", peer, theirs, ours,
-            nacre_code_name(request->message->code, method), request->path, nacre_code_name(code, response));
+    const serve_field fields[] = { { "peer", peer },
+                                   { "recipient_id", theirs },
+                                   { "sender_id", ours },
+                                   { "method", nacre_code_name(request->message->code, method) },
+                                   { "path", request->path },
+                                   { "response", nacre_code_name(code, response) },
+                                   { NULL, NULL } };
+    (void)snprintf(line, sizeof line, "%s recipient-id '%s' sender-id '%s': %s %s -> %s", peer, theirs, ours,
+                   fields[3].value, request->path, fields[5].value);
+    serve_log_request(line, fields);
 }
 
 /* Held by this thread from the handler of a shared resource until its response is handed over, because the response may point
@@ -39,7 +49,7 @@ static void handle(void *user, const nacre_request *request, nacre_response *res
         holding.done = response->done;
         response->done = let_go;
     }
-    if (resource->verbose) tell(request, response->code);
+    if (atomic_load_explicit(resource->verbose, memory_order_relaxed)) tell(request, response->code);
 }
 
 static void handle_upload(void *user, const nacre_request *request, nacre_upload *upload)
@@ -48,10 +58,10 @@ static void handle_upload(void *user, const nacre_request *request, nacre_upload
     (void)pthread_mutex_lock(&resource->lock);
     resource->on_upload(resource->user, request, upload);
     (void)pthread_mutex_unlock(&resource->lock);
-    if (resource->verbose && upload->code != 0) tell(request, upload->code);
+    if (upload->code != 0 && atomic_load_explicit(resource->verbose, memory_order_relaxed)) tell(request, upload->code);
 }
 
-nacre_err serve_told_add(nacre_server *server, serve_told *resources, size_t num, bool verbose)
+nacre_err serve_told_add(nacre_server *server, serve_told *resources, size_t num, const atomic_bool *verbose)
 {
     for (size_t i = 0; i < num; i++) {
         resources[i].verbose = verbose;

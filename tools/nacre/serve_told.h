@@ -6,6 +6,7 @@
 #include "tool.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* A resource whose requests are printed on stderr with -v. */
 typedef struct serve_told {
@@ -17,11 +18,12 @@ typedef struct serve_told {
     const nacre_link *link;
     bool
         is_shared; /* its data must be used by one thread at a time: `lock` is held until the response is handed over */
-    bool verbose;
+    const atomic_bool *verbose; /* whether requests are printed; it may change */
     pthread_mutex_t lock;
 } serve_told;
 
 /* serve_told_add adds the resources, which are borrowed, to the server. Errors as nacre_server_add_resource. */
-NACRE_MUST_USE nacre_err serve_told_add(nacre_server *server, serve_told *resources, size_t num, bool verbose);
+NACRE_MUST_USE nacre_err serve_told_add(nacre_server *server, serve_told *resources, size_t num,
+                                        const atomic_bool *verbose);
 
 #endif

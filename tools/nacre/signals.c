@@ -14,13 +14,16 @@ enum { NUM_ENDING = sizeof ending / sizeof ending[0] };
 
 static volatile sig_atomic_t stopped_by; /* 0: no signal yet */
 static void (*volatile stop_work)(void);
+static void (*volatile reload_work)(void);
 static bool is_lasting, has_terminal;
 static char no_reload[128];
 
 static void on_signal(int number)
 {
     const int before = errno;
-    if (number == SIGHUP && is_lasting && !has_terminal) {
+    if (number == SIGHUP && reload_work != NULL) {
+        reload_work();
+    } else if (number == SIGHUP && is_lasting && !has_terminal) {
         const ssize_t ignored = write(STDERR_FILENO, no_reload, strlen(no_reload));
         (void)ignored;
     } else {
@@ -60,6 +63,11 @@ void tool_signals_stop_with(void (*stop)(void))
 {
     stop_work = stop;
     if (stop != NULL && stopped_by != 0) stop();
+}
+
+void tool_signals_reload_with(void (*reload)(void))
+{
+    reload_work = reload;
 }
 
 bool tool_is_stopped(void)

@@ -2,6 +2,7 @@
 /* signals: a signal ends the tool in order: the current work is stopped, and contexts are closed with their state.
  *
  * SIGINT, SIGTERM, SIGQUIT (whose core dump would hold keys)  stop the work
+ * SIGHUP with a function to reload                            calls it
  * SIGHUP with a controlling terminal at the start             stops the work
  * SIGHUP without one                                          stops short work; a server or observation continues and says on
  *                                                             stderr that it does not reload
@@ -19,6 +20,9 @@ void tool_signals_catch(const char *subcommand, bool lasting);
 /* tool_signals_stop_with sets the function that stops the work. The signal handler calls it, or this call does if a signal came
  * before. NULL: none. */
 void tool_signals_stop_with(void (*stop)(void));
+
+/* tool_signals_reload_with sets the function that SIGHUP calls, in the signal handler; NULL: none. */
+void tool_signals_reload_with(void (*reload)(void));
 
 /* tool_is_stopped: a signal has arrived. */
 bool tool_is_stopped(void);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* serve_reload: see serve_running.h. */
+#include "serve_running.h"
+#include "serve_log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_NAMES = 512 };
+
+/* The keys that differ and cannot change, separated by spaces. */
+static void name_fixed(char names[MAX_NAMES], const serve_settings *now, const serve_settings *then)
+{
+    size_t used = 0;
+    names[0] = '\0';
+    for (const serve_key *key = serve_keys; key->name != NULL; key++) {
+        const size_t len = strlen(key->name);
+        if (key->can_change || serve_settings_equal(now, then, key) || used + len + 2 > MAX_NAMES) continue;
+        if (used > 0) names[used++] = ' ';
+        memcpy(names + used, key->name, len + 1);
+        used += len;
+    }
+}
+
+static void swap(void *a, void *b, size_t size)
+{
+    uint8_t kept[sizeof(void *) * 2];
+    memcpy(kept, a, size);
+    memcpy(a, b, size);
+    memcpy(b, kept, size);
+}
+
+/* Exchanges the values of keys that can change, so that `then` is left with the old ones. */
+static void exchange(serve_settings *now, serve_settings *then)
+{
+    for (const serve_key *key = serve_keys; key->name != NULL; key++) {
+        if (!key->can_change) continue;
+        swap((uint8_t *)now + key->offset, (uint8_t *)then + key->offset, key->size);
+        swap(&now->from[key - serve_keys], &then->from[key - serve_keys], sizeof now->from[0]);
+    }
+    swap(&now->num_contexts, &then->num_contexts, sizeof now->num_contexts);
+}
+
+/* Handlers that read them hold these locks. */
+static void take_over(serve_running *r, serve_settings *then)
+{
+    (void)pthread_rwlock_wrlock(&r->rights_lock);
+    (void)pthread_mutex_lock(&r->resources[0].lock);
+    exchange(&r->settings, then);
+    r->root.is_writable = r->settings.writable;
+    r->root.credentials = r->settings.credentials;
+    (void)pthread_mutex_unlock(&r->resources[0].lock);
+    (void)pthread_rwlock_unlock(&r->rights_lock);
+    atomic_store(&r->shows_requests, r->settings.verbose);
+    serve_log_set(r->settings.log_level, r->settings.log_format);
+}
+
+void serve_reload(serve_running *r)
+{
+    char fixed[MAX_NAMES];
+    nacre_detail why = { "" };
+    serve_settings then;
+    serve_settings_init(&then);
+    const nacre_err err = serve_settings_load_again(&then, r->argc, r->argv, &why);
+    if (err != NACRE_OK) {
+        serve_log(SERVE_ERROR, "reload", NULL, "nothing is changed: %s", why.text);
+    } else {
+        name_fixed(fixed, &r->settings, &then);
+        take_over(r, &then);
+        serve_log(SERVE_INFO, "reload", NULL, "read %s again", r->settings.config);
+        if (!r->is_plain && serve_rights_has_anonymous(r->settings.rights))
+            serve_log(SERVE_WARNING, "reload", NULL, "rights for anonymous apply at the next start only");
+        if (fixed[0] != '\0') serve_log(SERVE_WARNING, "reload", NULL, "changed at the next start only: %s", fixed);
+    }
+    serve_settings_free(&then);
+}
