@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* nacre serve: demo resources or a directory's files, for the peers of its contexts. */
+/* serve_command: nacre serve: demo resources or a directory's files, for the peers of its contexts. */
 #include "serve_check.h"
 #include "serve_log.h"
 #include "serve_running.h"
