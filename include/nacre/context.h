@@ -268,6 +268,7 @@ typedef struct nacre_table {
     size_t num_slots;
     size_t num_contexts;
     uint8_t hash_key[NACRE_TABLE_HASH_KEY]; /* of SipHash-1-3 */
+    uint32_t num_changes;                   /* private */
 } nacre_table;
 
 /* How many contexts an endpoint tries for one request, of those with its kid and, if present, its kid context. Requests under

@@ -24,7 +24,7 @@ typedef struct nacre_server nacre_server;
 NACRE_MUST_USE nacre_err nacre_server_open(nacre_server **server, const char *bind, nacre_detail *why);
 /* nacre_server_open_workers: the same with `num_workers` threads (1 to 64), one of them the caller of nacre_server_run. Each
  * thread has a socket, an endpoint and a provider; contexts and resources are shared, so handlers and their data must be
- * thread-safe. Add contexts and resources before nacre_server_run. Connections and nacre_server_watch_fd belong to the first
+ * thread-safe. Add resources before nacre_server_run. Connections and nacre_server_watch_fd belong to the first
  * thread.
  * Also NACRE_ERR_BAD_ARGUMENT (num_workers out of range); NACRE_ERR_UNSUPPORTED (more than one, on a system that does not
  * spread a port's datagrams over sockets) */
@@ -69,25 +69,56 @@ NACRE_MUST_USE nacre_err nacre_server_open_with(nacre_server **server, const cha
 /* nacre_server_listen_tcp also serves coap+tcp (RFC 8323), at `bind` as above, up to num_connections at a time.
  * NACRE_OK; NACRE_ERR_ADDRESS; NACRE_ERR_BAD_ARGUMENT when it is called again; NACRE_ERR_NO_MEMORY. */
 NACRE_MUST_USE nacre_err nacre_server_listen_tcp(nacre_server *server, const char *bind, nacre_detail *why);
+/* ---- Contexts ----
+ * Any thread may add and remove contexts at any time, also while the server runs and in its handlers. */
+
 /* nacre_server_add_context accepts the peer of a context directory. On failure the server is unchanged; a directory that was
  * added already, by any path, has no effect. Errors as nacre_directory_open, and:
  * NACRE_ERR_UNSUPPORTED        NACRE_MAX_CANDIDATES contexts with the same Recipient ID and ID Context (or none) were added: a
  *                              request could mean any of them, and more are not tried
  * NACRE_ERR_DUPLICATE_CONTEXT  a context of the server (directory, credentials or database) has the same Sender Key or the same
- *                              Recipient Key (RFC 8613 3.3, nacre_context_same_sender_key): `why` names both */
+ *                              Recipient Key (RFC 8613 3.3, nacre_context_same_sender_key): `why` names both
+ * NACRE_ERR_LOCKED             also while the same directory is being removed: try again */
 NACRE_MUST_USE nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir, nacre_detail *why);
 /* nacre_server_add_credentials adds each directory of a credentials file, or none. Errors as nacre_credentials_load and
  * nacre_server_add_context. */
 NACRE_MUST_USE nacre_err nacre_server_add_credentials(nacre_server *server, const char *credentials_file,
                                                       nacre_detail *why);
-/* The same with a map in memory. The map is not needed afterwards, but its contexts made by the program are borrowed until the
- * server is closed. They must use the provider of nacre_provider_open (else NACRE_ERR_UNSUPPORTED). With several workers any
+/* The same with a map in memory. The map is not needed afterwards, but its contexts made by the program are borrowed until
+ * they are removed or the server is closed. They must use the provider of nacre_provider_open (else NACRE_ERR_UNSUPPORTED). With several workers any
  * thread may call their stores, one at a time for each context. */
 NACRE_MUST_USE nacre_err nacre_server_use_credentials(nacre_server *server, const nacre_credentials *credentials,
                                                       nacre_detail *why);
+/* nacre_server_replace_credentials makes `credentials` those of the server, in place of all that nacre_server_add_credentials,
+ * nacre_server_use_credentials and this function have given before. Contexts that stay, by the identity of their directory or
+ * object, go on without interruption, perhaps under other names; new ones are added; others are removed, unless
+ * nacre_server_add_context added them too. Errors as nacre_server_add_credentials: nothing has changed then. When a directory has
+ * new keys, give them a directory of their own: the keys of an open one are not read again. */
+NACRE_MUST_USE nacre_err nacre_server_replace_credentials(nacre_server *server, const nacre_credentials *credentials,
+                                                          nacre_detail *why);
+
+/* nacre_server_remove_context removes each context with this name (nacre_server_claims), whatever other names it has. From then on no
+ * request is accepted in it; its exchanges and observations end, as by nacre_endpoint_remove_context, within a step of each
+ * worker; then its state is written, and its directory closed. A call from a handler, or any other callback of the server, does not
+ * wait for that; others do.
+ * NACRE_OK              removed
+ * NACRE_ERR_NO_CONTEXT  none has this name
+ * NACRE_ERR_NO_MEMORY   nothing has changed
+ * errors of nacre_directory_close: removed, but its state was not written; it is safe, as there */
+NACRE_MUST_USE nacre_err nacre_server_remove_context(nacre_server *server, const char *name, nacre_detail *why);
+
+/* nacre_server_on_removed: `on_removed` is called once for each context that was removed, when no thread refers to it any more:
+ * a context of the program may be wiped and freed now, and `ctx` of a directory is gone. `err` and `text`: of
+ * nacre_directory_close. Any thread may call it; it holds no lock, and may call the server. Set it before
+ * nacre_server_run; NULL removes it. */
+void nacre_server_on_removed(nacre_server *server,
+                             void (*on_removed)(void *user, nacre_context *ctx, nacre_err err, const char *text),
+                             void *user);
+
 /* nacre_server_claims returns the names of a request's peer: those under which request->context was added, NULL-terminated.
  * From credentials: the entry's name (":client1"); from nacre_server_add_context: the path as given. There may be several.
- * NULL when the request was not protected. Valid as long as the server. */
+ * NULL when the request was not protected. Valid until the handler returns, or, outside of handlers, until contexts are removed or
+ * credentials replaced. */
 const char *const *nacre_server_claims(const nacre_server *server, const nacre_context *context);
 /* nacre_server_add_database opens a database (nacre/sqlite.h) and adds all of its active contexts, or none.
  * Damaged ones are left out, with a warning for each (nacre_server_on_warning, which is to be set before). The server closes

@@ -204,6 +204,7 @@ nacre_err nacre_table_add(nacre_table *t, nacre_context *ctx)
         link_neighbours(t, slot, at, at);
     }
     t->num_contexts++;
+    t->num_changes++;
     return NACRE_OK;
 }
 
@@ -238,6 +239,7 @@ void nacre_table_remove(nacre_table *t, const nacre_context *ctx)
     link_neighbours(t, &t->slots[at], t->slots[at].next, t->slots[at].previous);
     close_gap(t, at);
     t->num_contexts--;
+    t->num_changes++;
 }
 
 /* ---- Finding ---- */

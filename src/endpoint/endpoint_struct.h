@@ -40,6 +40,9 @@ struct nacre_endpoint {
     uint8_t *plaintexts;                                                     /* burst times max_message: plaintexts */
     void (*on_confirmed)(void *self, nacre_context *context, nacre_err err); /* nacre__endpoint_on_confirmed; or NULL */
     void *on_confirmed_self;
+    nacre_lock table_lock;                                      /* nacre__endpoint_share_table; or NULL */
+    bool holds_table;                                           /* the table is locked for the rest of the burst */
+    uint32_t table_changes;                                     /* its num_changes at the last search */
     void (*on_verified)(void *self, const nacre_address *peer); /* nacre__endpoint_on_verified; or NULL */
     void *on_verified_self;
 };

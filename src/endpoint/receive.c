@@ -24,14 +24,26 @@ static void reject_malformed(nacre_endpoint *ep, const nacre_datagram *datagram)
     reject(ep, &datagram->peer, b.ptr[0] >> 4 & 3, (uint16_t)(b.ptr[2] << 8 | b.ptr[3]));
 }
 
+static void lock_table(nacre_endpoint *ep)
+{
+    if (ep->table_lock.lock != NULL && !ep->holds_table) ep->table_lock.lock(ep->table_lock.self, NULL, 0);
+}
+
+static void unlock_table(nacre_endpoint *ep)
+{
+    if (ep->table_lock.lock != NULL && !ep->holds_table) ep->table_lock.unlock(ep->table_lock.self, NULL, 0);
+}
+
 /* Whether any context has that kid. */
 static bool is_for_us(void *self, nacre_bytes kid)
 {
     nacre_endpoint *ep = self;
     size_t cursor = 0;
     const nacre_table *contexts = ep->core.config.contexts;
-    if (contexts != NULL && nacre_table_find(contexts, kid, NACRE_ABSENT, &cursor) != NULL) return true;
-    return nacre__rederivation_next(&ep->rederive, NULL, kid) != NULL;
+    lock_table(ep);
+    const bool found = contexts != NULL && nacre_table_find(contexts, kid, NACRE_ABSENT, &cursor) != NULL;
+    unlock_table(ep);
+    return found || nacre__rederivation_next(&ep->rederive, NULL, kid) != NULL;
 }
 
 static void sort_request(nacre_endpoint *ep, nacre__received *received, uint64_t now_ms)
@@ -244,11 +256,35 @@ static nacre_context *next_context(nacre_endpoint *ep, nacre__received *received
     return received->next != NULL ? received->next : nacre__rederivation_next_context(&ep->rederive, received);
 }
 
+/* The searches of the first round have the table locked. Later rounds, which are rare, continue these searches and keep it locked
+ * until the burst is unprotected; if it has changed in between, they start again. */
+static void search_next(nacre_endpoint *ep, size_t num, bool is_first)
+{
+    const nacre_table *contexts = ep->core.config.contexts;
+    const bool is_shared = ep->table_lock.lock != NULL && contexts != NULL;
+    lock_table(ep);
+    if (is_shared && !is_first && !ep->holds_table) {
+        ep->holds_table = true;
+        for (size_t i = 0; contexts->num_changes != ep->table_changes && i < num; i++)
+            ep->burst[i].cursor = ep->burst[i].tried = 0;
+    }
+    search_all(ep, num);
+    if (is_shared) ep->table_changes = contexts->num_changes;
+    unlock_table(ep);
+}
+
+static void let_table(nacre_endpoint *ep)
+{
+    const bool held = ep->holds_table;
+    ep->holds_table = false;
+    if (held) unlock_table(ep);
+}
+
 /* Prepares the jobs of one round; returns their number. */
-static size_t prepare_round(nacre_endpoint *ep, size_t num)
+static size_t prepare_round(nacre_endpoint *ep, size_t num, bool is_first)
 {
     size_t num_jobs = 0;
-    search_all(ep, num);
+    search_next(ep, num, is_first);
     for (size_t i = 0; i < num; i++) {
         nacre__received *received = &ep->burst[i];
         if (!received->open) continue;
@@ -335,14 +371,16 @@ static void unprotect_all(nacre_endpoint *ep, size_t num)
         if (ep->burst[i].kind == NACRE__RECEIVED_RESPONSE) open_response(ep, &ep->burst[i]);
         any = any || ep->burst[i].open;
     }
-    for (size_t num_jobs; any && (num_jobs = prepare_round(ep, num)) > 0;) {
+    bool is_first = true;
+    for (size_t num_jobs; any && (num_jobs = prepare_round(ep, num, is_first)) > 0;) {
         unprotect_jobs(ep, num_jobs, num);
-        any = false;
+        any = is_first = false;
         for (size_t i = 0; i < num; i++) {
             if (ep->burst[i].open) take_verdict(&ep->burst[i], &ep->jobs[ep->burst[i].job]);
             any = any || ep->burst[i].open;
         }
     }
+    let_table(ep);
 }
 
 /* ---- Delivering ---------------------------------------------------------------------------------------------------- */

@@ -30,37 +30,72 @@ static nacre__key *find_directory(const nacre__context_set *set, const struct st
 
 /* ---- Claims --------------------------------------------------------------------------------------------------------- */
 
+static void lock_set(const nacre__context_set *set)
+{
+    if (set->lock != NULL) (void)pthread_rwlock_wrlock(set->lock);
+}
+
+static void unlock_set(const nacre__context_set *set)
+{
+    if (set->lock != NULL) (void)pthread_rwlock_unlock(set->lock);
+}
+
 static void free_claims(nacre__key *key)
 {
-    for (size_t i = 0; i < key->num_claims; i++) free(key->claims[i]);
-    free(key->claims);
+    if (key->settled != key->claims) nacre__claims_free_all(key->settled);
+    nacre__claims_free_all(key->claims);
+    key->claims = key->settled = NULL;
 }
 
-static bool has_claim(const nacre__key *key, const char *name)
+/* Another thread may read the list until the caller of nacre__context_set_stale frees it. */
+static void retire(nacre__context_set *set, nacre__claims *claims)
 {
-    for (size_t i = 0; i < key->num_claims; i++)
-        if (strcmp(key->claims[i], name) == 0) return true;
-    return false;
+    if (claims == NULL) return;
+    claims->next = set->lock != NULL ? set->stale : NULL;
+    if (set->lock != NULL) set->stale = claims;
+    else nacre__claims_free_all(claims);
 }
 
-static nacre_err add_claim(nacre__key *key, const char *name, nacre_detail *why)
+static void replace_claims(nacre__context_set *set, nacre__key *key, nacre__claims *claims)
 {
-    if (has_claim(key, name)) return NACRE_OK;
-    char **claims = realloc(key->claims, (key->num_claims + 2) * sizeof *claims), *copy = NULL;
-    if (claims != NULL) {
-        key->claims = claims;
-        copy = strdup(name);
-    }
-    if (copy == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", name);
-    claims[key->num_claims++] = copy;
-    claims[key->num_claims] = NULL;
+    nacre__claims *old = key->claims;
+    lock_set(set);
+    key->claims = claims;
+    unlock_set(set);
+    if (old != key->settled) retire(set, old);
+}
+
+static nacre_err add_claim(nacre__context_set *set, nacre__key *key, const char *name, nacre_detail *why)
+{
+    if (nacre__claims_has_of(key->claims, name, set->map)) return NACRE_OK;
+    nacre__claims *claims = nacre__claims_with(key->claims, name, set->map);
+    if (claims == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", name);
+    replace_claims(set, key, claims);
     return NACRE_OK;
+}
+
+nacre_err nacre__context_set_leave_maps(nacre__context_set *set, size_t index, unsigned map)
+{
+    nacre__claims *claims = nacre__claims_since(set->keys[index].claims, map);
+    if (claims == NULL) return NACRE_ERR_NO_MEMORY;
+    replace_claims(set, &set->keys[index], claims);
+    return NACRE_OK;
+}
+
+nacre__claims *nacre__context_set_stale(nacre__context_set *set)
+{
+    nacre__claims *stale = set->stale;
+    set->stale = NULL;
+    return stale;
 }
 
 const char *const *nacre__context_set_claims(const nacre__context_set *set, const nacre_context *ctx)
 {
+    if (set->lock != NULL) (void)pthread_rwlock_rdlock(set->lock);
     const nacre__key *key = nacre__context_set_find(set, ctx);
-    return key != NULL ? (const char *const *)key->claims : NULL;
+    const char *const *names = key != NULL ? (const char *const *)key->claims->names : NULL;
+    unlock_set(set);
+    return names;
 }
 
 /* ---- One key, one context (RFC 8613 3.3) ------------------------------------------------------------------------------ */
@@ -73,7 +108,7 @@ void nacre__credential_label(char label[NACRE__LABEL], const char *claim, const 
 
 void nacre__key_label(char label[NACRE__LABEL], const nacre__key *key)
 {
-    nacre__credential_label(label, key->num_claims > 0 ? key->claims[0] : "",
+    nacre__credential_label(label, key->claims != NULL && key->claims->num > 0 ? key->claims->names[0] : "",
                             key->dir != NULL ? nacre_directory_path(key->dir) : NULL);
 }
 
@@ -114,34 +149,43 @@ static bool grow(nacre__context_set *set)
 {
     if (set->num < set->cap) return true;
     size_t cap = set->cap != 0 ? set->cap * 2 : 4;
-    nacre__key *keys = realloc(set->keys, cap * sizeof *keys);
+    nacre__key *keys = calloc(cap, sizeof *keys), *old = set->keys;
     if (keys == NULL) return false;
+    if (set->num > 0) memcpy(keys, old, set->num * sizeof *keys);
+    lock_set(set);
     set->keys = keys;
     set->cap = cap;
+    unlock_set(set);
+    free(old);
     return true;
 }
 
-static void close_key(nacre__key *key, nacre_err *first, nacre_detail *why)
+nacre_err nacre__key_close(nacre__key *key, nacre_detail *why)
 {
-    nacre_err err = NACRE_OK;
-    if (key->dir != NULL) err = nacre_directory_close(key->dir, *first == NACRE_OK ? why : NULL);
-    if (*first == NACRE_OK) *first = err;
+    const nacre_err err = key->dir != NULL ? nacre_directory_close(key->dir, why) : NACRE_OK;
     free_claims(key);
+    return err;
 }
 
 /* The entry is complete before it is added. */
 static nacre_err keep(nacre__context_set *set, nacre__key *key, const nacre_credential *credential, nacre_loop *loop,
                       nacre_detail *why)
 {
-    nacre_err err = check_twins(set, key, credential, why), ignored = NACRE_OK;
-    if (err == NACRE_OK) err = add_claim(key, credential->name, why);
-    if (err == NACRE_OK && !grow(set))
-        err = nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", credential->name);
-    if (err == NACRE_OK && key->store.ops != NULL && nacre_loop_add_store(loop, key->ctx, key->store) != NACRE_OK)
-        err = nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", credential->name);
-    if (err == NACRE_OK) set->keys[set->num++] = *key;
-    else close_key(key, &ignored, NULL);
-    return err;
+    nacre_err err = check_twins(set, key, credential, why);
+    if (err == NACRE_OK) {
+        key->claims = nacre__claims_with(NULL, credential->name, set->map);
+        if (key->claims == NULL || !grow(set)) err = NACRE_ERR_NO_MEMORY;
+        else if (loop != NULL && key->store.ops != NULL) err = nacre_loop_add_store(loop, key->ctx, key->store);
+        if (err != NACRE_OK) (void)nacre__fail(why, err, "out of memory for '%s'", credential->name);
+    }
+    if (err != NACRE_OK) {
+        (void)nacre__key_close(key, NULL); /* it was not used, so nothing is lost */
+        return err;
+    }
+    lock_set(set);
+    set->keys[set->num++] = *key;
+    unlock_set(set);
+    return NACRE_OK;
 }
 
 static nacre_err use_directory(nacre__context_set *set, nacre__key **known, const nacre_credential *credential,
@@ -200,42 +244,57 @@ nacre_err nacre__context_set_use(nacre__context_set *set, nacre_context **ctx, b
     if (credential->kind == NACRE_CREDENTIAL_DIRECTORY)
         err = use_directory(set, &known, credential, role, crypto, loop, why);
     else err = use_context(set, &known, credential, crypto, loop, why);
-    if (err == NACRE_OK && known != NULL) err = add_claim(known, credential->name, why);
+    if (err == NACRE_OK && known != NULL) err = add_claim(set, known, credential->name, why);
     if (err != NACRE_OK) return err;
     if (is_new != NULL) *is_new = known == NULL;
     *ctx = known != NULL ? known->ctx : set->keys[set->num - 1].ctx;
     return NACRE_OK;
 }
 
+void nacre__context_set_take(nacre__context_set *set, nacre__key *key, size_t index)
+{
+    lock_set(set);
+    *key = set->keys[index];
+    set->num--;
+    memmove(&set->keys[index], &set->keys[index + 1], (set->num - index) * sizeof *set->keys);
+    unlock_set(set);
+    if (index < set->settled) set->settled--;
+}
+
 void nacre__context_set_drop(nacre__context_set *set, nacre_loop *loop)
 {
-    nacre_err ignored = NACRE_OK; /* the context was not used, so nothing is lost */
-    nacre__key *key = &set->keys[--set->num];
-    nacre_loop_remove_store(loop, key->ctx);
-    close_key(key, &ignored, NULL);
+    nacre__key key;
+    nacre__context_set_take(set, &key, set->num - 1);
+    if (loop != NULL) nacre_loop_remove_store(loop, key.ctx);
+    (void)nacre__key_close(&key, NULL); /* the context was not used, so nothing is lost */
 }
 
 void nacre__context_set_settle(nacre__context_set *set)
 {
     set->settled = set->num;
-    for (size_t i = 0; i < set->num; i++) set->keys[i].settled_claims = set->keys[i].num_claims;
+    for (size_t i = 0; i < set->num; i++) {
+        nacre__key *key = &set->keys[i];
+        if (key->settled != key->claims) retire(set, key->settled);
+        key->settled = key->claims;
+    }
 }
 
 void nacre__context_set_undo(nacre__context_set *set, nacre_loop *loop)
 {
     while (set->num > set->settled) nacre__context_set_drop(set, loop);
-    for (size_t i = 0; i < set->num; i++) {
-        nacre__key *key = &set->keys[i];
-        while (key->num_claims > key->settled_claims) free(key->claims[--key->num_claims]);
-        key->claims[key->num_claims] = NULL;
-    }
+    for (size_t i = 0; i < set->num; i++)
+        if (set->keys[i].claims != set->keys[i].settled) replace_claims(set, &set->keys[i], set->keys[i].settled);
 }
 
 nacre_err nacre__context_set_close(nacre__context_set *set, nacre_detail *why)
 {
     nacre_err first = NACRE_OK;
-    for (size_t i = 0; i < set->num; i++) close_key(&set->keys[i], &first, why);
+    for (size_t i = 0; i < set->num; i++) {
+        const nacre_err err = nacre__key_close(&set->keys[i], first == NACRE_OK ? why : NULL);
+        if (first == NACRE_OK) first = err;
+    }
     free(set->keys);
+    nacre__claims_free_all(set->stale);
     *set = (nacre__context_set){ 0 };
     return first;
 }

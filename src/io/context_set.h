@@ -4,22 +4,24 @@
 #ifndef NACRE_IO_CONTEXT_SET_H
 #define NACRE_IO_CONTEXT_SET_H
 
+#include "io/claims.h"
+
 #include <nacre/credentials.h>
 #include <nacre/loop.h>
 
+#include <pthread.h>
 #include <sys/types.h>
 
 typedef struct nacre__key {
     nacre_context *ctx;
     nacre_store store;    /* `ops` NULL: no store */
     nacre_directory *dir; /* the context's directory, owned; NULL: a context of the program */
-    char **claims;        /* num_claims names, NULL-terminated */
-    size_t num_claims;
+    nacre__claims *claims;
+    nacre__claims *settled; /* those that nacre__context_set_undo restores */
     nacre_role role;
     dev_t dev; /* with `ino`: identity of the directory, independent of its path */
     ino_t ino;
-    uint64_t marks[2];     /* of its Sender Key and its Recipient Key (context/key_mark.h) */
-    size_t settled_claims; /* number of names that nacre__context_set_undo keeps */
+    uint64_t marks[2]; /* of its Sender Key and its Recipient Key (context/key_mark.h) */
 } nacre__key;
 typedef struct nacre__context_set {
     nacre__key *keys;
@@ -27,6 +29,11 @@ typedef struct nacre__context_set {
     size_t settled;    /* number of contexts that nacre__context_set_undo keeps */
     bool has_hash_key; /* drawn with the first mark */
     uint8_t hash_key[16];
+    unsigned map; /* number of the credentials that contexts are added from; 0: none */
+    /* NULL: the set belongs to one thread. Else one thread at a time changes it, and others find claims in it meanwhile; what
+     * they may still read is in `stale` */
+    pthread_rwlock_t *lock;
+    nacre__claims *stale;
 } nacre__context_set;
 
 /* A name for messages: "PATH (CLAIM)", or only one of the two. */
@@ -44,7 +51,7 @@ uint64_t nacre__context_set_mark(nacre__context_set *set, const nacre_context *c
 NACRE_MUST_USE nacre_err nacre__context_set_provider(nacre_crypto *crypto, const nacre_credentials *credentials);
 
 /* nacre__context_set_use finds or adds the context of a credential that is not plain: it opens the directory, in the
- * credential's role or else in `role`, and adds the store to the loop. credential->name becomes a claim. `is_new` (may be
+ * credential's role or else in `role`, and adds the store to the loop (NULL: the caller serves it). credential->name becomes a claim. `is_new` (may be
  * NULL): added now. On failure nothing is kept. Errors as nacre_directory_open_as, NACRE_ERR_LOCKED when it is open in another
  * role, NACRE_ERR_UNSUPPORTED for a context of another provider, NACRE_ERR_DUPLICATE_CONTEXT when another context in the set
  * has the same Sender Key or the same Recipient Key (RFC 8613 3.3). */
@@ -58,9 +65,21 @@ const char *const *nacre__context_set_claims(const nacre__context_set *set, cons
 /* nacre__context_set_drop removes and closes the context that was added last. */
 void nacre__context_set_drop(nacre__context_set *set, nacre_loop *loop);
 
+/* nacre__context_set_take removes the context at that index, and gives it to the caller: nacre__key_close closes it, and returns
+ * what nacre_directory_close does. */
+void nacre__context_set_take(nacre__context_set *set, nacre__key *key, size_t index);
+nacre_err nacre__key_close(nacre__key *key, nacre_detail *why);
+
 /* nacre__context_set_undo drops all contexts and names added since nacre__context_set_settle. */
 void nacre__context_set_settle(nacre__context_set *set);
 void nacre__context_set_undo(nacre__context_set *set, nacre_loop *loop);
+
+/* nacre__context_set_leave_maps drops the names of context `index` that come from credentials before number `map`. NACRE_OK;
+ * NACRE_ERR_NO_MEMORY: nothing has changed. */
+NACRE_MUST_USE nacre_err nacre__context_set_leave_maps(nacre__context_set *set, size_t index, unsigned map);
+
+/* nacre__context_set_stale gives the lists of names that other threads may still read to the caller. */
+nacre__claims *nacre__context_set_stale(nacre__context_set *set);
 
 /* nacre__context_set_close closes all contexts, after the loop was closed; returns the first failure. */
 nacre_err nacre__context_set_close(nacre__context_set *set, nacre_detail *why);

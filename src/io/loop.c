@@ -196,6 +196,13 @@ void nacre__loop_name_contexts(nacre_loop *loop, const char *const *(*claims)(vo
     loop->local_health.claims_self = self;
 }
 
+void nacre__loop_find_stores(nacre_loop *loop,
+                             bool (*find_store)(void *self, const nacre_context *ctx, nacre_store *store), void *self)
+{
+    loop->persist.find_store = find_store;
+    loop->persist.find_store_self = self;
+}
+
 void nacre__loop_share_stores(nacre_loop *loop, nacre__store_health *health, nacre__store_threads *threads)
 {
     loop->persist.health = health;

@@ -14,6 +14,11 @@ void nacre__loop_touch(nacre_loop *loop);
  * Before its first step. */
 void nacre__loop_share_stores(nacre_loop *loop, nacre__store_health *health, nacre__store_threads *threads);
 
+/* nacre__loop_find_stores: `find_store` gives the stores of contexts without nacre_loop_add_store. It is called by the loop's thread;
+ * the loop keeps what it gives until nacre_loop_remove_store. */
+void nacre__loop_find_stores(nacre_loop *loop,
+                             bool (*find_store)(void *self, const nacre_context *ctx, nacre_store *store), void *self);
+
 /* nacre__loop_name_contexts sets where reports of the loop's own store health take the claims of a context from. */
 void nacre__loop_name_contexts(nacre_loop *loop, const char *const *(*claims)(void *self, const nacre_context *ctx),
                                void *self);

@@ -264,9 +264,17 @@ static void serve_here(nacre__persist *p, nacre_endpoint *ep, nacre__store_entry
     if (err != NACRE_ERR_NOT_YET) tell(p, ep, ctx, err, &why);
 }
 
+static nacre__store_entry *find_entry(nacre__persist *p, nacre_context *ctx)
+{
+    nacre_store store;
+    nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
+    if (entry != NULL || p->find_store == NULL || !p->find_store(p->find_store_self, ctx, &store)) return entry;
+    return nacre__stores_put(&p->stores, ctx, store) == NACRE_OK ? nacre__stores_find(&p->stores, ctx) : NULL;
+}
+
 void nacre__persist_serve(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx)
 {
-    nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
+    nacre__store_entry *entry = find_entry(p, ctx);
     nacre_detail why = { { 0 } };
     if (entry == NULL) {
         tell(p, ep, ctx, nacre__fail(&why, NACRE_ERR_FILE, "no store was added for a context that needs one"), &why);

@@ -12,6 +12,9 @@
 /* All zero: no stores, and no threads: every store is called at once. */
 typedef struct nacre__persist {
     nacre__stores stores;
+    /* gives the store of a context that has none in `stores`, which keeps it; NULL: there are no others */
+    bool (*find_store)(void *self, const nacre_context *ctx, nacre_store *store);
+    void *find_store_self;
     nacre_lock lock;               /* for contexts shared with other loops */
     nacre__store_threads *threads; /* of this loop, or shared by all loops of a server */
     nacre__store_inbox inbox;      /* open since the first job */

@@ -54,7 +54,9 @@ static nacre_err add_worker(nacre_server *server, const char *bind, nacre_detail
     err = nacre__worker_open(&server->workers[server->num_workers], udp, &server->table, server->locks, &server->config,
                              why);
     if (err != NACRE_OK) return err;
-    nacre__loop_share_stores(server->workers[server->num_workers++].loop, &server->health, &server->threads);
+    nacre_loop *loop = server->workers[server->num_workers++].loop;
+    nacre__loop_share_stores(loop, &server->health, &server->threads);
+    nacre__loop_find_stores(loop, nacre__server_find_store, server);
     return NACRE_OK;
 }
 
@@ -94,12 +96,17 @@ static nacre_err set_up(nacre_server *server, const char *bind, nacre_detail *wh
     server->slots = calloc(FIRST_SLOTS, sizeof *server->slots);
     server->workers = calloc(num_workers, sizeof *server->workers);
     nacre_err err = server->slots == NULL || server->workers == NULL ? NACRE_ERR_NO_MEMORY : NACRE_OK;
+    if (err == NACRE_OK) err = nacre__server_make_locks(server);
     if (err == NACRE_OK) err = make_health(server);
     if (err == NACRE_OK && num_workers > 1) err = make_locks(server);
     if (err != NACRE_OK) return nacre__fail(why, err, "out of memory for a server");
+    err = nacre_provider_open(&server->crypto);
+    if (err != NACRE_OK) return nacre__fail(why, err, "cannot use a cryptography library: %s", nacre_err_text(err));
     uint8_t hash_key[NACRE_TABLE_HASH_KEY];
     const nacre_random random = nacre_entropy();
     random.fill(random.self, hash_key, sizeof hash_key);
+    random.fill(random.self, server->context_set.hash_key, sizeof server->context_set.hash_key);
+    server->context_set.has_hash_key = true;
     err = nacre_table_init(&server->table, server->slots, FIRST_SLOTS);
     if (err == NACRE_OK) err = nacre_table_set_hash_key(&server->table, hash_key);
     if (err != NACRE_OK) return nacre__fail(why, err, "cannot make a table of contexts: %s", nacre_err_text(err));
@@ -148,6 +155,9 @@ nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)
     if (err == NACRE_OK) err = closed;
     nacre_tcp_close(server->tcp);
     for (size_t i = 0; i < server->num_workers; i++) nacre__worker_close(&server->workers[i]);
+    if (server->crypto.ops != NULL) nacre_provider_close(&server->crypto);
+    nacre__server_destroy_locks(server);
+    nacre__stores_free(&server->stores);
     if (server->locks != NULL) nacre__locks_destroy(server->locks);
     free(server->locks);
     if (server->has_health) nacre__store_health_free(&server->health);

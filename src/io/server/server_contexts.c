@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* server_contexts: the accepted contexts: directories, credentials and databases, in one table. */
+#include "io/server/removal.h"
 #include "io/server/server_internal.h"
 #include "base/hosted/detail.h"
 #include "store/directory/twins.h"
@@ -9,6 +10,17 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+
+/* Every worker waits at its next search. */
+static void lock_searches(const nacre_server *server)
+{
+    for (size_t i = 0; i < server->num_workers; i++) (void)pthread_mutex_lock(&server->workers[i].table_lock);
+}
+
+static void unlock_searches(const nacre_server *server)
+{
+    for (size_t i = server->num_workers; i > 0; i--) (void)pthread_mutex_unlock(&server->workers[i - 1].table_lock);
+}
 
 /* Makes a table with capacity for `num` more contexts and copies the present ones. */
 static nacre_err grow_table(nacre_server *server, size_t num)
@@ -26,18 +38,29 @@ static nacre_err grow_table(nacre_server *server, size_t num)
         free(slots);
         return err;
     }
+    nacre_table_slot *old = server->slots;
+    larger.num_changes = server->table.num_changes + 1;
+    lock_searches(server);
     server->table = larger;
-    free(server->slots);
+    unlock_searches(server);
     server->slots = slots;
+    free(old);
     return NACRE_OK;
+}
+
+static bool is_full(const nacre_table *t)
+{
+    return t->num_contexts >= t->num_slots - (t->num_slots + 3) / 4;
 }
 
 static nacre_err add_to_table(nacre_server *server, nacre_context *ctx)
 {
-    nacre_err err = nacre_table_add(&server->table, ctx);
-    if (err != NACRE_ERR_BUFFER_TOO_SMALL) return err;
-    err = grow_table(server, 1);
-    return err == NACRE_OK ? nacre_table_add(&server->table, ctx) : err;
+    nacre_err err = is_full(&server->table) ? grow_table(server, 1) : NACRE_OK;
+    if (err != NACRE_OK) return err;
+    lock_searches(server);
+    err = nacre_table_add(&server->table, ctx);
+    unlock_searches(server);
+    return err;
 }
 
 /* ---- One key, one context (RFC 8613 3.3) --------------------------------------------------------------------------------
@@ -49,50 +72,81 @@ static uint64_t sender_mark(nacre_server *server, const nacre_context *ctx)
     return nacre__context_set_mark(&server->context_set, ctx, NACRE_SEAL);
 }
 
+static bool has_same_key(const nacre_context *ctx, const nacre_context *other, nacre_direction direction)
+{
+    return direction == NACRE_SEAL ? nacre_context_same_sender_key(ctx, other)
+                                   : nacre_context_same_recipient_key(ctx, other);
+}
+
 /* Linear search: only for rejected contexts and, with probability 2^-64, for a mark that collides with another key's. */
 static const nacre_context *find_twin(const nacre_server *server, const nacre_context *ctx, nacre_direction direction)
 {
     for (size_t i = 0; i < server->table.num_slots; i++) {
         const nacre_context *other = server->slots[i].context;
         if (other == NULL || other == ctx) continue;
-        if (direction == NACRE_SEAL ? nacre_context_same_sender_key(ctx, other)
-                                    : nacre_context_same_recipient_key(ctx, other))
-            return other;
+        if (has_same_key(ctx, other, direction)) return other;
     }
     return NULL;
 }
 
-/* Errors as nacre_table_add; nothing has changed then. NACRE_ERR_DUPLICATE_CONTEXT: `shared` tells which key. */
-static nacre_err let_in(nacre_server *server, nacre_context *ctx, nacre_direction *shared)
+/* A context that workers still let go of. */
+static bool has_leaving_twin(const nacre_server *server, const nacre_context *ctx, nacre_direction direction)
+{
+    const nacre__removal *at = server->removals;
+    while (at != NULL && !has_same_key(ctx, nacre__removal_context(at), direction)) at = nacre__removal_next(at);
+    return at != NULL;
+}
+
+/* Errors as nacre_table_add; nothing has changed then. NACRE_ERR_DUPLICATE_CONTEXT: `shared` tells which key. The caller holds
+ * `index`. */
+static nacre_err let_in(nacre_server *server, nacre_context *ctx, const nacre_store *store, nacre_direction *shared)
 {
     const uint64_t mark = sender_mark(server, ctx);
     *shared = NACRE_SEAL;
     if (nacre__key_marks_has(&server->senders, mark) && find_twin(server, ctx, NACRE_SEAL) != NULL)
         return NACRE_ERR_DUPLICATE_CONTEXT;
+    if (has_leaving_twin(server, ctx, NACRE_SEAL)) return NACRE_ERR_DUPLICATE_CONTEXT;
     *shared = NACRE_OPEN;
+    if (has_leaving_twin(server, ctx, NACRE_OPEN)) return NACRE_ERR_DUPLICATE_CONTEXT;
     nacre_err err = nacre__key_marks_reserve(&server->senders, 1);
+    if (err == NACRE_OK && store->ops != NULL) err = nacre__stores_put(&server->stores, ctx, *store);
     if (err == NACRE_OK) err = add_to_table(server, ctx);
     if (err == NACRE_OK) nacre__key_marks_put(&server->senders, mark);
+    else nacre__stores_remove(&server->stores, ctx);
     return err;
 }
 
-static void let_out(nacre_server *server, const nacre_context *ctx)
+static void let_out(nacre_server *server, nacre_context *ctx)
 {
+    lock_searches(server);
     nacre_table_remove(&server->table, ctx);
+    unlock_searches(server);
     nacre__key_marks_remove(&server->senders, sender_mark(server, ctx));
+    nacre__stores_remove(&server->stores, ctx);
 }
 
-static void label_of(char label[NACRE__LABEL], const nacre_server *server, const nacre_context *ctx)
+bool nacre__server_find_store(void *self, const nacre_context *ctx, nacre_store *store)
 {
+    nacre_server *server = self;
+    (void)pthread_mutex_lock(&server->index);
+    const nacre__store_entry *entry = nacre__stores_find(&server->stores, ctx);
+    if (entry != NULL) *store = entry->store;
+    (void)pthread_mutex_unlock(&server->index);
+    return entry != NULL;
+}
+
+static void label_of(char label[NACRE__LABEL], nacre_server *server, const nacre_context *ctx)
+{
+    (void)snprintf(label, NACRE__LABEL, ctx != NULL ? "another context" : "a context that is being removed");
+    (void)pthread_rwlock_rdlock(&server->names);
     const nacre__key *key = nacre__context_set_find(&server->context_set, ctx);
-    (void)snprintf(label, NACRE__LABEL, "another context");
     if (key != NULL) nacre__key_label(label, key);
+    (void)pthread_rwlock_unlock(&server->names);
     for (size_t i = 0; i < server->num_database_contexts; i++)
         if (server->database_contexts[i] == ctx) nacre__sqlite_label(label, NACRE__LABEL, ctx);
 }
 
-static nacre_err refuse_twin(const nacre_server *server, const nacre_context *ctx, nacre_direction shared,
-                             nacre_detail *why)
+static nacre_err refuse_twin(nacre_server *server, const nacre_context *ctx, nacre_direction shared, nacre_detail *why)
 {
     char name[NACRE__LABEL], other[NACRE__LABEL];
     label_of(name, server, ctx);
@@ -118,22 +172,16 @@ void nacre_server_set_role(nacre_server *server, nacre_role role)
     server->role = role;
 }
 
-static nacre_err add_credential(nacre_server *server, const nacre_credential *credential, nacre_detail *why)
+static nacre_err let_in_named(nacre_server *server, nacre_context *ctx, const nacre_store *store, const char *name,
+                              nacre_detail *why)
 {
-    nacre_context *ctx;
-    bool is_new;
-    nacre_err err =
-        nacre__context_set_use(&server->context_set, &ctx, &is_new, credential, server->role,
-                               &nacre__server_first(server)->crypto, nacre__server_first(server)->loop, why);
-    if (err != NACRE_OK || !is_new) return err;
     nacre_direction shared;
-    bool crowded = is_crowded(server, ctx);
-    err = crowded ? NACRE_ERR_UNSUPPORTED : let_in(server, ctx, &shared);
-    if (err == NACRE_OK) return NACRE_OK;
+    (void)pthread_mutex_lock(&server->index);
+    const bool crowded = is_crowded(server, ctx);
+    const nacre_err err = crowded ? NACRE_ERR_UNSUPPORTED : let_in(server, ctx, store, &shared);
     if (err == NACRE_ERR_DUPLICATE_CONTEXT) (void)refuse_twin(server, ctx, shared, why);
-    const char *name = credential->directory != NULL ? credential->directory : credential->name;
-    nacre__context_set_drop(&server->context_set, nacre__server_first(server)->loop);
-    if (err == NACRE_ERR_DUPLICATE_CONTEXT) return err;
+    (void)pthread_mutex_unlock(&server->index);
+    if (err == NACRE_OK || err == NACRE_ERR_DUPLICATE_CONTEXT) return err;
     if (crowded)
         return nacre__fail(why, err,
                            "'%s' would be context number %d with one Recipient ID and ID Context, too many to try for "
@@ -142,20 +190,28 @@ static nacre_err add_credential(nacre_server *server, const nacre_credential *cr
     return nacre__fail(why, err, "cannot add the context of '%s': %s", name, nacre_err_text(err));
 }
 
-/* Removes all contexts added since nacre__context_set_settle. */
-static void undo(nacre_server *server)
+nacre_err nacre__server_add_credential(nacre_server *server, const nacre_credential *credential, nacre_detail *why)
 {
-    for (size_t i = server->context_set.settled; i < server->context_set.num; i++)
-        let_out(server, server->context_set.keys[i].ctx);
-    nacre__context_set_undo(&server->context_set, nacre__server_first(server)->loop);
+    nacre_context *ctx;
+    bool is_new;
+    nacre__context_set *set = &server->context_set;
+    const char *name = credential->directory != NULL ? credential->directory : credential->name;
+    nacre_err err = nacre__context_set_use(set, &ctx, &is_new, credential, server->role, &server->crypto, NULL, why);
+    if (err != NACRE_OK || !is_new) return err;
+    err = let_in_named(server, ctx, &set->keys[set->num - 1].store, name, why);
+    if (err != NACRE_OK) nacre__context_set_drop(set, NULL);
+    return err;
 }
 
-nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir, nacre_detail *why)
+void nacre__server_take_out(nacre_server *server, nacre__removal *r, size_t index)
 {
-    const nacre_credential credential = { .kind = NACRE_CREDENTIAL_DIRECTORY,
-                                          .name = context_dir,
-                                          .directory = context_dir };
-    return add_credential(server, &credential, why);
+    nacre__key key;
+    (void)pthread_mutex_lock(&server->index);
+    let_out(server, server->context_set.keys[index].ctx);
+    nacre__context_set_take(&server->context_set, &key, index);
+    nacre__removal_take(r, &key);
+    (void)pthread_mutex_unlock(&server->index);
+    nacre__removal_start(r);
 }
 
 /* ---- Databases --------------------------------------------------------------------------------------------------------- */
@@ -163,13 +219,14 @@ nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir
 nacre_err nacre__server_let_in(nacre_server *server, nacre_context *ctx, const char *path, nacre_detail *why)
 {
     nacre_direction shared;
+    const nacre_store store = nacre_sqlite_store(ctx);
     if (is_crowded(server, ctx))
         return nacre__fail(
             why, NACRE_ERR_UNSUPPORTED,
             "%s: context %lld: is number %d with one Recipient ID and ID Context, too many to try for each "
             "request; it needs a Recipient ID of its own",
             path, (long long)nacre_sqlite_id(ctx), NACRE_MAX_CANDIDATES + 1);
-    const nacre_err err = let_in(server, ctx, &shared);
+    const nacre_err err = let_in(server, ctx, &store, &shared);
     if (err == NACRE_OK) return NACRE_OK;
     if (err == NACRE_ERR_DUPLICATE_CONTEXT) {
         char name[NACRE__LABEL], other[NACRE__LABEL];
@@ -180,31 +237,9 @@ nacre_err nacre__server_let_in(nacre_server *server, nacre_context *ctx, const c
     return nacre__fail(why, err, "%s: cannot add its contexts: %s", path, nacre_err_text(err));
 }
 
-void nacre__server_let_out(nacre_server *server, const nacre_context *ctx)
+void nacre__server_let_out(nacre_server *server, nacre_context *ctx)
 {
     let_out(server, ctx);
-}
-
-nacre_err nacre_server_use_credentials(nacre_server *server, const nacre_credentials *credentials, nacre_detail *why)
-{
-    nacre_err err = NACRE_OK;
-    nacre_credential credential;
-    size_t cursor = 0;
-    nacre__context_set_settle(&server->context_set);
-    while (err == NACRE_OK && nacre_credentials_next(credentials, &credential, &cursor))
-        err = add_credential(server, &credential, why);
-    if (err != NACRE_OK) undo(server);
-    return err;
-}
-
-nacre_err nacre_server_add_credentials(nacre_server *server, const char *credentials_file, nacre_detail *why)
-{
-    nacre_credentials *credentials;
-    nacre_err err = nacre_credentials_load(&credentials, credentials_file, why);
-    if (err != NACRE_OK) return err;
-    err = nacre_server_use_credentials(server, credentials, why);
-    nacre_credentials_free(credentials);
-    return err;
 }
 
 const char *const *nacre_server_claims(const nacre_server *server, const nacre_context *context)

@@ -25,16 +25,14 @@ static nacre_err add_one(void *user, nacre_context *ctx, nacre_detail *why)
 {
     const adding *a = user;
     nacre_server *server = a->server;
-    nacre_err err = NACRE_ERR_NO_MEMORY;
     if (ctx == NULL) { /* damaged: the others are served */
         nacre__server_warn(server, why->text);
         return NACRE_OK;
     }
-    if (make_space(server)) err = nacre_loop_add_store(nacre__server_first(server)->loop, ctx, nacre_sqlite_store(ctx));
-    if (err != NACRE_OK) return nacre__fail(why, err, "%s: out of memory for its contexts", a->path);
-    err = nacre__server_let_in(server, ctx, a->path, why);
+    if (!make_space(server))
+        return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory for its contexts", a->path);
+    const nacre_err err = nacre__server_let_in(server, ctx, a->path, why);
     if (err == NACRE_OK) server->database_contexts[server->num_database_contexts++] = ctx;
-    else nacre_loop_remove_store(nacre__server_first(server)->loop, ctx);
     return err;
 }
 
@@ -43,7 +41,6 @@ static void undo(nacre_server *server, size_t num_before)
     while (server->num_database_contexts > num_before) {
         nacre_context *ctx = server->database_contexts[--server->num_database_contexts];
         nacre__server_let_out(server, ctx);
-        nacre_loop_remove_store(nacre__server_first(server)->loop, ctx);
     }
 }
 
@@ -56,7 +53,7 @@ nacre_err nacre_server_add_database(nacre_server *server, const char *path, cons
     nacre_sqlite **databases = realloc(server->databases, (server->num_databases + 1) * sizeof(nacre_sqlite *));
     if (databases == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for the database '%s'", path);
     server->databases = databases;
-    nacre_err err = nacre_sqlite_open(&db, path, config, &nacre__server_first(server)->crypto, why);
+    nacre_err err = nacre_sqlite_open(&db, path, config, &server->crypto, why);
     if (err != NACRE_OK) return err;
     err = nacre_sqlite_load_all(db, add_one, &a, why);
     if (err == NACRE_OK) {

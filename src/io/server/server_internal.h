@@ -8,9 +8,12 @@
 #include "io/server/locks.h"
 #include "io/store_health.h"
 #include "io/store_threads.h"
+#include "io/stores.h"
 #include "io/server/worker.h"
 
 #include <nacre/server.h>
+
+typedef struct nacre__removal nacre__removal;
 
 struct nacre_server {
     nacre_server_config config; /* with the defaults filled in */
@@ -18,8 +21,21 @@ struct nacre_server {
     nacre__worker *workers;
     size_t num_workers;
     nacre__locks *locks; /* NULL with one worker */
-    nacre_tcp *tcp;      /* of the first worker; NULL: no TCP */
+    nacre_crypto crypto; /* makes contexts, under `changing` */
+    /* Locks, in the order in which they are taken: */
+    pthread_mutex_t changing; /* one thread at a time adds, removes or replaces directories and credentials */
+    pthread_mutex_t index;    /* over `table`, which workers search under their table locks, `senders` and `stores` */
+    pthread_rwlock_t names;   /* of context_set */
+    pthread_mutex_t leaving;  /* over removals */
+    pthread_cond_t left;      /* all workers have let go of a context */
+    unsigned num_locks;       /* of these that were made, in this order */
+    nacre__stores stores;     /* of all contexts */
+    nacre__removal *removals; /* of contexts that workers still let go of; under `index` */
+    void (*on_removed)(void *user, nacre_context *ctx, nacre_err err, const char *text); /* or NULL */
+    void *removed_user;
+    nacre_tcp *tcp; /* of the first worker; NULL: no TCP */
     nacre__context_set context_set;
+    unsigned num_maps;            /* credentials that were replaced, and the present ones */
     nacre__key_marks senders;     /* Sender Keys of all contexts in the table */
     nacre__store_health health;   /* shared by all workers' loops */
     nacre__store_threads threads; /* likewise */
@@ -46,11 +62,23 @@ static inline nacre__worker *nacre__server_first(const nacre_server *server)
     return &server->workers[0];
 }
 
+/* server_locks.c: makes the locks. NACRE_OK; NACRE_ERR_NO_MEMORY: nacre__server_destroy_locks destroys those that were made. */
+NACRE_MUST_USE nacre_err nacre__server_make_locks(nacre_server *server);
+void nacre__server_destroy_locks(nacre_server *server);
+
+/* server_contexts.c: adds the context of a credential, under `changing`. Errors as nacre_server_add_context. */
+NACRE_MUST_USE nacre_err nacre__server_add_credential(nacre_server *server, const nacre_credential *credential,
+                                                      nacre_detail *why);
+/* nacre__server_take_out takes the context at that index of the set out of table and set, and starts its removal. */
+void nacre__server_take_out(nacre_server *server, nacre__removal *r, size_t index);
+/* The store of a context: for nacre__loop_find_stores. */
+bool nacre__server_find_store(void *self, const nacre_context *ctx, nacre_store *store);
+
 /* server_contexts.c: one context of a database. nacre__server_let_in: errors as nacre_server_add_context, with `path` in the
  * text; nacre__server_let_out takes it out again. */
 NACRE_MUST_USE nacre_err nacre__server_let_in(nacre_server *server, nacre_context *ctx, const char *path,
                                               nacre_detail *why);
-void nacre__server_let_out(nacre_server *server, const nacre_context *ctx);
+void nacre__server_let_out(nacre_server *server, nacre_context *ctx);
 
 /* server.c: reports a warning of the server `self`. */
 void nacre__server_warn(void *self, const char *text);

@@ -8,24 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every worker serves the stores of all contexts: the first worker that needs a sequence number calls it. Repeated at each
- * run, because contexts may have been added; adding a store again has no effect. */
-static nacre_err share_stores(nacre_server *server)
-{
-    nacre_err err = NACRE_OK;
-    for (size_t w = 1; w < server->num_workers; w++)
-        for (size_t i = 0; err == NACRE_OK && i < server->context_set.num; i++) {
-            const nacre__key *key = &server->context_set.keys[i];
-            if (key->store.ops != NULL) err = nacre_loop_add_store(server->workers[w].loop, key->ctx, key->store);
-        }
-    for (size_t w = 1; w < server->num_workers; w++)
-        for (size_t i = 0; err == NACRE_OK && i < server->num_database_contexts; i++) {
-            nacre_context *ctx = server->database_contexts[i];
-            err = nacre_loop_add_store(server->workers[w].loop, ctx, nacre_sqlite_store(ctx));
-        }
-    return err;
-}
-
 /* A thread other than the first. */
 typedef struct helper {
     nacre_server *server;
@@ -45,6 +27,8 @@ static void *help(void *arg)
 
 static nacre_err run_first(nacre_server *server, nacre_detail *why)
 {
+    if (nacre__worker_is_here(nacre__server_first(server)))
+        return nacre__fail(why, NACRE_ERR_BUSY, "a callback of this server runs: it runs already");
     return nacre__worker_run(nacre__server_first(server), why);
 }
 
@@ -82,10 +66,10 @@ static nacre_err run_all(nacre_server *server, helper *helpers, nacre_detail *wh
 nacre_err nacre_server_run(nacre_server *server, nacre_detail *why)
 {
     if (server->num_workers == 1) return run_first(server, why);
-    nacre_err err = share_stores(server);
     helper *helpers = calloc(server->num_workers, sizeof *helpers); /* for all threads but the first */
-    if (err == NACRE_OK && helpers != NULL) err = run_all(server, helpers, why);
-    else err = nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for the server's threads");
+    const nacre_err err = helpers != NULL
+                              ? run_all(server, helpers, why)
+                              : nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for the server's threads");
     free(helpers);
     return err;
 }
@@ -97,7 +81,12 @@ nacre_err nacre_server_step(nacre_server *server, uint32_t max_wait_ms, nacre_de
     bool is_stopped = false;
     if (server->num_workers > 1)
         return nacre__fail(why, NACRE_ERR_UNSUPPORTED, "a server of several threads runs by nacre_server_run");
-    const nacre_err err = nacre__worker_step(nacre__server_first(server), max_wait_ms, &is_stopped, why);
+    nacre__worker *worker = nacre__server_first(server);
+    if (nacre__worker_is_here(worker))
+        return nacre__fail(why, NACRE_ERR_BUSY, "a callback of this server runs: a step inside of it is not possible");
+    nacre__worker_begin(worker);
+    const nacre_err err = nacre__worker_step(worker, max_wait_ms, &is_stopped, why);
+    nacre__worker_end(worker);
     return err == NACRE_OK && is_stopped ? nacre__fail(why, NACRE_ERR_STALE, "the server was stopped") : err;
 }
 

@@ -2,6 +2,7 @@
 /* worker: one thread of a server, from socket to site. */
 #include "io/server/worker.h"
 #include "io/loop_internal.h"
+#include "endpoint/endpoint_driver.h"
 #include "base/hosted/detail.h"
 
 #include <errno.h>
@@ -52,6 +53,20 @@ static void give(void *self, nacre_context *const *contexts, size_t num)
     nacre__locks_give(self, contexts, num);
 }
 
+static void take_table(void *self, nacre_context *const *contexts, size_t num)
+{
+    nacre__worker *worker = self;
+    (void)contexts, (void)num;
+    (void)pthread_mutex_lock(&worker->table_lock);
+}
+
+static void give_table(void *self, nacre_context *const *contexts, size_t num)
+{
+    nacre__worker *worker = self;
+    (void)contexts, (void)num;
+    (void)pthread_mutex_unlock(&worker->table_lock);
+}
+
 static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacre__locks *locks,
                         const nacre_server_config *limits, nacre_detail *why)
 {
@@ -78,15 +93,27 @@ static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacr
     err = nacre_loop_open_transfer(&worker->loop, worker->udp, &config, &transfer, on_event, worker, why);
     if (err != NACRE_OK) return err;
     nacre__loop_set_wake(worker->loop, worker->wake_read);
+    nacre__endpoint_share_table(nacre_loop_endpoint(worker->loop), (nacre_lock){ take_table, give_table, worker });
     err = make_site(worker);
     return err == NACRE_OK ? err : nacre__fail(why, err, "cannot make a site: %s", nacre_err_text(err));
+}
+
+static bool make_locks(nacre__worker *worker)
+{
+    if (pthread_mutex_init(&worker->lock, NULL) != 0) return false;
+    if (pthread_mutex_init(&worker->table_lock, NULL) == 0) {
+        if (pthread_cond_init(&worker->idle, NULL) == 0) return true;
+        (void)pthread_mutex_destroy(&worker->table_lock);
+    }
+    (void)pthread_mutex_destroy(&worker->lock);
+    return false;
 }
 
 nacre_err nacre__worker_open(nacre__worker *worker, nacre_udp *udp, const nacre_table *contexts, nacre__locks *locks,
                              const nacre_server_config *config, nacre_detail *why)
 {
     *worker = (nacre__worker){ .udp = udp, .wake_read = -1, .wake_write = -1 };
-    if (pthread_mutex_init(&worker->lock, NULL) != 0) {
+    if (!make_locks(worker)) {
         nacre_udp_close(udp);
         return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a server");
     }
@@ -127,7 +154,86 @@ void nacre__worker_close(nacre__worker *worker)
     if (worker->wake_write >= 0) (void)close(worker->wake_write);
     free(worker->site_memory);
     free_changes(take_changes(worker));
+    (void)pthread_cond_destroy(&worker->idle);
+    (void)pthread_mutex_destroy(&worker->table_lock);
     (void)pthread_mutex_destroy(&worker->lock);
+}
+
+/* ---- Tasks ------------------------------------------------------------------------------------------------------------ */
+
+static nacre__task *take_tasks(nacre__worker *worker, bool is_running)
+{
+    (void)pthread_mutex_lock(&worker->lock);
+    nacre__task *tasks = worker->tasks;
+    worker->tasks = worker->last_task = NULL;
+    if (tasks == NULL) worker->is_running = is_running;
+    (void)pthread_mutex_unlock(&worker->lock);
+    return tasks;
+}
+
+/* Does all tasks, also those that are posted meanwhile. False: nothing was to be done. */
+static bool do_tasks(nacre__worker *worker, bool is_running)
+{
+    bool any = false;
+    for (nacre__task *next, *task; (task = take_tasks(worker, is_running)) != NULL;)
+        for (any = true; task != NULL; task = next) {
+            next = task->next;
+            task->run(task, worker);
+        }
+    return any;
+}
+
+void nacre__worker_begin(nacre__worker *worker)
+{
+    (void)pthread_mutex_lock(&worker->lock);
+    while (worker->is_borrowed) (void)pthread_cond_wait(&worker->idle, &worker->lock);
+    worker->thread = pthread_self();
+    worker->is_running = true;
+    (void)pthread_mutex_unlock(&worker->lock);
+}
+
+void nacre__worker_end(nacre__worker *worker)
+{
+    (void)do_tasks(worker, false);
+}
+
+bool nacre__worker_is_here(nacre__worker *worker)
+{
+    (void)pthread_mutex_lock(&worker->lock);
+    const bool is_here = worker->is_running && pthread_equal(worker->thread, pthread_self()) != 0;
+    (void)pthread_mutex_unlock(&worker->lock);
+    return is_here;
+}
+
+static void wake(const nacre__worker *worker)
+{
+    int error = errno; /* restored, because this runs in signal handlers */
+    ssize_t written = write(worker->wake_write, "", 1);
+    (void)written; /* a full pipe is readable already */
+    errno = error;
+}
+
+void nacre__worker_post(nacre__worker *worker, nacre__task *task)
+{
+    task->next = NULL;
+    (void)pthread_mutex_lock(&worker->lock);
+    while (worker->is_borrowed) (void)pthread_cond_wait(&worker->idle, &worker->lock);
+    const bool is_running = worker->is_running;
+    if (is_running) {
+        if (worker->last_task != NULL) worker->last_task->next = task;
+        else worker->tasks = task;
+        worker->last_task = task;
+    } else worker->is_borrowed = true;
+    (void)pthread_mutex_unlock(&worker->lock);
+    if (is_running) {
+        wake(worker);
+        return;
+    }
+    task->run(task, worker);
+    (void)pthread_mutex_lock(&worker->lock);
+    worker->is_borrowed = false;
+    (void)pthread_cond_broadcast(&worker->idle);
+    (void)pthread_mutex_unlock(&worker->lock);
 }
 
 /* ---- Running ---------------------------------------------------------------------------------------------------------- */
@@ -140,6 +246,7 @@ static bool go_on(nacre__worker *worker)
     nacre__change *changes = take_changes(worker);
     for (nacre__change *c = changes; c != NULL; c = c->next) nacre_site_changed(worker->site, c->path);
     free_changes(changes);
+    if (do_tasks(worker, true)) nacre__loop_touch(worker->loop);
     return !atomic_exchange(&worker->is_stopped, false);
 }
 
@@ -154,16 +261,10 @@ nacre_err nacre__worker_run(nacre__worker *worker, nacre_detail *why)
 {
     bool is_stopped = false;
     nacre_err err = NACRE_OK;
+    nacre__worker_begin(worker);
     while (err == NACRE_OK && !is_stopped) err = nacre__worker_step(worker, UINT32_MAX, &is_stopped, why);
+    nacre__worker_end(worker);
     return err;
-}
-
-static void wake(const nacre__worker *worker)
-{
-    int error = errno; /* restored, because this runs in signal handlers */
-    ssize_t written = write(worker->wake_write, "", 1);
-    (void)written; /* a full pipe is readable already */
-    errno = error;
 }
 
 void nacre__worker_stop(nacre__worker *worker)
