@@ -58,6 +58,15 @@ yaml_or_not_for_here() {
     library 'yaml-0.1 >= 0.2.2'
 }
 
+# The figures of nacre serve over HTTP; only CI, which tests them, requires it.
+microhttpd_or_not_for_here() {
+    [ "$purpose" != ci ] && [ ${#packages[@]} -eq 0 ] && return
+    library 'libmicrohttpd >= 0.9.73'
+}
+browser() {
+    has chromium || has chromium-browser || has google-chrome
+}
+
 libcoap_tools() {
     { has coap-client-openssl || has coap-client-notls || has coap-client; } &&
         { has coap-server-openssl || has coap-server-notls || has coap-server; }
@@ -86,6 +95,7 @@ look() {
     look_for_needs
     need libsqlite3-dev 'SQLite 3.37 or newer, with headers' sqlite_or_not_for_here
     need libyaml-dev 'libyaml 0.2.2 or newer, with headers' yaml_or_not_for_here
+    need libmicrohttpd-dev 'libmicrohttpd 0.9.73 or newer, with headers' microhttpd_or_not_for_here
     need libipsec-mb-dev 'Intel IPsec-MB 1.3 or newer, with headers' ipsec_mb_or_not_for_here
 }
 look_for_needs() {
@@ -120,6 +130,7 @@ look_for_needs() {
     need dpkg-dev 'dpkg-source' has dpkg-source
     need g++ 'g++' has g++
     need libuv1-dev 'libuv, with headers' library libuv
+    need chromium 'Chromium' browser
     need abigail-tools 'abidw and abidiff' has abidiff
 }
 

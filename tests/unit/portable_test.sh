@@ -15,6 +15,11 @@ if [ -f "$build/generated/nacre_sqlite_schema.h" ]; then
 else
     mapfile -t sources < <(find src tools examples -name "*.c" ! -path "*/sqlite/*" -o -name sqlite_absent.c | sort)
 fi
+if pkg-config --exists 'libmicrohttpd >= 0.9.73'; then
+    libraries+=(libmicrohttpd)
+else
+    for i in "${!sources[@]}"; do [ "${sources[i]}" != tools/nacre/metrics_http.c ] || unset 'sources[i]'; done
+fi
 for compiler in "${CC:-cc}"; do
     for with in '' -DNACRE_IPSEC_MB; do
         if [ -n "$with" ] && ! "$compiler" -E - <<<'#include <intel-ipsec-mb.h>' >/dev/null 2>&1; then continue; fi

@@ -16,7 +16,7 @@ int serve_help(void)
            "                   [--role ROLE] [--root DIR [--writable] [--demo]]\n"
            "                   [--workers N] [--max-bodies N] [--max-body BYTES]\n"
            "                   [--max-deferred N] [--max-connections N]\n"
-           "                   [--log-level LEVEL] [--log-format FORMAT] [-v]\n"
+           "                   [--metrics ADDRESS] [--log-level LEVEL] [--log-format FORMAT] [-v]\n"
            "\n"
            "Serves protected resources until interrupted: the files of --root, or else the demo\n"
            "resources /hello, /time, /echo and /store.\n"
@@ -45,6 +45,8 @@ int serve_help(void)
            "  --max-deferred N      notifications and separate responses in flight at a time, for each worker\n"
            "                        (default: 512); one client has a sixteenth, plain clients together half\n"
            "  --max-connections N   TCP connections at a time (default: 256); one host has a quarter\n"
+           "  --metrics ADDRESS     serve figures, health and a status page over HTTP; a port alone is one of\n"
+           "                        127.0.0.1 (default: none). Prints 'metrics http://ADDRESS/' on stdout\n"
            "  --log-level LEVEL     error, warning, info or debug: what is written to stderr\n"
            "                        (default: warning, with --config info)\n"
            "  --log-format FORMAT   auto, plain, text, json or journal (default: auto, which is journal\n"
@@ -73,6 +75,7 @@ static const struct option long_options[] = { { "bind", required_argument, NULL,
                                               { "workers", required_argument, NULL, OPT_OF_KEY + 12 },
                                               { "log-level", required_argument, NULL, OPT_OF_KEY + 13 },
                                               { "log-format", required_argument, NULL, OPT_OF_KEY + 14 },
+                                              { "metrics", required_argument, NULL, OPT_OF_KEY + 15 },
                                               { "config", required_argument, NULL, OPT_CONFIG },
                                               { "check-config", no_argument, NULL, OPT_CHECK_CONFIG },
                                               { "verbose", no_argument, NULL, 'v' },
@@ -94,7 +97,8 @@ static const char *const key_names[] = { "bind",
                                          "writable",
                                          "workers",
                                          "log.level",
-                                         "log.format" };
+                                         "log.format",
+                                         "metrics" };
 enum { NUM_KEY_NAMES = sizeof key_names / sizeof key_names[0] };
 
 static int set_key(serve_settings *s, const char *name, const char *given)

@@ -33,6 +33,7 @@ const serve_key serve_keys[] = {
     TEXT("root", root),
     { "writable", SERVE_SWITCH, FIELD(writable), 0, 0, NULL, true },
     SWITCH("demo", demo),
+    TEXT("metrics", metrics),
     { "rights", SERVE_RIGHTS, FIELD(rights), 0, 0, NULL, true },
     { "stop_timeout_ms", SERVE_NUMBER, FIELD(stop_timeout_ms), 0, 600000, NULL, true },
     { "log.level", SERVE_CHOICE, FIELD(log_level), 0, 0, "error warning info debug", true },

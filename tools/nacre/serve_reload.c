@@ -51,6 +51,7 @@ static void take_over(serve_running *r, serve_settings *then)
     r->root.credentials = r->settings.credentials;
     (void)pthread_mutex_unlock(&r->resources[0].lock);
     (void)pthread_rwlock_unlock(&r->rights_lock);
+    serve_metrics_name(r->metrics, r->settings.contexts, r->settings.num_contexts, r->settings.credentials);
     atomic_store(&r->shows_requests, r->settings.verbose);
     serve_log_set(r->settings.log_level, r->settings.log_format);
 }

@@ -49,10 +49,18 @@ static void write_store_line(bool works, const char *text)
     serve_log(works ? SERVE_WARNING : SERVE_ERROR, "store", NULL, "%s", text);
 }
 
+static void on_store(void *user, const nacre_store_report *report)
+{
+    serve_running *r = user;
+    store_lines_tell(&r->lines, report);
+    serve_metrics_on_store(r->metrics, report);
+}
+
 static void warn(void *user, const char *text)
 {
-    (void)user;
+    const serve_running *r = user;
     serve_log(SERVE_WARNING, "limit", NULL, "%s", text);
+    serve_metrics_on_warning(r->metrics, text);
 }
 
 /* ---- Resources ---------------------------------------------------------------------------------------------------------- */
@@ -116,6 +124,18 @@ static int open_root(serve_running *r)
     return serve_log_fail("start", err, "cannot use OpenSSL: %s", nacre_err_text(err));
 }
 
+/* stdout is flushed with the addresses of the server. */
+static nacre_err open_metrics(serve_running *r, nacre_detail *why)
+{
+    const serve_settings *s = &r->settings;
+    if (s->metrics == NULL) return NACRE_OK;
+    const nacre_err err = serve_metrics_open(&r->metrics, s->metrics, r->server, why);
+    if (err != NACRE_OK) return err;
+    serve_metrics_name(r->metrics, s->contexts, s->num_contexts, s->credentials);
+    printf("metrics %s\n", serve_metrics_url(r->metrics));
+    return NACRE_OK;
+}
+
 /* ---- Running -------------------------------------------------------------------------------------------------------------- */
 
 /* Prints one line per listening address. */
@@ -170,8 +190,8 @@ static int open_and_serve(serve_running *r)
     raise_descriptor_limit();
     nacre_err err = nacre_server_open_with(&r->server, s->bind, &s->limits, &why);
     if (err != NACRE_OK) return serve_log_fail("start", err, "%s", why.text);
-    nacre_server_on_store(r->server, store_lines_tell, &r->lines);
-    nacre_server_on_warning(r->server, warn, NULL);
+    nacre_server_on_store(r->server, on_store, r);
+    nacre_server_on_warning(r->server, warn, r);
     nacre_server_on_access(r->server, on_access, r);
     if (!nacre_server_has_lanes(r->server))
         serve_log(s->verbose ? SERVE_WARNING : SERVE_INFO, "limit", NULL,
@@ -180,12 +200,15 @@ static int open_and_serve(serve_running *r)
     tool_signals_catch("serve", true);
     tool_signals_stop_with(end_server);
     if (s->tcp) err = nacre_server_listen_tcp(r->server, s->bind, &why);
+    if (err == NACRE_OK) err = open_metrics(r, &why);
     if (r->root.fd >= 0) r->root.watches = serve_watches_open(r->server);
     int result = err == NACRE_OK ? serve(r) : serve_log_fail("start", err, "%s", why.text);
     tool_signals_reload_with(NULL);
     tool_signals_stop_with(NULL);
     serve_keeper_stop(r);
     serve_watches_close(r->root.watches);
+    serve_metrics_close(r->metrics);
+    r->metrics = NULL;
     err = nacre_server_close(r->server, &why);
     serve_value_forget(&r->value);
     if (err != NACRE_OK && result == TOOL_OK) result = serve_log_fail("stop", err, "%s", why.text);

@@ -5,6 +5,7 @@
 #define NACRE_TOOL_SERVE_RUNNING_H
 
 #include "serve.h"
+#include "serve_metrics.h"
 #include "serve_settings.h"
 #include "serve_told.h"
 #include "store_lines.h"
@@ -25,6 +26,7 @@ typedef struct serve_running {
     size_t num_resources;
     bool is_plain; /* the resources are for unprotected requests too: rights had a row for them at the start */
     store_lines lines;
+    serve_metrics *metrics; /* NULL: none */
     atomic_bool shows_requests;
     pthread_rwlock_t rights_lock; /* of settings.rights */
     pthread_t keeper;

@@ -12,7 +12,7 @@ enum { SERVE_MAX_KEYS = 64 };
 
 typedef struct serve_settings {
     char *config; /* the configuration file, NULL: none */
-    char *bind, *credentials, *root;
+    char *bind, *credentials, *root, *metrics;
     char **contexts;
     size_t num_contexts;
     char *database, *kek; /* of --db; the path of its key-encryption key */
