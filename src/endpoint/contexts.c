@@ -14,16 +14,6 @@ void nacre__endpoint_share_table(nacre_endpoint *ep, nacre_lock lock)
     ep->table_lock = lock;
 }
 
-size_t nacre__endpoint_num_contexts(const nacre_endpoint *ep)
-{
-    const nacre_lock *lock = &ep->table_lock;
-    if (ep->core.config.contexts == NULL) return 0;
-    if (lock->lock != NULL) lock->lock(lock->self, NULL, 0);
-    const size_t num = ep->core.config.contexts->num_contexts;
-    if (lock->lock != NULL) lock->unlock(lock->self, NULL, 0);
-    return num;
-}
-
 static void tell_driver(const nacre_endpoint *ep, nacre_context *context, nacre_err err)
 {
     if (ep->on_confirmed != NULL) ep->on_confirmed(ep->on_confirmed_self, context, err);

@@ -13,7 +13,6 @@ void nacre__endpoint_on_confirmed(nacre_endpoint *ep, void (*on_confirmed)(void 
 /* Other threads change the table of contexts while they hold `lock`. It is called without contexts, around each search: once for
  * a burst, unless contexts share a kid. A context that was found is used until the call of the endpoint ends. */
 void nacre__endpoint_share_table(nacre_endpoint *ep, nacre_lock lock);
-size_t nacre__endpoint_num_contexts(const nacre_endpoint *ep); /* in the table */
 
 /* `on_verified` is called for each request and response that has verified, with its peer, when its event is pulled. */
 void nacre__endpoint_on_verified(nacre_endpoint *ep, void (*on_verified)(void *, const nacre_address *), void *self);

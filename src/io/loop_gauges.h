@@ -8,7 +8,7 @@
 
 typedef struct nacre__loop_gauges {
     _Atomic uint64_t busy_since; /* ms: since when it works without waiting; 0: it waits, or is not in a step */
-    _Atomic uint64_t contexts, observers, connections, bodies, deferred, store_requests, lanes_apart;
+    _Atomic uint64_t observers, connections, bodies, deferred, store_requests, lanes_apart;
 } nacre__loop_gauges;
 
 static inline void nacre__gauge_set(_Atomic uint64_t *gauge, uint64_t value)

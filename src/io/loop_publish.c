@@ -8,7 +8,6 @@
 void nacre__loop_publish(nacre_loop *loop)
 {
     nacre__loop_gauges *g = &loop->gauges;
-    nacre__gauge_set(&g->contexts, nacre__endpoint_num_contexts(loop->ep));
     nacre__gauge_set(&g->observers, nacre__endpoint_num_observers(loop->ep));
     nacre__gauge_set(&g->connections, loop->tcp != NULL ? loop->tcp->num_polled : 0);
     nacre__gauge_set(&g->bodies, loop->transfer != NULL ? loop->transfer->num_bodies_used : 0);

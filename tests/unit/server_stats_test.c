@@ -121,7 +121,7 @@ static void requests_of_all_workers_are_added_up(void **state)
     assert_int_equal(s.endpoint.responded[NACRE_UNAUTHORIZED], s.endpoint.echo_challenges);
     assert_int_equal(s.endpoint.echo_proofs, s.endpoint.echo_challenges);
     assert_int_equal(s.endpoint.responded[NACRE_CONTENT], 5);
-    COMES(f, now.contexts == 1);
+    assert_int_equal(s.contexts, 1);
 }
 
 static void stores_are_timed_by_what_they_write(void **state)
@@ -181,6 +181,20 @@ static void connections_are_counted_while_they_last(void **state)
     COMES(f, now.connections == 0);
 }
 
+static void contexts_are_counted_when_they_come_and_go(void **state)
+{
+    const fixture *f = *state;
+    nacre_detail why = { { 0 } };
+    char other[400];
+    assert_int_equal(stats_of(f).contexts, 1);
+    pair_more(&f->pair, "other_client", "other_server");
+    (void)snprintf(other, sizeof other, "%s", scratch_path(f->pair.dir, "other_server"));
+    assert_int_equal(nacre_server_add_context(f->server, other, &why), NACRE_OK);
+    assert_int_equal(stats_of(f).contexts, 2);
+    assert_int_equal(nacre_server_remove_context(f->server, other, &why), NACRE_OK);
+    COMES(f, now.contexts == 1);
+}
+
 static void a_program_with_a_shorter_struct_gets_its_part(void **state)
 {
     const fixture *f = *state;
@@ -221,6 +235,7 @@ int main(void)
         cmocka_unit_test(limits_of_store_times_ascend_and_the_last_has_none),
         cmocka_unit_test_setup_teardown(a_worker_that_hangs_is_seen_and_one_that_waits_is_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(connections_are_counted_while_they_last, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(contexts_are_counted_when_they_come_and_go, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_program_with_a_shorter_struct_gets_its_part, set_up, tear_down),
         cmocka_unit_test_setup_teardown(counters_rise_while_they_are_read, set_up, tear_down),
     };

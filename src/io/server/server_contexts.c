@@ -59,6 +59,7 @@ static nacre_err add_to_table(nacre_server *server, nacre_context *ctx)
     if (err != NACRE_OK) return err;
     lock_searches(server);
     err = nacre_table_add(&server->table, ctx);
+    atomic_store(&server->num_contexts, server->table.num_contexts);
     unlock_searches(server);
     return err;
 }
@@ -120,6 +121,7 @@ static void let_out(nacre_server *server, nacre_context *ctx)
 {
     lock_searches(server);
     nacre_table_remove(&server->table, ctx);
+    atomic_store(&server->num_contexts, server->table.num_contexts);
     unlock_searches(server);
     nacre__key_marks_remove(&server->senders, sender_mark(server, ctx));
     nacre__stores_remove(&server->stores, ctx);

@@ -23,14 +23,15 @@ struct nacre_server {
     nacre__locks *locks; /* NULL with one worker */
     nacre_crypto crypto; /* makes contexts, under `changing` */
     /* Locks, in the order in which they are taken: */
-    pthread_mutex_t changing; /* one thread at a time adds, removes or replaces directories and credentials */
-    pthread_mutex_t index;    /* over `table`, which workers search under their table locks, `senders` and `stores` */
-    pthread_rwlock_t names;   /* of context_set */
-    pthread_mutex_t leaving;  /* over removals */
-    pthread_cond_t left;      /* all workers have let go of a context */
-    unsigned num_locks;       /* of these that were made, in this order */
-    nacre__stores stores;     /* of all contexts */
-    nacre__removal *removals; /* of contexts that workers still let go of; under `index` */
+    pthread_mutex_t changing;   /* one thread at a time adds, removes or replaces directories and credentials */
+    pthread_mutex_t index;      /* over `table`, which workers search under their table locks, `senders` and `stores` */
+    pthread_rwlock_t names;     /* of context_set */
+    pthread_mutex_t leaving;    /* over removals */
+    pthread_cond_t left;        /* all workers have let go of a context */
+    unsigned num_locks;         /* of these that were made, in this order */
+    nacre__stores stores;       /* of all contexts */
+    atomic_size_t num_contexts; /* of `table`, for threads without its lock */
+    nacre__removal *removals;   /* of contexts that workers still let go of; under `index` */
     void (*on_removed)(void *user, nacre_context *ctx, nacre_err err, const char *text); /* or NULL */
     void *removed_user;
     nacre_tcp *tcp; /* of the first worker; NULL: no TCP */

@@ -21,10 +21,8 @@ static void add_worker(nacre_server_stats *sum, const nacre__worker *worker, uin
 {
     const nacre__loop_gauges *g = nacre__loop_get_gauges(worker->loop);
     const uint64_t since = nacre__gauge(&g->busy_since), busy_ms = since != 0 && now_ms > since ? now_ms - since : 0;
-    const uint64_t contexts = nacre__gauge(&g->contexts);
     add_endpoint(&sum->endpoint, nacre_loop_endpoint(worker->loop));
     if (busy_ms > sum->busy_ms) sum->busy_ms = busy_ms;
-    if (contexts > sum->contexts) sum->contexts = contexts; /* they are shared */
     sum->observers += nacre__gauge(&g->observers);
     sum->connections += nacre__gauge(&g->connections);
     sum->bodies += nacre__gauge(&g->bodies);
@@ -43,6 +41,7 @@ void nacre_server_get_stats(const nacre_server *server, nacre_server_stats *stat
     for (size_t i = 0; i < server->num_workers; i++) add_worker(&sum, &server->workers[i], now_ms);
     for (int i = 0; i < NACRE_NUM_STORE_WRITES; i++)
         sum.store_times[i] = nacre__store_times_get(&server->threads.times, (nacre_store_write)i);
+    sum.contexts = atomic_load(&server->num_contexts);
     sum.store_health = nacre__store_health_get(&server->health);
     memset(stats, 0, size);
     memcpy(stats, &sum, size < sizeof sum ? size : sizeof sum);
