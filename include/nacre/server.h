@@ -19,8 +19,8 @@ extern "C" {
 typedef struct nacre_server nacre_server;
 
 /* nacre_server_open binds to `bind` ("[::1]:5683", "127.0.0.1:0"; NULL: port 5683 on every address).
- * NACRE_OK: close it with nacre_server_close; NACRE_ERR_ADDRESS (`why` names address and reason); NACRE_ERR_FILE (out of
- * descriptors); NACRE_ERR_CRYPTO; NACRE_ERR_NO_MEMORY */
+ * NACRE_OK: close it with nacre_server_close; NACRE_ERR_ADDRESS (`why` names address and reason; also a udp_socket or
+ * tcp_socket of another kind); NACRE_ERR_FILE (out of descriptors); NACRE_ERR_CRYPTO; NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre_server_open(nacre_server **server, const char *bind, nacre_detail *why);
 /* nacre_server_open_workers: the same with `num_workers` threads (1 to 64), one of them the caller of nacre_server_run. Each
  * thread has a socket, an endpoint and a provider; contexts and resources are shared, so handlers and their data must be
@@ -57,6 +57,9 @@ typedef struct nacre_server_config {
     /* of connections (nacre_tcp_config, nacre_stream_config); 8192, 32768, 120000, 0 */
     size_t tcp_input_bytes, tcp_output_bytes;
     uint32_t tcp_ping_after_ms, tcp_idle_ms; /* 0: never */
+    /* Sockets that another program has opened, such as a service manager, instead of ones at `bind`: a bound UDP socket, and
+     * for nacre_server_listen_tcp a listening TCP socket. They are duplicated and stay the caller's. 0: none */
+    int udp_socket, tcp_socket;
 } nacre_server_config;
 
 /* nacre_server_config_default: those. Numbers and sizes of 0 are refused then, except where 0 is said to mean none or never. */

@@ -120,6 +120,9 @@ NACRE_MUST_USE bool nacre__tcp_evict_one(nacre_tcp *tcp, const nacre_address *ho
 void nacre__tcp_verified(nacre_tcp *tcp, const nacre_address *peer, uint64_t now_ms);
 bool nacre__tcp_is_lost(const nacre__connection *c);
 
+/* tcp_listen.c: listens on a duplicate of a listening socket. As nacre_tcp_listen; NACRE_ERR_ADDRESS: it is of another kind. */
+NACRE_MUST_USE nacre_err nacre__tcp_adopt_listener(nacre_tcp *tcp, int fd, nacre_detail *why);
+
 /* tcp_listen.c. nacre__tcp_connect: NULL when no connection can be started. nacre__tcp_keep_descriptors: at least `num` of the
  * process's limit, at most half of it, are not for connections. `on_shortage` is called once, when that limit is reached. */
 void nacre__tcp_keep_descriptors(nacre_tcp *tcp, size_t num, void (*on_shortage)(void *user, const char *text),

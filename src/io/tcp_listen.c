@@ -81,6 +81,35 @@ nacre_err nacre_tcp_listen(nacre_tcp *tcp, const nacre_address *local, nacre_det
                        strerror(error));
 }
 
+static bool take_listener(nacre_tcp *tcp, int fd)
+{
+    struct sockaddr_storage name = { 0 };
+    socklen_t len = sizeof name, size = sizeof(int);
+    int type = 0, listens = 0;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return false;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0) return false;
+    if (getsockname(fd, (struct sockaddr *)&name, &len) != 0) return false;
+    errno = EPROTOTYPE;
+    if (type != SOCK_STREAM || listens == 0) return false;
+    if (!nacre__address_from(&tcp->local, (const struct sockaddr *)&name, len)) return false;
+    tcp->listener = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return tcp->listener >= 0 && set_up_socket(tcp->listener);
+}
+
+nacre_err nacre__tcp_adopt_listener(nacre_tcp *tcp, int fd, nacre_detail *why)
+{
+    if (tcp->listener >= 0)
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "this server listens for connections already");
+    if (take_listener(tcp, fd)) {
+        tcp->local.flags = NACRE_ADDRESS_RELIABLE;
+        return NACRE_OK;
+    }
+    const int error = errno;
+    stop_listening(tcp);
+    return nacre__fail(why, NACRE_ERR_ADDRESS, "descriptor %d cannot be used as a listening TCP socket: %s", fd,
+                       strerror(error));
+}
+
 static bool is_held_off(const nacre_tcp *tcp, const nacre_address *peer, uint64_t now_ms)
 {
     for (size_t i = 0; i < NACRE__TCP_HOLD_OFFS; i++)

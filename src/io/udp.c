@@ -94,6 +94,66 @@ static bool open_socket(nacre_udp *udp, const nacre_address *local, bool is_besi
     return set_options(udp, dual) && bind_to(udp, local);
 }
 
+/* Takes a duplicate of a socket that is bound already. */
+static bool take_socket(nacre_udp *udp, int fd)
+{
+    struct sockaddr_storage name = { 0 };
+    socklen_t len = sizeof name, size = sizeof(int);
+    int type = 0;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return false;
+    if (getsockname(fd, (struct sockaddr *)&name, &len) != 0) return false;
+    errno = EPROTOTYPE;
+    if (type != SOCK_DGRAM || !nacre__address_from(&udp->local, (const struct sockaddr *)&name, len)) return false;
+    udp->ipv6 = name.ss_family == AF_INET6;
+    udp->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return udp->fd >= 0 && fcntl(udp->fd, F_SETFL, O_NONBLOCK) == 0;
+}
+
+static nacre_udp *new_udp(void)
+{
+    nacre_udp *made = calloc(1, sizeof *made);
+    if (made == NULL) return NULL;
+    made->fd = -1;
+    made->ops = &nacre__udp_plain_ops;
+#ifdef __linux__
+    made->ops = &nacre__udp_linux_ops;
+#endif
+    return made;
+}
+
+/* For a wildcard: the table of local addresses. False: no memory. */
+static bool add_sources(nacre_udp *udp)
+{
+#ifdef __linux__
+    udp->sources = calloc(1, sizeof *udp->sources);
+    if (udp->sources == NULL) return false;
+    const nacre_random random = nacre_entropy();
+    random.fill(random.self, udp->sources->hash_key, sizeof udp->sources->hash_key);
+#else
+    (void)udp;
+#endif
+    return true;
+}
+
+nacre_err nacre__udp_adopt(nacre_udp **udp, int fd, nacre_detail *why)
+{
+    nacre_udp *made = new_udp();
+    if (made == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a socket");
+    bool is_open = take_socket(made, fd);
+    if (is_open && nacre__address_is_wildcard(&made->local) && !add_sources(made)) {
+        nacre_udp_close(made);
+        return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a socket");
+    }
+    is_open = is_open && set_options(made, false);
+    if (is_open) {
+        *udp = made;
+        return NACRE_OK;
+    }
+    const int error = errno;
+    nacre_udp_close(made);
+    return nacre__fail(why, NACRE_ERR_ADDRESS, "descriptor %d cannot be used as a UDP socket: %s", fd, strerror(error));
+}
+
 static nacre_err open_at(nacre_udp **udp, const nacre_address *local, bool is_beside, nacre_detail *why)
 {
     if (local->len != 0 && !nacre__address_is_wildcard(local) && !nacre__address_is_one_host(local)) {
@@ -102,23 +162,13 @@ static nacre_err open_at(nacre_udp **udp, const nacre_address *local, bool is_be
         return nacre__fail(why, NACRE_ERR_ADDRESS, "%s is for a group; bind to an address of this host, or to [::]",
                            group);
     }
-    nacre_udp *made = calloc(1, sizeof *made);
+    nacre_udp *made = new_udp();
     if (made == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a socket");
-    made->fd = -1;
-    made->ops = &nacre__udp_plain_ops;
-#ifdef __linux__
-    made->ops = &nacre__udp_linux_ops;
     /* A port chosen by the system gets no unsolicited requests, so only a chosen wildcard needs the source table. */
-    if (local->len != 0 && nacre__address_is_wildcard(local)) {
-        made->sources = calloc(1, sizeof *made->sources);
-        if (made->sources == NULL) {
-            nacre_udp_close(made);
-            return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a socket");
-        }
-        const nacre_random random = nacre_entropy();
-        random.fill(random.self, made->sources->hash_key, sizeof made->sources->hash_key);
+    if (local->len != 0 && nacre__address_is_wildcard(local) && !add_sources(made)) {
+        nacre_udp_close(made);
+        return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a socket");
     }
-#endif
     if (!open_socket(made, local, is_beside)) {
         int error = errno;
         char text[72];

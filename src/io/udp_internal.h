@@ -44,6 +44,10 @@ extern const nacre__udp_ops nacre__udp_plain_ops;
 extern const nacre__udp_ops nacre__udp_linux_ops;
 #endif
 
+/* nacre__udp_adopt (udp.c) makes a nacre_udp of a duplicate of a bound socket. NACRE_OK; NACRE_ERR_ADDRESS (`why`: it is none, or of
+ * another kind); NACRE_ERR_NO_MEMORY */
+NACRE_MUST_USE nacre_err nacre__udp_adopt(nacre_udp **udp, int fd, nacre_detail *why);
+
 /* The local address each peer last sent to, for sockets bound to a wildcard: 256 sets of 4 ways. For evicted peers the system
  * chooses the source address. */
 enum { NACRE__SOURCE_SETS = 256, NACRE__SOURCE_WAYS = 4 };

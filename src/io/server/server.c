@@ -18,9 +18,10 @@ enum {
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
 
-static nacre_err open_first(nacre_udp **udp, const char *bind, nacre_detail *why)
+static nacre_err open_first(nacre_udp **udp, const nacre_server_config *config, const char *bind, nacre_detail *why)
 {
     nacre_address local;
+    if (config->udp_socket != 0) return nacre__udp_adopt(udp, config->udp_socket, why);
     nacre_err err = nacre_address_resolve(&local, bind != NULL ? bind : "[::]", COAP_PORT, why);
     return err != NACRE_OK ? err : nacre_udp_open(udp, &local, why);
 }
@@ -30,7 +31,8 @@ static nacre_err open_first(nacre_udp **udp, const char *bind, nacre_detail *why
 static nacre_err open_udp(nacre_server *server, nacre_udp **udp, const char *bind, nacre_detail *why)
 {
     nacre_udp *opened = NULL, *first = server->num_workers > 0 ? nacre__server_first(server)->udp : NULL;
-    const nacre_err err = first != NULL ? nacre_udp_open_beside(&opened, first, why) : open_first(&opened, bind, why);
+    const nacre_err err =
+        first != NULL ? nacre_udp_open_beside(&opened, first, why) : open_first(&opened, &server->config, bind, why);
     if (err != NACRE_OK) return err;
     if (first == NULL || server->has_lanes) {
         const bool has_lane = nacre__udp_open_lane(opened, first, server->config.num_workers);
@@ -200,20 +202,25 @@ static nacre_tcp_config connections_of(const nacre_server_config *limits)
     return config;
 }
 
+static nacre_err make_connections(nacre_server *server, nacre_detail *why)
+{
+    const nacre_tcp_config config = connections_of(&server->config);
+    nacre_err err = nacre_tcp_open(&server->tcp, &config, why);
+    if (err != NACRE_OK) return err;
+    nacre__tcp_keep_descriptors(server->tcp, num_other_descriptors(server), nacre__server_warn, server);
+    err = nacre_loop_add_tcp(nacre__server_first(server)->loop, server->tcp);
+    return err == NACRE_OK ? err : nacre__fail(why, err, "cannot take connections: %s", nacre_err_text(err));
+}
+
 nacre_err nacre_server_listen_tcp(nacre_server *server, const char *bind, nacre_detail *why)
 {
     nacre_address local;
-    nacre_err err = nacre_address_resolve(&local, bind != NULL ? bind : "[::]", COAP_PORT, why);
+    const int given = server->config.tcp_socket;
+    nacre_err err = NACRE_OK;
+    if (given == 0) err = nacre_address_resolve(&local, bind != NULL ? bind : "[::]", COAP_PORT, why);
+    if (err == NACRE_OK && server->tcp == NULL) err = make_connections(server, why);
     if (err != NACRE_OK) return err;
-    if (server->tcp == NULL) {
-        const nacre_tcp_config config = connections_of(&server->config);
-        err = nacre_tcp_open(&server->tcp, &config, why);
-        if (err != NACRE_OK) return err;
-        nacre__tcp_keep_descriptors(server->tcp, num_other_descriptors(server), nacre__server_warn, server);
-        err = nacre_loop_add_tcp(nacre__server_first(server)->loop, server->tcp);
-        if (err != NACRE_OK) return nacre__fail(why, err, "cannot take connections: %s", nacre_err_text(err));
-    }
-    return nacre_tcp_listen(server->tcp, &local, why);
+    return given != 0 ? nacre__tcp_adopt_listener(server->tcp, given, why) : nacre_tcp_listen(server->tcp, &local, why);
 }
 
 nacre_address nacre_server_local_tcp(const nacre_server *server)
