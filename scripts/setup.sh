@@ -129,6 +129,8 @@ look_for_needs() {
     need musl-tools 'musl with musl-gcc' has musl-gcc
     need dpkg-dev 'dpkg-source' has dpkg-source
     need g++ 'g++' has g++
+    need systemd 'systemd-analyze' has systemd-analyze
+    need sqlite3 "SQLite's shell" has sqlite3
     need libuv1-dev 'libuv, with headers' library libuv
     need chromium 'Chromium' browser
     need abigail-tools 'abidw and abidiff' has abidiff

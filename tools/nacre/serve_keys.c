@@ -39,6 +39,7 @@ const serve_key serve_keys[] = {
     { "log.level", SERVE_CHOICE, FIELD(log_level), 0, 0, "error warning info debug", true },
     { "log.format", SERVE_CHOICE, FIELD(log_format), 0, 0, "auto plain text json journal", true },
     { "log.requests", SERVE_SWITCH, FIELD(verbose), 0, 0, NULL, true },
+    { "log.period_ms", SERVE_NUMBER, FIELD(log_period_ms), 1000, DAY_MS, NULL, true },
     NUMBER("limits.bodies", limits.bodies.num_bodies, 1, 1024),
     NUMBER("limits.bodies_per_client", limits.bodies.bodies_per_peer, 1, 1024),
     NUMBER("limits.max_body", limits.bodies.max_body, 1024, 1073741824),

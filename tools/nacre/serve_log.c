@@ -160,9 +160,19 @@ static event_rate *rate_of(const char *event)
     return &log_state.rates[i];
 }
 
+/* Events of the operator: peers cannot cause them, and each is a response to something that was done. */
+static bool is_limited(const char *event)
+{
+    static const char *const free_of_limits[] = { "start", "ready", "reload", "stop" };
+    for (size_t i = 0; i < sizeof free_of_limits / sizeof free_of_limits[0]; i++)
+        if (strcmp(event, free_of_limits[i]) == 0) return false;
+    return true;
+}
+
 /* Whether the event is written now; `left_out` becomes the number of those that were not since the last one. */
 static bool is_due(const char *event, uint64_t *left_out)
 {
+    if (!is_limited(event)) return true;
     event_rate *rate = rate_of(event);
     const uint64_t now = nacre_clock_ms();
     if (rate->num_written == 0 || now - rate->since >= PERIOD_MS) {

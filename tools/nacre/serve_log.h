@@ -7,8 +7,8 @@
  *   journal  <N>TEXT, N as syslog(3) numbers priorities
  *   auto     journal when stderr is systemd's journal (JOURNAL_STREAM), plain otherwise
  *
- * Control characters and bytes that are no UTF-8 are replaced by '?'. Of events that repeat, at most LOG_BURST lines in ten seconds
- * are written; the next line says how many were left out. Nothing of a key is ever passed to it. */
+ * Control characters and bytes that are no UTF-8 are replaced by '?'. Of an event that is not
+ * the operator's, at most five lines in ten seconds are written; the next one says how many were left out. Nothing of a key is ever passed to it. */
 #ifndef NACRE_TOOL_SERVE_LOG_H
 #define NACRE_TOOL_SERVE_LOG_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* serve_reload: see serve_running.h. */
 #include "serve_running.h"
+#include "serve_contexts.h"
 #include "serve_log.h"
 
 #include <stdlib.h>
@@ -15,7 +16,8 @@ static void name_fixed(char names[MAX_NAMES], const serve_settings *now, const s
     names[0] = '\0';
     for (const serve_key *key = serve_keys; key->name != NULL; key++) {
         const size_t len = strlen(key->name);
-        if (key->can_change || serve_settings_equal(now, then, key) || used + len + 2 > MAX_NAMES) continue;
+        const bool is_set = now->from[key - serve_keys] != 0 || then->from[key - serve_keys] != 0;
+        if (!is_set || key->can_change || serve_settings_equal(now, then, key) || used + len + 2 > MAX_NAMES) continue;
         if (used > 0) names[used++] = ' ';
         memcpy(names + used, key->name, len + 1);
         used += len;
@@ -62,7 +64,8 @@ void serve_reload(serve_running *r)
     nacre_detail why = { "" };
     serve_settings then;
     serve_settings_init(&then);
-    const nacre_err err = serve_settings_load_again(&then, r->argc, r->argv, &why);
+    nacre_err err = serve_settings_load_again(&then, r->argc, r->argv, &why);
+    if (err == NACRE_OK) err = serve_contexts_change(r->server, &r->settings, &then, &why);
     if (err != NACRE_OK) {
         serve_log(SERVE_ERROR, "reload", NULL, "nothing is changed: %s", why.text);
     } else {

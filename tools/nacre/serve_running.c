@@ -4,6 +4,7 @@
 #include "serve_contexts.h"
 #include "serve_files.h"
 #include "serve_log.h"
+#include "serve_service.h"
 #include "signals.h"
 
 #include <errno.h>
@@ -168,6 +169,7 @@ static int serve(serve_running *r)
     if (result != TOOL_OK) return result;
     serve_log(SERVE_INFO, "ready", NULL, "ready; serves %s%s", s->root != NULL ? s->root : "the demo resources",
               s->rights != NULL ? ", with rights" : "");
+    serve_service_tell("READY=1");
     err = nacre_server_run(r->server, &why);
     if (err != NACRE_OK) return serve_log_fail("stop", err, "%s", why.text);
     serve_log(SERVE_INFO, "stop", NULL, "stops: a signal");
@@ -187,8 +189,10 @@ static int open_and_serve(serve_running *r)
 {
     nacre_detail why = { { 0 } };
     const serve_settings *s = &r->settings;
+    nacre_server_config config = s->limits;
     raise_descriptor_limit();
-    nacre_err err = nacre_server_open_with(&r->server, s->bind, &s->limits, &why);
+    nacre_err err = serve_service_sockets(&config.udp_socket, &config.tcp_socket, &why);
+    if (err == NACRE_OK) err = nacre_server_open_with(&r->server, s->bind, &config, &why);
     if (err != NACRE_OK) return serve_log_fail("start", err, "%s", why.text);
     nacre_server_on_store(r->server, on_store, r);
     nacre_server_on_warning(r->server, warn, r);
@@ -199,7 +203,7 @@ static int open_and_serve(serve_running *r)
     running = r;
     tool_signals_catch("serve", true);
     tool_signals_stop_with(end_server);
-    if (s->tcp) err = nacre_server_listen_tcp(r->server, s->bind, &why);
+    if (s->tcp || config.tcp_socket != 0) err = nacre_server_listen_tcp(r->server, s->bind, &why);
     if (err == NACRE_OK) err = open_metrics(r, &why);
     if (r->root.fd >= 0) r->root.watches = serve_watches_open(r->server);
     int result = err == NACRE_OK ? serve(r) : serve_log_fail("start", err, "%s", why.text);

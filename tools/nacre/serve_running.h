@@ -30,7 +30,7 @@ typedef struct serve_running {
     atomic_bool shows_requests;
     pthread_rwlock_t rights_lock; /* of settings.rights */
     pthread_t keeper;
-    bool has_keeper;
+    atomic_bool has_keeper, is_ending;
     int poke_read, poke_write; /* a pipe: signals for the keeper */
 } serve_running;
 

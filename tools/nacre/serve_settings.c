@@ -21,7 +21,7 @@ static const void *const_field_of(const serve_settings *s, const serve_key *key)
 
 void serve_settings_init(serve_settings *s)
 {
-    *s = (serve_settings){ .log_level = SERVE_WARNING, .stop_timeout_ms = 5000 };
+    *s = (serve_settings){ .log_level = SERVE_WARNING, .stop_timeout_ms = 5000, .log_period_ms = 600000 };
 }
 
 void serve_settings_free(serve_settings *s)

@@ -19,7 +19,7 @@ typedef struct serve_settings {
     nacre_role role;
     bool help, check_only, verbose, tcp, writable, demo;
     unsigned log_level, log_format; /* serve_level, serve_format */
-    uint32_t stop_timeout_ms;
+    uint32_t stop_timeout_ms, log_period_ms;
     serve_rights *rights;          /* NULL: none are configured */
     nacre_server_config limits;    /* 0: the default, until serve_settings_finish */
     unsigned from[SERVE_MAX_KEYS]; /* by key: line of the file; 0: not set, SERVE_FROM_OPTION: by the command line */
