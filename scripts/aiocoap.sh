@@ -17,8 +17,8 @@ venv_is_good() {
 import re, sys
 from importlib.metadata import version
 from aiocoap import defaults
-pin = re.search(r"^aiocoap\[oscore\]==(\S+)$", open(sys.argv[1]).read(), re.M).group(1)
-sys.exit(version("aiocoap") != pin or bool(defaults.oscore_missing_modules()))
+pins = dict(re.findall(r"^([a-z-]+)(?:\[oscore\])?==(\S+)$", open(sys.argv[1]).read(), re.M))
+sys.exit(any(version(name) != pin for name, pin in pins.items()) or bool(defaults.oscore_missing_modules()))
 PYTHON
 }
 

@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Makes docs/rfc8613.md from the marks in code and tests, comments such as `RFC 8613 8.2 step 6`:
+# Makes docs/rfc8613.md and docs/rfc9528.md from the marks in code and tests, comments such as `RFC 8613 8.2 step 6`:
 #
-#     scripts/rfc-marks.sh            writes the file
-#     scripts/rfc-marks.sh check      fails if it is out of date, or if a section of docs/rfc8613-notes.txt has neither
-#                                     a mark in the code nor a note
+#     scripts/rfc-marks.sh            writes the files
+#     scripts/rfc-marks.sh check      fails if one is out of date, or if a section of docs/rfc8613-notes.txt or
+#                                     docs/rfc9528-notes.txt has neither a mark in the code nor a note
 #
 # A mark names one or more sections ("RFC 8613 8.2 steps 4 to 6, 8.4 step 3"; "RFC 7252 4.2, RFC 8974 2.1"). It applies
 # to the function, declaration or macro that contains or follows it; at the start of a file, to the whole file.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C
-out=docs/rfc8613.md
 
 # One line per mark: RFC|section|met or tested|file: name
 marks() {
@@ -47,14 +46,15 @@ marks() {
             if (any && match(t, /^(,|to|and|or)[ ]+/)) {
                 range = t ~ /^to/
                 t = substr(t, RLENGTH + 1)
-                if (t !~ /^((Appendix|section|Section)[ ]+)?([0-9]+|[A-D]\.[0-9])/) return
+                if (t !~ /^((Appendix|section|Section)[ ]+)?([0-9]+|[A-D]\.[0-9]|[A-I]([^A-Za-z]|$))/) return
                 if (range && match(t, /^[0-9A-D][0-9.]*/)) {   # "3.1 to 3.3": those between, too
                     word = substr(t, 1, RLENGTH); sub(/\.$/, "", word)
                     spread(r, base, word)
                 }
                 continue
             }
-            if (match(t, /^([0-9]+|[A-D]\.[0-9]+)(\.[0-9]+)*/)) {
+            if (match(t, /^([0-9]+|[A-D]\.[0-9]+)(\.[0-9]+)*/) || (r == "9528" && match(t, /^[A-I]([^A-Za-z0-9]|$)/))) {
+                if (t ~ /^[A-I]([^A-Za-z0-9.]|\.[^0-9]|\.?$)/) RLENGTH = 1
                 base = substr(t, 1, RLENGTH); t = substr(t, RLENGTH + 1)
                 add(r, base); any = 1; in_steps = 0
                 continue
@@ -72,7 +72,7 @@ marks() {
         while (match(t, /RFC [0-9][0-9][0-9][0-9]/)) {
             r = substr(t, RSTART + 4, 4)
             t = substr(t, RSTART + RLENGTH)
-            if (r == "8613" || r == "7252" || r == "8974" || r == "9175") parse(r, t)
+            if (r == "8613" || r == "9528" || r == "7252" || r == "8974" || r == "9175") parse(r, t)
         }
     }
     # The name declared at the left margin.
@@ -143,25 +143,24 @@ document() {
     function row(r, s, m, t, id) {
         id = r SUBSEP s
         m = (id in met) ? met[id] : ""; t = (id in tested) ? tested[id] : ""
-        if (r == "8613") {
+        if (titled) {
             if (m == "") m = s in note && note[s] != "" ? "*" note[s] "*" : s in title ? "**nowhere**" : "–"
             else if (s in note && note[s] != "") m = m "<br>*" note[s] "*"
             printf "%s\t| %s | %s | %s | %s |\n", key(s), s, s in title ? title[s] : "", m, t == "" ? "–" : t
         } else printf "%s\t| %s | %s | %s |\n", key(s), s, m == "" ? "–" : m, t == "" ? "–" : t
     }
-    FILENAME != "-" { if ($0 !~ /^#/ && NF >= 3) { title[$1] = $2; note[$1] = $3; all["8613" SUBSEP $1] = 1 } next }
+    FILENAME != "-" { titled = 1; if ($0 !~ /^#/ && NF >= 3) { title[$1] = $2; note[$1] = $3; all[want SUBSEP $1] = 1 } next }
     {
         id = $1 SUBSEP $2; all[id] = 1
         if ($3 == "met") met[id] = met[id] (met[id] == "" ? "" : "<br>") "`" $4 "`"
         else tested[id] = tested[id] (tested[id] == "" ? "" : "<br>") "`" $4 "`"
     }
-    END { for (id in all) { split(id, p, SUBSEP); if (p[1] == want && (p[2] !~ /^[0-9]+$/ || p[1] != "8613" || p[2] in title)) row(p[1], p[2]) } }
-    ' want="$1" docs/rfc8613-notes.txt - | sort | cut -f2-
+    END { for (id in all) { split(id, p, SUBSEP); if (p[1] == want && (p[2] !~ /^[0-9]+$/ || !titled || p[2] in title)) row(p[1], p[2]) } }
+    ' want="$1" $([ ! -e "docs/rfc$1-notes.txt" ] || echo "docs/rfc$1-notes.txt") - | sort | cut -f2-
 }
 
-generate() {
-    local list
-    list=$(marks)
+generate_8613() {
+    local list=$1
     cat <<'TEXT'
 <!-- Made by scripts/rfc-marks.sh: do not edit. -->
 # Where the RFCs are met, and where that is tested
@@ -184,25 +183,45 @@ TEXT
     done
 }
 
-case ${1:-} in
-'') generate >"$out.new" && mv "$out.new" "$out" ;;
-check)
-    fresh=$(mktemp)
-    trap 'rm -f "$fresh"' EXIT
-    generate >"$fresh"
-    bad=0
-    if ! diff -u "$out" "$fresh"; then
-        echo "$out is out of date: run scripts/rfc-marks.sh" >&2
-        bad=1
-    fi
-    if grep -F '**nowhere**' "$fresh"; then
-        echo "no mark in the code and no note in docs/rfc8613-notes.txt for the sections above" >&2
-        bad=1
-    fi
-    exit "$bad"
-    ;;
-*)
-    echo "usage: scripts/rfc-marks.sh [check]" >&2
-    exit 2
-    ;;
-esac
+generate_9528() {
+    cat <<'TEXT'
+<!-- Made by scripts/rfc-marks.sh: do not edit. -->
+# Where EDHOC is met, and where that is tested
+
+Made as `rfc8613.md` is, from marks in the code and from `rfc9528-notes.txt`. The traces of RFC 9529 are test vectors, which
+`tests/vectors` runs byte by byte, with the invalid ones.
+
+## RFC 9528, EDHOC
+
+| Section | About | Met in | Tested in |
+|---|---|---|---|
+TEXT
+    document 9528 <<<"$1"
+}
+
+list=$(marks)
+bad=0
+for rfc in 8613 9528; do
+    out=docs/rfc$rfc.md
+    case ${1:-} in
+    '') "generate_$rfc" "$list" >"$out.new" && mv "$out.new" "$out" ;;
+    check)
+        fresh=$(mktemp)
+        "generate_$rfc" "$list" >"$fresh"
+        if ! diff -u "$out" "$fresh"; then
+            echo "$out is out of date: run scripts/rfc-marks.sh" >&2
+            bad=1
+        fi
+        if grep -F '**nowhere**' "$fresh"; then
+            echo "no mark in the code and no note in docs/rfc$rfc-notes.txt for the sections above" >&2
+            bad=1
+        fi
+        rm -f "$fresh"
+        ;;
+    *)
+        echo "usage: scripts/rfc-marks.sh [check]" >&2
+        exit 2
+        ;;
+    esac
+done
+exit "$bad"

@@ -11,6 +11,8 @@
 #include <nacre/oscore.h>
 #include <nacre/sqlite.h>
 #include <nacre/rederive.h>
+#include <nacre/edhoc.h>
+#include <nacre/edhoc_credentials.h>
 #include <nacre/rederivation.h>
 #include <nacre/store.h>
 #include <nacre/credentials.h>

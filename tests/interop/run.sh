@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# nacre against Californium, tshark, libcoap and aiocoap: puts aiocoap into .venv (kept between runs), and runs each
+# nacre against Californium, tshark, libcoap, aiocoap and lakers: puts aiocoap into .venv (kept between runs), and runs each
 # suite in this directory.
 #
 #     tests/interop/run.sh [BUILD_DIR]
@@ -44,7 +44,7 @@ case $made in
     exit 1
     ;;
 esac
-for suite in directories block_wise interop tcp plugtest proxy observe; do
+for suite in directories block_wise interop tcp plugtest proxy observe edhoc; do
     [ -e "tests/interop/$suite.py" ] || continue
     timeout --kill-after=10 300 "$python" -B "tests/interop/$suite.py" "$build" || code=$?
 done

@@ -12,8 +12,11 @@ static const struct kind {
     const char *member;
     void (*run)(vec_run *run, yajl_val root);
 } kinds[] = {
-    { "format", vec_oscore_vectors_1 },        { "key_derivation", vec_rfc8613 }, { "messages", vec_rfc8613 },
-    { "header_compression_6_3", vec_rfc8613 }, { "nonces", vec_derived_json },    { "all_aead", vec_derived_json },
+    { "format", vec_oscore_vectors_1 }, { "key_derivation", vec_rfc8613 },
+    { "messages", vec_rfc8613 },        { "header_compression_6_3", vec_rfc8613 },
+    { "nonces", vec_derived_json },     { "all_aead", vec_derived_json },
+    { "method0", vec_rfc9529 },         { "method3", vec_rfc9529 },
+    { "invalid", vec_rfc9529 },
 };
 
 static void (*kind_of(yajl_val root))(vec_run *run, yajl_val root)

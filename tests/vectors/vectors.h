@@ -142,5 +142,7 @@ bool vec_is_observe(const nacre_option *opt);
 void vec_rfc8613(vec_run *run, yajl_val root);
 void vec_oscore_vectors_1(vec_run *run, yajl_val root);
 void vec_derived_json(vec_run *run, yajl_val root);
+void vec_rfc9529(vec_run *run, yajl_val root);
+void vec_rfc9529_invalid(vec_run *run, yajl_val root, const nacre_pk *pk);
 
 #endif

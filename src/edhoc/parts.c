@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* parts: the small encodings that messages of EDHOC share. */
+#include "edhoc/parts.h"
+
+/* RFC 9528 3.3.2 */
+nacre_edhoc_fault nacre__edhoc_read_id(nacre__reader *r, nacre_bytes *id, nacre_edhoc_fault long_form)
+{
+    unsigned major = nacre__cbor_peek(r);
+    if (major == 8) return NACRE_EDHOC_FAULT_ELEMENTS;
+    if (major > NACRE__CBOR_BYTES) return NACRE_EDHOC_FAULT_TYPE;
+    if (major == NACRE__CBOR_BYTES) {
+        *id = nacre__cbor_read_string(r, NACRE__CBOR_BYTES);
+        if (r->bad) return NACRE_EDHOC_FAULT_CBOR;
+        return nacre__edhoc_is_short(*id) ? long_form : NACRE_EDHOC_FAULT_NONE;
+    }
+    *id = nacre__read(r, 1); /* an integer of one byte is the identifier */
+    return nacre__edhoc_is_short(*id) ? NACRE_EDHOC_FAULT_NONE : NACRE_EDHOC_FAULT_TYPE;
+}
+
+nacre_edhoc_fault nacre__edhoc_read_only_string(nacre_bytes in, nacre_bytes *content)
+{
+    nacre__reader r = nacre__reader_of(in);
+    unsigned major = nacre__cbor_peek(&r);
+    if (major != NACRE__CBOR_BYTES) return major == 8 ? NACRE_EDHOC_FAULT_ELEMENTS : NACRE_EDHOC_FAULT_TYPE;
+    *content = nacre__cbor_read_string(&r, NACRE__CBOR_BYTES);
+    if (r.bad) return NACRE_EDHOC_FAULT_CBOR;
+    return nacre__left(&r) == 0 ? NACRE_EDHOC_FAULT_NONE : NACRE_EDHOC_FAULT_ELEMENTS;
+}
+
+const nacre_edhoc_identity *nacre__edhoc_identity(const nacre_edhoc_config *config, nacre_edhoc_role role,
+                                                  unsigned method, const nacre_edhoc_suite *suite)
+{
+    bool is_static = nacre__edhoc_is_static(role, method);
+    unsigned use = is_static ? NACRE_EDHOC_AGREES : NACRE_EDHOC_SIGNS;
+    unsigned curve = is_static ? suite->curve : suite->signs;
+    for (size_t i = 0; i < config->num_identities; i++) {
+        const nacre_edhoc_identity *one = &config->identities[i];
+        if ((one->uses & use) != 0 && (unsigned)one->private_key.curve == curve) return one;
+    }
+    return NULL;
+}
