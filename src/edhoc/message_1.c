@@ -43,7 +43,7 @@ nacre_err nacre__edhoc_write_message_1(nacre_edhoc *s, nacre_bytes *out, nacre_b
     at = nacre__cbor_head(at, NACRE__CBOR_BYTES, (unsigned)g_len);
     at = nacre__edhoc_put(at, nacre_bytes_of(g_x, g_len));
     at = nacre__edhoc_put_id(at, c_i);
-    at = nacre__edhoc_put(at, ead);
+    (void)nacre__edhoc_put(at, ead);
     nacre_bytes message = nacre_bytes_of(buf.ptr, len);
     err = config->pk->ops->hash(config->pk, (nacre_hash)suite->hash, &message, 1, hash);
     if (err == NACRE_OK) {
