@@ -13,6 +13,8 @@
 #include <nacre/rederive.h>
 #include <nacre/edhoc.h>
 #include <nacre/edhoc_credentials.h>
+#include <nacre/certificates.h>
+#include <nacre/edhoc_hosted.h>
 #include <nacre/rederivation.h>
 #include <nacre/store.h>
 #include <nacre/credentials.h>

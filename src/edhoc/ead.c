@@ -44,7 +44,7 @@ bool nacre__edhoc_read_ead(const nacre_edhoc_config *config, unsigned message, n
 nacre_err nacre_edhoc_ead_add(nacre_bytes *used, nacre_buf buf, int32_t label, bool is_critical, nacre_bytes value)
 {
     uint8_t head[2 * NACRE__EDHOC_MAX_HEAD];
-    if (label < 1 || label > UINT16_MAX || value.len > UINT16_MAX) return NACRE_ERR_BAD_ARGUMENT;
+    if (label < 1 || label > 65535 || value.len > UINT16_MAX) return NACRE_ERR_BAD_ARGUMENT;
     uint8_t *end = nacre__cbor_int(head, is_critical ? -label : label);
     if (!nacre_is_absent(value)) end = nacre__cbor_head(end, NACRE__CBOR_BYTES, (unsigned)value.len);
     size_t head_len = (size_t)(end - head);
