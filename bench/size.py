@@ -14,6 +14,8 @@ DEVICE = MESSAGES + ["nacre_context_init", "nacre_context_wipe", "nacre_context_
                      "nacre_options_init", "nacre_options_add", "nacre_options_add_uint", "nacre_options_finish",
                      "nacre_option_begin", "nacre_option_next", "nacre_message_write"]
 
+EDHOC = ["nacre_edhoc_initiate", "nacre_edhoc_respond", "nacre_edhoc_receive", "nacre_edhoc_context", "nacre_edhoc_wipe"]
+
 SHT_PROGBITS, SHT_SYMTAB, SHT_NOBITS, SHT_REL = 1, 2, 8, 9
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
 R_ARM_THM_CALL, R_ARM_THM_JUMP24 = 10, 30
@@ -110,6 +112,7 @@ line("text: parse, protect, unprotect", total(reach(MESSAGES), "text"), 8192)
 line("... with NACRE_NO_PROXY_URI", total(reach(MESSAGES, ["nacre__proxy_uri_split"]), "text"), 8192)
 line("... with contexts, sequence numbers, Echo, making options", total(reach(DEVICE), "text"))
 line("text of every function of the core", total(everything, "text"))
+line("text of EDHOC, both roles, without credentials", total(reach(EDHOC), "text"), 6144)
 line("data", total(everything, "data"), 0)
 line("bss", total(everything, "bss"), 0)
 for entry in PROTECT:
@@ -120,9 +123,15 @@ for entry in PROTECT:
         line("... with NACRE_NO_PROXY_URI", other, 512)
     if verbose:
         print("    " + " > ".join(str(n) for n in way))
+for entry in EDHOC[:3]:
+    depth, way = deepest(places[entry], frames)
+    line("stack of " + entry, depth, 1536)
+    if verbose:
+        print("    " + " > ".join(str(n) for n in way))
 read(work + "/sizeof.o")
 line("nacre_context, keys by handle", sizes["context_size"], 112)
 line("nacre_request_id", sizes["request_id_size"])
+line("nacre_edhoc", sizes["edhoc_size"], 600)
 if verbose:
-    for at in sorted(reach(MESSAGES), key=lambda at: -sections[at][2]):
+    for at in sorted(reach(MESSAGES) | reach(EDHOC), key=lambda at: -sections[at][2]):
         print(f"{sections[at][2]:6d} {sections[at][0]} ({at[0].rsplit('/', 1)[1]})")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The size of the core on a microcontroller, against its budget: text of the message path and of everything, data, bss,
-# a context, and the stack of protect and unprotect. The core is compiled for a Cortex-M4 with -Os, and counted from the
+# a context, and the stack of protect and unprotect; the same of EDHOC. The core is compiled for a Cortex-M4 with -Os, and counted from the
 # entry points that an application calls, as a linker with --gc-sections would.
 #
 #     bench/size.sh [-v]        -v: function by function
@@ -29,7 +29,7 @@ if ! command -v python3 >/dev/null || ! echo 'int x;' | "$CLANG" "${flags[@]:0:3
     echo "size: needs clang with the ARM target, and Python 3" >&2
     exit 77
 fi
-for room in base coap crypto context oscore; do
+for room in base coap crypto context oscore edhoc; do
     for source in src/"$room"/*.c; do
         case ${source##*/} in provider_*) continue ;; esac
         "$CLANG" "${flags[@]}" -isystem "$work/include" -c "$source" -o "$work/$room-$(basename "$source" .c).o"
@@ -37,7 +37,7 @@ for room in base coap crypto context oscore; do
 done
 cat >"$work/sizeof.c" <<'C'
 #include <nacre/nacre.h>
-char context_size[sizeof(nacre_context)], request_id_size[sizeof(nacre_request_id)];
+char context_size[sizeof(nacre_context)], request_id_size[sizeof(nacre_request_id)], edhoc_size[sizeof(nacre_edhoc)];
 C
 "$CLANG" "${flags[@]}" -isystem "$work/include" -c "$work/sizeof.c" -o "$work/sizeof.o"
 python3 bench/size.py "$work" "$@"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* authenticate: MAC_2 and MAC_3, and the signatures over them (RFC 9528 5.3.2, 5.4.2). */
 #include "edhoc/authenticate.h"
+#include "base/copy.h"
 #include "edhoc/schedule.h"
 
 static bool is_static(const nacre_edhoc *s, nacre_edhoc_role role)
@@ -64,10 +65,33 @@ static nacre_err put_signed(const nacre_edhoc *s, const nacre__edhoc_claim *clai
     parts[2] = nacre_bytes_of(claim->id_cred.head, claim->id_cred.head_len);
     parts[3] = claim->id_cred.rest;
     parts[4] = nacre__edhoc_head(h->aad, aad_len);
-    uint8_t *at = nacre__cbor_head(h->mac, NACRE__CBOR_BYTES, (unsigned)hash_len);
+    uint8_t *at = nacre__edhoc_put_head(h->mac, NACRE__CBOR_BYTES, hash_len);
     at = nacre__edhoc_put(at, nacre_bytes_of(mac, hash_len));
     parts[5 + NUM_AAD] = nacre_bytes_of(h->mac, (size_t)(at - h->mac));
     return NACRE_OK;
+}
+
+NACRE__NOT_INLINE static nacre_err sign(const nacre_edhoc *s, const nacre__edhoc_claim *claim,
+                                        const nacre_private_key *key, const uint8_t *mac, uint8_t *proof)
+{
+    heads h;
+    nacre_bytes parts[NUM_SIGNED];
+    nacre_err err = put_signed(s, claim, mac, &h, parts);
+    if (err == NACRE_OK) err = s->config->pk->ops->sign(s->config->pk, key, parts, NUM_SIGNED, proof);
+    nacre_wipe(&h, sizeof h);
+    return err;
+}
+
+NACRE__NOT_INLINE static nacre_err verify(const nacre_edhoc *s, const nacre__edhoc_claim *claim, const uint8_t *mac,
+                                          nacre_bytes proof)
+{
+    heads h;
+    nacre_bytes parts[NUM_SIGNED];
+    nacre_err err = put_signed(s, claim, mac, &h, parts);
+    const nacre_public_key *key = &claim->credential->key;
+    if (err == NACRE_OK) err = s->config->pk->ops->verify(s->config->pk, key, parts, NUM_SIGNED, proof);
+    nacre_wipe(&h, sizeof h);
+    return err;
 }
 
 /* PRK_3e2m and PRK_4e3m (RFC 9528 4.1.1.2, 4.1.1.3). */
@@ -99,12 +123,7 @@ nacre_err nacre__edhoc_prove(const nacre_edhoc *s, const nacre__edhoc_claim *cla
     if (err == NACRE_OK) err = next_prk(s, claim, secret, prk, next);
     if (err == NACRE_OK) err = compute_mac(s, claim, next, mac);
     if (err == NACRE_OK && agrees) memcpy(proof, mac, s->suite->mac_len);
-    if (err == NACRE_OK && !agrees) {
-        heads h;
-        nacre_bytes parts[NUM_SIGNED];
-        err = put_signed(s, claim, mac, &h, parts);
-        if (err == NACRE_OK) err = pk->ops->sign(pk, key, parts, NUM_SIGNED, proof);
-    }
+    if (err == NACRE_OK && !agrees) err = sign(s, claim, key, mac, proof);
     nacre_wipe(secret, sizeof secret);
     nacre_wipe(mac, sizeof mac);
     return err;
@@ -125,12 +144,7 @@ nacre_err nacre__edhoc_verify(const nacre_edhoc *s, const nacre__edhoc_claim *cl
     if (err == NACRE_OK) err = compute_mac(s, claim, next, mac);
     if (err == NACRE_OK && agrees)
         err = nacre_equal_ct(mac, proof.ptr, s->suite->mac_len) ? NACRE_OK : NACRE_ERR_BAD_SIGNATURE;
-    if (err == NACRE_OK && !agrees) {
-        heads h;
-        nacre_bytes parts[NUM_SIGNED];
-        err = put_signed(s, claim, mac, &h, parts);
-        if (err == NACRE_OK) err = pk->ops->verify(pk, key, parts, NUM_SIGNED, proof);
-    }
+    if (err == NACRE_OK && !agrees) err = verify(s, claim, mac, proof);
     nacre_wipe(secret, sizeof secret);
     nacre_wipe(mac, sizeof mac);
     return err;

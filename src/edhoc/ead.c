@@ -45,8 +45,8 @@ nacre_err nacre_edhoc_ead_add(nacre_bytes *used, nacre_buf buf, int32_t label, b
 {
     uint8_t head[2 * NACRE__EDHOC_MAX_HEAD];
     if (label < 1 || label > 65535 || value.len > UINT16_MAX) return NACRE_ERR_BAD_ARGUMENT;
-    uint8_t *end = nacre__cbor_int(head, is_critical ? -label : label);
-    if (!nacre_is_absent(value)) end = nacre__cbor_head(end, NACRE__CBOR_BYTES, (unsigned)value.len);
+    uint8_t *end = nacre__edhoc_put_int(head, is_critical ? -label : label);
+    if (!nacre_is_absent(value)) end = nacre__edhoc_put_head(end, NACRE__CBOR_BYTES, value.len);
     size_t head_len = (size_t)(end - head);
     if (buf.cap < used->len || buf.cap - used->len < head_len || buf.cap - used->len - head_len < value.len)
         return NACRE_ERR_BUFFER_TOO_SMALL;
@@ -69,7 +69,7 @@ nacre_err nacre_edhoc_ead_pad(nacre_bytes *used, nacre_buf buf, size_t len, nacr
         size_t head_len = left <= 24 ? 1 : left <= 257 ? 2 : 3;
         size_t value_len = left - head_len;
         if (nacre__edhoc_head_len(value_len) != head_len) continue;
-        at = nacre__cbor_head(at, NACRE__CBOR_BYTES, (unsigned)value_len);
+        at = nacre__edhoc_put_head(at, NACRE__CBOR_BYTES, value_len);
         at = nacre__edhoc_put(at, nacre_bytes_of(filler.ptr, value_len));
     }
     *used = nacre_bytes_of(buf.ptr, (size_t)(end - buf.ptr));

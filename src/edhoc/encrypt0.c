@@ -30,7 +30,7 @@ static void put_structure(enc_structure *to, const uint8_t *th, size_t hash_len)
 {
     static const uint8_t start[] = { 0x83, 0x68, 'E', 'n', 'c', 'r', 'y', 'p', 't', '0', 0x40 };
     uint8_t *at = nacre__edhoc_put(to->bytes, nacre_bytes_of(start, sizeof start));
-    at = nacre__cbor_head(at, NACRE__CBOR_BYTES, (unsigned)hash_len);
+    at = nacre__edhoc_put_head(at, NACRE__CBOR_BYTES, hash_len);
     at = nacre__edhoc_put(at, nacre_bytes_of(th, hash_len));
     to->len = (size_t)(at - to->bytes);
 }
@@ -79,7 +79,7 @@ nacre_err nacre__edhoc_seal(const nacre_edhoc *s, unsigned number, const uint8_t
                             uint8_t *message, size_t len)
 {
     size_t offset = nacre__edhoc_sealed_offset(s, len);
-    (void)nacre__cbor_head(message, NACRE__CBOR_BYTES, (unsigned)(len + aead_of(s)->tag_len));
+    (void)nacre__edhoc_put_head(message, NACRE__CBOR_BYTES, len + aead_of(s)->tag_len);
     nacre_aead_job job = { .in = message + offset, .in_len = len, .out = message + offset };
     return run(s, NACRE_SEAL, number, prk, th, &job);
 }

@@ -23,17 +23,17 @@ nacre_bytes nacre__edhoc_write_error(const nacre_edhoc_config *config, nacre_buf
     nacre_bytes text = NACRE_ABSENT;
     uint8_t *at;
     if (fault == NACRE_EDHOC_FAULT_SUITE) {
-        at = nacre__cbor_int(start, WRONG_SUITE);
+        at = nacre__edhoc_put_int(start, WRONG_SUITE);
         at = nacre__edhoc_put_suites(at, config, config->num_suites);
     } else if (fault == NACRE_EDHOC_FAULT_CREDENTIAL) {
-        at = nacre__cbor_int(start, UNKNOWN_CREDENTIAL);
+        at = nacre__edhoc_put_int(start, UNKNOWN_CREDENTIAL);
         *at++ = 0xf5; /* true */
     } else {
         const char *chars = nacre_edhoc_fault_text(fault);
         text.ptr = (const uint8_t *)chars;
         while (chars[text.len] != '\0') text.len++;
-        at = nacre__cbor_int(start, UNSPECIFIED);
-        at = nacre__cbor_head(at, NACRE__CBOR_TEXT, (unsigned)text.len);
+        at = nacre__edhoc_put_int(start, UNSPECIFIED);
+        at = nacre__edhoc_put_head(at, NACRE__CBOR_TEXT, text.len);
     }
     size_t len = (size_t)(at - start);
     if (buf.cap < len + text.len) return NACRE_ABSENT;

@@ -114,9 +114,9 @@ nacre_edhoc_fault nacre__edhoc_read_id_cred(nacre__reader *r, nacre_edhoc_id *id
     nacre_edhoc_fault fault = nacre__edhoc_read_id(r, &kid, NACRE_EDHOC_FAULT_ID_CRED);
     if (fault != NACRE_EDHOC_FAULT_NONE) return fault;
     if (kid.len > UINT16_MAX) return NACRE_EDHOC_FAULT_TOO_LONG;
-    uint8_t *end = nacre__cbor_head(map->head, NACRE__CBOR_MAP, 1);
+    uint8_t *end = nacre__edhoc_put_head(map->head, NACRE__CBOR_MAP, 1);
     *end++ = LABEL_KID;
-    end = nacre__cbor_head(end, NACRE__CBOR_BYTES, (unsigned)kid.len);
+    end = nacre__edhoc_put_head(end, NACRE__CBOR_BYTES, kid.len);
     map->head_len = (uint8_t)(end - map->head);
     map->rest = kid;
     id->kind = NACRE_EDHOC_ID_KID;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* initiator: message_1 out; message_2 in, message_3 out; message_4 in (RFC 9528 5.2.2, 5.3.3, 5.4.2, 5.5.3). */
+#include "base/copy.h"
 #include "edhoc/encrypt0.h"
 #include "edhoc/message_1.h"
 #include "edhoc/plaintext.h"
@@ -26,7 +27,6 @@ nacre_err nacre_edhoc_initiate(nacre_edhoc *s, nacre_bytes *message_1, nacre_buf
 
 /* What an Initiator has of message_2. */
 typedef struct verified {
-    uint8_t th_2[NACRE__EDHOC_MAX_HASH], prk_2e[NACRE__EDHOC_MAX_HASH];
     uint8_t th_3[NACRE__EDHOC_MAX_HASH], prk_3e2m[NACRE__EDHOC_MAX_HASH];
     uint8_t c_r[NACRE_EDHOC_MAX_ID], c_r_len;
     void *peer;
@@ -46,37 +46,49 @@ static nacre_edhoc_fault read_c_r(const nacre_edhoc *s, verified *v, nacre__read
 }
 
 /* RFC 9528 5.3.3: PLAINTEXT_2 is decrypted to the start of the buffer. */
-static nacre_err read_message_2(const nacre_edhoc *s, verified *v, nacre__edhoc_call *call, nacre_bytes g_y,
-                                nacre_bytes ciphertext)
+static nacre_err decrypt_2(const nacre_edhoc *s, nacre__edhoc_call *call, nacre_bytes g_y, nacre_bytes ciphertext,
+                           uint8_t *th_2, uint8_t *prk_2e)
 {
     const nacre_pk *pk = s->config->pk;
     uint8_t secret[NACRE_MAX_COORDINATE];
-    nacre_edhoc_credential credential;
     if (call->buf.cap < ciphertext.len) return NACRE_ERR_BUFFER_TOO_SMALL;
     nacre_private_key key = nacre_ephemeral_key(&s->ephemeral);
     nacre_err err = nacre__edhoc_refuse_key(&call->fault, pk->ops->agree(pk, &key, g_y, secret), s->suite);
-    if (err == NACRE_OK) err = nacre__edhoc_begin(s, s->th, g_y, secret, v->th_2, v->prk_2e);
+    if (err == NACRE_OK) err = nacre__edhoc_begin(s, s->th, g_y, secret, th_2, prk_2e);
     nacre_wipe(secret, sizeof secret);
     if (err != NACRE_OK) return err;
     (void)nacre__edhoc_put(call->buf.ptr, ciphertext);
-    err = nacre__edhoc_keystream_2(s, v->prk_2e, v->th_2, call->buf.ptr, ciphertext.len);
-    if (err == NACRE_ERR_TOO_LONG) return nacre__edhoc_refuse(&call->fault, NACRE_EDHOC_FAULT_TOO_LONG);
-    if (err != NACRE_OK) return err;
+    err = nacre__edhoc_keystream_2(s, prk_2e, th_2, call->buf.ptr, ciphertext.len);
+    return err == NACRE_ERR_TOO_LONG ? nacre__edhoc_refuse(&call->fault, NACRE_EDHOC_FAULT_TOO_LONG) : err;
+}
+
+NACRE__NOT_INLINE static nacre_err read_message_2(const nacre_edhoc *s, verified *v, nacre__edhoc_call *call,
+                                                  nacre_bytes g_y, nacre_bytes ciphertext)
+{
+    uint8_t th_2[NACRE__EDHOC_MAX_HASH], prk_2e[NACRE__EDHOC_MAX_HASH];
+    nacre_edhoc_credential credential;
+    nacre_err err = decrypt_2(s, call, g_y, ciphertext, th_2, prk_2e);
     nacre_bytes plaintext = nacre_bytes_of(call->buf.ptr, ciphertext.len);
     nacre__reader r = nacre__reader_of(plaintext);
-    nacre_edhoc_fault fault = read_c_r(s, v, &r);
-    if (fault != NACRE_EDHOC_FAULT_NONE) return nacre__edhoc_refuse(&call->fault, fault);
-    nacre__edhoc_claim claim = { .role = NACRE_EDHOC_RESPONDER,
-                                 .c_r = { plaintext.ptr, (size_t)(r.at - plaintext.ptr) },
-                                 .th = v->th_2 };
-    err = nacre__edhoc_read_plaintext(s, &claim, &r, &s->ephemeral, v->prk_2e, v->prk_3e2m, &credential, &v->peer,
-                                      &call->fault);
-    if (err == NACRE_OK) err = nacre__edhoc_next_th(s, v->th_2, plaintext, &credential, v->th_3);
+    if (err == NACRE_OK) {
+        nacre_edhoc_fault fault = read_c_r(s, v, &r);
+        if (fault != NACRE_EDHOC_FAULT_NONE) err = nacre__edhoc_refuse(&call->fault, fault);
+    }
+    if (err == NACRE_OK) {
+        nacre__edhoc_claim claim = { .role = NACRE_EDHOC_RESPONDER,
+                                     .c_r = { plaintext.ptr, (size_t)(r.at - plaintext.ptr) },
+                                     .th = th_2 };
+        err = nacre__edhoc_read_plaintext(s, &claim, &r, &s->ephemeral, prk_2e, v->prk_3e2m, &credential, &v->peer,
+                                          &call->fault);
+    }
+    if (err == NACRE_OK) err = nacre__edhoc_next_th(s, th_2, plaintext, &credential, v->th_3);
+    nacre_wipe(prk_2e, sizeof prk_2e);
     return err;
 }
 
 /* RFC 9528 5.4.2. On success the session has all that it keeps. */
-static nacre_err write_message_3(nacre_edhoc *s, const verified *v, nacre__edhoc_call *call, nacre_bytes g_y)
+NACRE__NOT_INLINE static nacre_err write_message_3(nacre_edhoc *s, const verified *v, nacre__edhoc_call *call,
+                                                   nacre_bytes g_y)
 {
     const nacre_edhoc_identity *identity = nacre__edhoc_identity(s->config, NACRE_EDHOC_INITIATOR, s->method, s->suite);
     if (identity == NULL) return NACRE_ERR_BAD_ARGUMENT; /* taken from the configuration since message_1 */

@@ -31,7 +31,7 @@ nacre_err nacre__edhoc_write_message_1(nacre_edhoc *s, nacre_bytes *out, nacre_b
     uint8_t start[2 + 2 * NACRE_EDHOC_MAX_SUITES], g_x[NACRE_MAX_COORDINATE], hash[NACRE_MAX_HASH];
     size_t g_len = nacre_curve_len((nacre_curve)suite->curve);
     nacre_bytes c_i = nacre_bytes_of(s->c_i, s->c_i_len), ead = config->send_ead[0];
-    uint8_t *at = nacre__cbor_int(start, config->method);
+    uint8_t *at = nacre__edhoc_put_int(start, config->method);
     at = nacre__edhoc_put_suites(at, config, selected + 1u);
     nacre_bytes head = nacre_bytes_of(start, (size_t)(at - start));
     size_t len = head.len + nacre__edhoc_head_len(g_len) + g_len + nacre__edhoc_id_len(c_i) + ead.len;
@@ -40,7 +40,7 @@ nacre_err nacre__edhoc_write_message_1(nacre_edhoc *s, nacre_bytes *out, nacre_b
     nacre_err err = config->pk->ops->generate(config->pk, (nacre_curve)suite->curve, &key, g_x);
     if (err != NACRE_OK) return err;
     at = nacre__edhoc_put(buf.ptr, head);
-    at = nacre__cbor_head(at, NACRE__CBOR_BYTES, (unsigned)g_len);
+    at = nacre__edhoc_put_head(at, NACRE__CBOR_BYTES, g_len);
     at = nacre__edhoc_put(at, nacre_bytes_of(g_x, g_len));
     at = nacre__edhoc_put_id(at, c_i);
     (void)nacre__edhoc_put(at, ead);

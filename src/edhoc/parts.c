@@ -2,6 +2,54 @@
 /* parts: the small encodings that messages of EDHOC share. */
 #include "edhoc/parts.h"
 
+nacre_err nacre__edhoc_refuse(nacre_edhoc_fault *fault, nacre_edhoc_fault reason)
+{
+    *fault = reason;
+    return NACRE_ERR_PROTECTION_INVALID;
+}
+
+size_t nacre__edhoc_head_len(size_t len)
+{
+    return len < 24 ? 1 : len < 256 ? 2 : 3;
+}
+
+uint8_t *nacre__edhoc_put_head(uint8_t *to, unsigned major, size_t value)
+{
+    return nacre__cbor_head(to, major, (unsigned)value);
+}
+
+uint8_t *nacre__edhoc_put_int(uint8_t *to, int value)
+{
+    return nacre__cbor_int(to, value);
+}
+
+nacre_bytes nacre__edhoc_head(uint8_t buf[NACRE__EDHOC_MAX_HEAD], size_t len)
+{
+    return nacre_bytes_of(buf, (size_t)(nacre__edhoc_put_head(buf, NACRE__CBOR_BYTES, len) - buf));
+}
+
+uint8_t *nacre__edhoc_put(uint8_t *to, nacre_bytes bytes)
+{
+    if (bytes.len > 0) memcpy(to, bytes.ptr, bytes.len);
+    return to + bytes.len;
+}
+
+bool nacre__edhoc_is_short(nacre_bytes id)
+{
+    return id.len == 1 && (id.ptr[0] & 0xdfu) < 24;
+}
+
+size_t nacre__edhoc_id_len(nacre_bytes id)
+{
+    return nacre__edhoc_is_short(id) ? 1 : nacre__edhoc_head_len(id.len) + id.len;
+}
+
+uint8_t *nacre__edhoc_put_id(uint8_t *to, nacre_bytes id)
+{
+    if (!nacre__edhoc_is_short(id)) to = nacre__edhoc_put_head(to, NACRE__CBOR_BYTES, id.len);
+    return nacre__edhoc_put(to, id);
+}
+
 /* RFC 9528 3.3.2 */
 nacre_edhoc_fault nacre__edhoc_read_id(nacre__reader *r, nacre_bytes *id, nacre_edhoc_fault long_form)
 {

@@ -20,50 +20,29 @@ enum {
 enum { NACRE__EDHOC_MAX_HASH = NACRE_MAX_COORDINATE, NACRE__EDHOC_MAX_HEAD = 3 };
 
 /* A message of the peer is refused: the session's business, not the caller's. */
-static inline nacre_err nacre__edhoc_refuse(nacre_edhoc_fault *fault, nacre_edhoc_fault reason)
-{
-    *fault = reason;
-    return NACRE_ERR_PROTECTION_INVALID;
-}
+nacre_err nacre__edhoc_refuse(nacre_edhoc_fault *fault, nacre_edhoc_fault reason);
 
 static inline size_t nacre__edhoc_hash_len(const nacre_edhoc *s)
 {
     return nacre_hash_len((nacre_hash)s->suite->hash);
 }
 
-static inline size_t nacre__edhoc_head_len(size_t len)
-{
-    return len < 24 ? 1 : len < 256 ? 2 : 3;
-}
+size_t nacre__edhoc_head_len(size_t len);
 
 /* The head of a byte string of `len` bytes, below 65536, in `buf`. */
-static inline nacre_bytes nacre__edhoc_head(uint8_t buf[NACRE__EDHOC_MAX_HEAD], size_t len)
-{
-    return nacre_bytes_of(buf, (size_t)(nacre__cbor_head(buf, NACRE__CBOR_BYTES, (unsigned)len) - buf));
-}
+nacre_bytes nacre__edhoc_head(uint8_t buf[NACRE__EDHOC_MAX_HEAD], size_t len);
 
-static inline uint8_t *nacre__edhoc_put(uint8_t *to, nacre_bytes bytes)
-{
-    if (bytes.len > 0) memcpy(to, bytes.ptr, bytes.len);
-    return to + bytes.len;
-}
+/* Writers give the end of what they wrote. */
+uint8_t *nacre__edhoc_put(uint8_t *to, nacre_bytes bytes);
+uint8_t *nacre__edhoc_put_head(uint8_t *to, unsigned major, size_t value); /* below 65536 */
+uint8_t *nacre__edhoc_put_int(uint8_t *to, int value);                     /* above -65536 */
 
 /* RFC 9528 3.3, 3.3.2: byte strings that are the encoding of a one-byte integer are sent as that integer. */
-static inline bool nacre__edhoc_is_short(nacre_bytes id)
-{
-    return id.len == 1 && (id.ptr[0] & 0xdfu) < 24;
-}
+bool nacre__edhoc_is_short(nacre_bytes id);
 
-static inline size_t nacre__edhoc_id_len(nacre_bytes id)
-{
-    return nacre__edhoc_is_short(id) ? 1 : nacre__edhoc_head_len(id.len) + id.len;
-}
+size_t nacre__edhoc_id_len(nacre_bytes id);
 
-static inline uint8_t *nacre__edhoc_put_id(uint8_t *to, nacre_bytes id)
-{
-    if (!nacre__edhoc_is_short(id)) to = nacre__cbor_head(to, NACRE__CBOR_BYTES, (unsigned)id.len);
-    return nacre__edhoc_put(to, id);
-}
+uint8_t *nacre__edhoc_put_id(uint8_t *to, nacre_bytes id);
 
 /* Reads such an identifier; `long_form` is the fault if it is not in its short form. */
 nacre_edhoc_fault nacre__edhoc_read_id(nacre__reader *r, nacre_bytes *id, nacre_edhoc_fault long_form);

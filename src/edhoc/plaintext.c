@@ -24,7 +24,7 @@ nacre_err nacre__edhoc_write_plaintext(const nacre_edhoc *s, nacre__edhoc_claim 
     claim->credential = &identity->credential;
     claim->ead = ead_of(s, claim->role);
     at = nacre__edhoc_put_id_cred(at, identity->id_cred);
-    at = nacre__cbor_head(at, NACRE__CBOR_BYTES, (unsigned)proof_len);
+    at = nacre__edhoc_put_head(at, NACRE__CBOR_BYTES, proof_len);
     nacre_err err = nacre__edhoc_prove(s, claim, &identity->private_key, peer_x, prk, next, at);
     (void)nacre__edhoc_put(at + proof_len, claim->ead);
     return err;

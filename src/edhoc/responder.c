@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* responder: message_1 in, message_2 out; message_3 in, message_4 out (RFC 9528 5.2.3, 5.3.2, 5.4.3, 5.5.2). */
+#include "base/copy.h"
 #include "edhoc/encrypt0.h"
 #include "edhoc/message_1.h"
 #include "edhoc/plaintext.h"
@@ -24,8 +25,8 @@ nacre_err nacre_edhoc_respond(nacre_edhoc *s, const nacre_edhoc_config *config, 
 }
 
 /* RFC 9528 5.2.3 and 6.3: the selected suite is the first of SUITES_I that is supported. */
-static nacre_err choose(nacre_edhoc *s, const nacre__edhoc_message_1 *m, const nacre_edhoc_identity **identity,
-                        nacre_edhoc_fault *fault)
+NACRE__NOT_INLINE static nacre_err choose(nacre_edhoc *s, const nacre__edhoc_message_1 *m,
+                                          const nacre_edhoc_identity **identity, nacre_edhoc_fault *fault)
 {
     const nacre_edhoc_config *config = s->config;
     uint8_t first = m->suites.first;
@@ -70,15 +71,16 @@ static nacre_err begin(const nacre_edhoc *s, begun *b, nacre_bytes g_x, nacre_by
 }
 
 /* RFC 9528 5.3.2 */
-static nacre_err write_message_2(const nacre_edhoc *s, begun *b, nacre__edhoc_call *call, nacre_bytes g_x,
-                                 nacre_bytes c_r, const nacre_edhoc_identity *identity)
+NACRE__NOT_INLINE static nacre_err write_message_2(const nacre_edhoc *s, begun *b, nacre__edhoc_call *call,
+                                                   nacre_bytes g_x, nacre_bytes c_r,
+                                                   const nacre_edhoc_identity *identity)
 {
     size_t c_r_len = nacre__edhoc_id_len(c_r);
     size_t text_len = c_r_len + nacre__edhoc_plaintext_len(s, NACRE_EDHOC_RESPONDER, identity);
     size_t len = g_x.len + text_len;
     if (len > UINT16_MAX) return NACRE_ERR_TOO_LONG;
     if (call->buf.cap < nacre__edhoc_head_len(len) + len) return NACRE_ERR_BUFFER_TOO_SMALL;
-    uint8_t *g_y = nacre__cbor_head(call->buf.ptr, NACRE__CBOR_BYTES, (unsigned)len), *text = g_y + g_x.len;
+    uint8_t *g_y = nacre__edhoc_put_head(call->buf.ptr, NACRE__CBOR_BYTES, len), *text = g_y + g_x.len;
     nacre_err err = begin(s, b, g_x, call->in, g_y, &call->fault);
     if (err != NACRE_OK) return err;
     nacre__edhoc_claim claim = { .role = NACRE_EDHOC_RESPONDER, .c_r = { text, c_r_len }, .th = b->th_2 };

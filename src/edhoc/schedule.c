@@ -14,9 +14,9 @@ static nacre_err expand(const nacre_edhoc *s, const uint8_t *prk, unsigned label
     nacre_bytes parts[NACRE__EDHOC_MAX_CONTEXT + 3];
     for (size_t i = 0; i < num; i++) context_len += context[i].len;
     if (len > 255 * hash_len || context_len > UINT16_MAX) return NACRE_ERR_TOO_LONG;
-    uint8_t *head_end = nacre__cbor_head(head, NACRE__CBOR_UINT, label);
-    head_end = nacre__cbor_head(head_end, NACRE__CBOR_BYTES, (unsigned)context_len);
-    uint8_t *counter = nacre__cbor_head(tail, NACRE__CBOR_UINT, (unsigned)len);
+    uint8_t *head_end = nacre__edhoc_put_head(head, NACRE__CBOR_UINT, label);
+    head_end = nacre__edhoc_put_head(head_end, NACRE__CBOR_BYTES, context_len);
+    uint8_t *counter = nacre__edhoc_put_head(tail, NACRE__CBOR_UINT, len);
     parts[1] = nacre_bytes_of(head, (size_t)(head_end - head));
     for (size_t i = 0; i < num; i++) parts[2 + i] = context[i];
     parts[2 + num] = nacre_bytes_of(tail, (size_t)(counter + 1 - tail));

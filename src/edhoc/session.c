@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* session: which message is expected, and what becomes of a session (RFC 9528 5.1, 6, I). */
+#include "base/copy.h"
 #include "edhoc/error_message.h"
 #include "edhoc/message_1.h"
 #include "edhoc/roles.h"
@@ -12,13 +13,19 @@ nacre_edhoc_config nacre_edhoc_config_default(void)
 
 const char *nacre_edhoc_fault_text(nacre_edhoc_fault fault)
 {
+#if defined(NACRE_EDHOC_NO_TEXTS) /* for devices: errors are sent without text */
+    (void)fault;
+    return "";
+#else
     switch (fault) {
 #define FAULT_TEXT(name, text)                                                                                         \
-    case NACRE_EDHOC_FAULT_##name: return text;
+    case NACRE_EDHOC_FAULT_##name:                                                                                     \
+        return text;
         NACRE_EDHOC_FAULT_MAP(FAULT_TEXT)
 #undef FAULT_TEXT
     }
     return "unknown fault";
+#endif
 }
 
 void nacre_edhoc_wipe(nacre_edhoc *s)
@@ -47,7 +54,8 @@ static void abort_session(nacre_edhoc *s, nacre_edhoc_result *result, nacre_edho
 
 /* RFC 9528 6.3: after error 2 an Initiator begins again, once, with its most preferred suite of those in SUITES_R. The message
  * may be forged: the suites before the selected one stay in SUITES_I, and the Responder refuses what was not necessary. */
-static nacre_err try_other_suite(nacre_edhoc *s, nacre__edhoc_call *call, nacre_edhoc_result *result, nacre_bytes info)
+NACRE__NOT_INLINE static nacre_err try_other_suite(nacre_edhoc *s, nacre__edhoc_call *call, nacre_edhoc_result *result,
+                                                   nacre_bytes info)
 {
     nacre__edhoc_suites list;
     nacre__reader r = nacre__reader_of(info);

@@ -54,8 +54,8 @@ nacre_edhoc_fault nacre__edhoc_read_suites(nacre__reader *r, nacre__edhoc_suites
 
 uint8_t *nacre__edhoc_put_suites(uint8_t *to, const nacre_edhoc_config *config, size_t num)
 {
-    if (num > 1) to = nacre__cbor_head(to, NACRE__CBOR_ARRAY, (unsigned)num);
-    for (size_t i = 0; i < num; i++) to = nacre__cbor_int(to, config->suites[i]);
+    if (num > 1) to = nacre__edhoc_put_head(to, NACRE__CBOR_ARRAY, num);
+    for (size_t i = 0; i < num; i++) to = nacre__edhoc_put_int(to, config->suites[i]);
     return to;
 }
 
