@@ -108,6 +108,9 @@ for path in glob.glob(work + "/*.su"):
         frames[path[:-3] + ".o", place.rsplit(":", 1)[1]] = int(size)
 
 everything = {at for at in sections if not sections[at][0].startswith(".ARM")}
+if "small" in sys.argv[2:]:
+    line("text of EDHOC with NACRE_EDHOC_SMALL: method 3, by kid", total(reach(EDHOC), "text"), 6144)
+    sys.exit()
 line("text: parse, protect, unprotect", total(reach(MESSAGES), "text"), 8192)
 line("... with NACRE_NO_PROXY_URI", total(reach(MESSAGES, ["nacre__proxy_uri_split"]), "text"), 8192)
 line("... with contexts, sequence numbers, Echo, making options", total(reach(DEVICE), "text"))

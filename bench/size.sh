@@ -41,3 +41,7 @@ char context_size[sizeof(nacre_context)], request_id_size[sizeof(nacre_request_i
 C
 "$CLANG" "${flags[@]}" -isystem "$work/include" -c "$work/sizeof.c" -o "$work/sizeof.o"
 python3 bench/size.py "$work" "$@"
+for source in src/edhoc/*.c; do
+    "$CLANG" "${flags[@]}" -DNACRE_EDHOC_SMALL -isystem "$work/include" -c "$source" -o "$work/edhoc-$(basename "$source" .c).o"
+done
+python3 bench/size.py "$work" small "$@"

@@ -25,6 +25,7 @@ uint8_t *nacre__edhoc_put_id_cred(uint8_t *to, nacre_bytes map)
     return nacre_is_absent(kid) ? nacre__edhoc_put(to, map) : nacre__edhoc_put_id(to, kid);
 }
 
+#if !defined(NACRE_EDHOC_SMALL)
 /* The values of parameters. Each is one well-formed item already; false leaves the kind as it is: not known. */
 static bool read_chain(nacre_bytes value, nacre_edhoc_id *id)
 {
@@ -98,17 +99,22 @@ static nacre_edhoc_fault read_map(nacre__reader *r, nacre_edhoc_id *id)
     }
     return NACRE_EDHOC_FAULT_NONE;
 }
+#endif
 
 nacre_edhoc_fault nacre__edhoc_read_id_cred(nacre__reader *r, nacre_edhoc_id *id, nacre__edhoc_map *map)
 {
     *id = (nacre_edhoc_id){ .kind = NACRE_EDHOC_ID_OTHER };
     map->head_len = 0;
     if (nacre__cbor_peek(r) == NACRE__CBOR_MAP) {
+#if defined(NACRE_EDHOC_SMALL)
+        return NACRE_EDHOC_FAULT_ID_KIND;
+#else
         const uint8_t *start = r->at;
         nacre_edhoc_fault fault = read_map(r, id);
         map->rest = nacre_bytes_of(start, (size_t)(r->at - start));
         id->map = map->rest;
         return fault;
+#endif
     }
     nacre_bytes kid;
     nacre_edhoc_fault fault = nacre__edhoc_read_id(r, &kid, NACRE_EDHOC_FAULT_ID_CRED);

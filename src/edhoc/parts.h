@@ -3,6 +3,8 @@
 #ifndef NACRE_EDHOC_PARTS_H
 #define NACRE_EDHOC_PARTS_H
 
+/* NACRE_EDHOC_SMALL, for devices: method 3 only, credentials by kid only, and errors without text. */
+
 #include <nacre/edhoc.h>
 #include "base/cbor_read.h"
 
@@ -62,7 +64,12 @@ const nacre_edhoc_identity *nacre__edhoc_identity(const nacre_edhoc_config *conf
 /* Whether an endpoint in that role authenticates with a static Diffie-Hellman key (RFC 9528 3.2). */
 static inline bool nacre__edhoc_is_static(nacre_edhoc_role role, unsigned method)
 {
+#if defined(NACRE_EDHOC_SMALL)
+    (void)role, (void)method;
+    return true;
+#else
     return role == NACRE_EDHOC_INITIATOR ? method >= 2 : (method & 1) != 0;
+#endif
 }
 
 #endif

@@ -13,7 +13,7 @@ nacre_edhoc_config nacre_edhoc_config_default(void)
 
 const char *nacre_edhoc_fault_text(nacre_edhoc_fault fault)
 {
-#if defined(NACRE_EDHOC_NO_TEXTS) /* for devices: errors are sent without text */
+#if defined(NACRE_EDHOC_SMALL)
     (void)fault;
     return "";
 #else
