@@ -109,6 +109,48 @@ static void other_files_are_refused(void **state)
     db_expect_open(path, NACRE_ERR_BAD_CONTEXT, "not a database that nacre made");
 }
 
+/* Under a second name a program could have the lock, or an old copy of the log. */
+static void files_beside_it_that_are_links_are_refused(void **state)
+{
+    (void)state;
+    static const char *const suffixes[] = { "-mark", "-wal", "-shm" };
+    char name[4200], second[4300];
+    db_make(path, 1);
+    for (size_t i = 0; i < COUNT(suffixes); i++) {
+        nacre_sqlite *db = db_open(path); /* leaves all of them */
+        db_close(db);
+        (void)snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+        (void)snprintf(second, sizeof second, "%s.second", name);
+        if (access(name, F_OK) != 0) scratch_write(scratch, strrchr(name, '/') + 1, "");
+        assert_int_equal(link(name, second), 0);
+        db_expect_open(path, NACRE_ERR_FILE, "hard link");
+        assert_int_equal(unlink(name), 0);
+        assert_int_equal(symlink(second, name), 0);
+        db_expect_open(path, NACRE_ERR_FILE, "symbolic link");
+        assert_int_equal(unlink(name), 0);
+        assert_int_equal(mkfifo(name, 0600), 0);
+        db_expect_open(path, NACRE_ERR_FILE, "not a regular file");
+        assert_int_equal(unlink(name), 0);
+        if (i == 0) assert_int_equal(rename(second, name), 0); /* the mark is needed */
+        else assert_int_equal(unlink(second), 0);
+        db_close(db_open(path));
+    }
+}
+
+static void triggers_and_views_are_refused_by_name(void **state)
+{
+    (void)state;
+    db_make(path, 1);
+    db_sql(path, "CREATE TRIGGER again AFTER UPDATE ON state BEGIN SELECT 1; END");
+    db_expect_open(path, NACRE_ERR_BAD_CONTEXT, "a trigger that nacre did not make, \"again\"");
+    db_sql(path, "DROP TRIGGER again");
+    db_close(db_open(path));
+    db_sql(path, "CREATE VIEW seen AS SELECT id FROM contexts");
+    db_expect_open(path, NACRE_ERR_BAD_CONTEXT, "a view that nacre did not make, \"seen\"");
+    db_sql(path, "DROP VIEW seen; CREATE INDEX by_window ON contexts (window); CREATE TABLE notes (text TEXT)");
+    db_close(db_open(path)); /* these change nothing */
+}
+
 static void another_schema_version_is_named(void **state)
 {
     (void)state;
@@ -291,6 +333,8 @@ int main(void)
         ROW(only_a_private_regular_file_with_one_name_is_opened),
         ROW(a_directory_may_be_a_link),
         ROW(other_files_are_refused),
+        ROW(files_beside_it_that_are_links_are_refused),
+        ROW(triggers_and_views_are_refused_by_name),
         ROW(another_schema_version_is_named),
         ROW(a_second_opener_is_refused),
         ROW(readers_are_not_refused_and_write_nothing),

@@ -69,6 +69,13 @@ printf '{"secret_hex": "20", "sender-id_hex": "01", "recipient-id_hex": "dd", "n
 "$nacre" fleet create odd.db >/dev/null && run 0 fleet add odd.db odd.json
 run 0 fleet list odd.db
 says out "$(printf 'name a??b\303\244')"
+steering=$(printf 'a\033[31m\342\200\256.db')
+run 0 fleet create "$steering"
+says out 'a?[31m???.db: made'
+run 0 fleet add "$steering" odd.json
+says out 'a?[31m???.db: 1 added'
+run 5 fleet create "$steering"
+says err 'a?[31m???.db'
 run 5 fleet show fleet.db 99
 run 2 fleet show fleet.db pump
 says err 'is not the ID'
@@ -144,6 +151,12 @@ run 0 fleet list secret.db # what is no secret
 run 5 fleet show --reveal secret.db 1
 run 0 fleet show --reveal --kek kek secret.db 1
 says out '000102030405060708090a0b0c0d0e0f'
+mkfifo kek.fifo
+chmod 600 kek.fifo
+for no_file in kek.fifo /dev/zero; do # neither waits for a writer
+    run 5 fleet list --kek $no_file secret.db
+    says err 'is not a regular file'
+done
 chmod 644 kek
 run 5 fleet list --kek kek secret.db
 says err 'chmod 600'

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* fleet: many contexts in an SQLite database. This file reads the command line; fleet_*.c have the commands. */
+#include "base/hosted/visible.h"
 #include "fleet.h"
 
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -154,6 +156,17 @@ int tool_fleet(int argc, char **argv)
 }
 
 /* ---- For the commands ---- */
+
+void fleet_say(const char *format, ...)
+{
+    char line[9000]; /* two paths */
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    nacre__make_visible(line);
+    (void)puts(line);
+}
 
 int fleet_open(nacre_sqlite **db, fleet_args *a, bool read_only)
 {

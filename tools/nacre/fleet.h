@@ -35,6 +35,9 @@ int fleet_export(fleet_args *a);
 int fleet_check(fleet_args *a);
 int fleet_adopt(fleet_args *a);
 
+/* Prints a line on stdout. Names of files may have bytes that control a terminal: they become '?'. */
+void fleet_say(const char *format, ...) NACRE_PRINTF(1, 2);
+
 /* Opens the database, for reading only or not. TOOL_OK, or the exit code with a line on stderr. */
 int fleet_open(nacre_sqlite **db, fleet_args *a, bool read_only);
 /* Closes it; `code` is that of the command so far. */

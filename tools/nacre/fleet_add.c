@@ -144,7 +144,7 @@ static int add_all(fleet_args *a, const nacre__json *root)
     int code = fleet_open(&db, a, false);
     if (code != TOOL_OK) return code;
     const nacre_err err = nacre_sqlite_add(db, NULL, num, read_one, &r, &why);
-    if (err == NACRE_OK) printf("%s: %zu added\n", a->path, num);
+    if (err == NACRE_OK) fleet_say("%s: %zu added", a->path, num);
     else code = tool_fail("fleet", err, "%s; none was added", why.text);
     return fleet_close(db, code);
 }

@@ -11,7 +11,7 @@ int fleet_create(fleet_args *a)
     nacre_detail why;
     const nacre_err err = nacre_sqlite_create(a->path, &a->config, a->crypto, &why);
     if (err != NACRE_OK) return tool_fail("fleet", err, "%s", why.text);
-    printf("%s: made, empty%s\n", a->path, nacre_is_absent(a->config.kek) ? "" : "; its keys will be encrypted");
+    fleet_say("%s: made, empty%s", a->path, nacre_is_absent(a->config.kek) ? "" : "; its keys will be encrypted");
     return tool_flush("fleet");
 }
 
@@ -30,7 +30,7 @@ static int end(fleet_args *a, nacre_err (*how)(nacre_sqlite *, const int64_t *, 
         const nacre_err err = how(db, ids, (size_t)a->num_words, &why);
         if (err != NACRE_OK) code = tool_fail("fleet", err, "%s", why.text);
         for (int i = 0; err == NACRE_OK && i < a->num_words; i++)
-            printf("%s: context %s %s\n", a->path, a->words[i], done);
+            fleet_say("%s: context %s %s", a->path, a->words[i], done);
         code = fleet_close(db, code);
     }
     free(ids);
@@ -62,7 +62,7 @@ static int import_all(nacre_sqlite *db, const fleet_args *a)
         if (err != NACRE_OK)
             return tool_fail("fleet", err, "%s%s", why.text,
                              i > 0 ? "; the directories on standard output were moved before" : "");
-        printf("%s: moved, context %lld\n", a->words[i], (long long)id);
+        fleet_say("%s: moved, context %lld", a->words[i], (long long)id);
     }
     return TOOL_OK;
 }
@@ -85,7 +85,7 @@ int fleet_export(fleet_args *a)
     if (code != TOOL_OK) return code;
     const nacre_err err = nacre_sqlite_export(db, id, a->words[1], &why);
     if (err == NACRE_OK)
-        printf("%s: has context %lld of %s, which no longer has it\n", a->words[1], (long long)id, a->path);
+        fleet_say("%s: has context %lld of %s, which no longer has it", a->words[1], (long long)id, a->path);
     else code = tool_fail("fleet", err, "%s", why.text);
     return fleet_close(db, code);
 }
@@ -104,7 +104,7 @@ int fleet_check(fleet_args *a)
     size_t num = 0;
     const nacre_err err = nacre_sqlite_check(a->path, &a->config, a->crypto, print_problem, NULL, &num, &why);
     if (err != NACRE_OK) return tool_fail("fleet", err, "%s", why.text);
-    if (num == 0) printf("%s: no problems\n", a->path);
+    if (num == 0) fleet_say("%s: no problems", a->path);
     const int code = tool_flush("fleet");
     if (code != TOOL_OK || num == 0) return code;
     return tool_fail("fleet", NACRE_ERR_BAD_CONTEXT, "%s: has %zu problem%s", a->path, num, num > 1 ? "s" : "");

@@ -78,8 +78,8 @@ static nacre_err generate(fleet_args *a, nacre_sqlite *db, nacre_detail *why)
     err = nacre_sqlite_add(db, NULL, (size_t)a->count /* at most a million */, make_one, &m, why);
     if (err != NACRE_OK) take_away(&m);
     else
-        printf("%s: %llu made, their clients in %s/%llu to %llu\n", a->path, (unsigned long long)a->count, a->out,
-               (unsigned long long)m.first, (unsigned long long)(m.first + a->count - 1));
+        fleet_say("%s: %llu made, their clients in %s/%llu to %llu", a->path, (unsigned long long)a->count, a->out,
+                  (unsigned long long)m.first, (unsigned long long)(m.first + a->count - 1));
     return err;
 }
 

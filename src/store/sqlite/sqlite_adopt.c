@@ -66,7 +66,7 @@ static nacre_err use_up(nacre_sqlite *db, int64_t id, nacre_detail *why)
 /* A context with a damaged row is refused with and without adoption. */
 static nacre_err raise_all(nacre_sqlite *db, nacre_detail *why)
 {
-    nacre__sqlite_row row;
+    nacre__sqlite_row row = { .id = 0 };
     int64_t after = 0;
     nacre_err err = NACRE_OK;
     for (bool found = true; err == NACRE_OK;) {

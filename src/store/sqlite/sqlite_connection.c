@@ -31,17 +31,23 @@ static nacre_err err_of(int code)
     }
 }
 
+const char *nacre__sqlite_advice(int number)
+{
+    if (number != EACCES && number != EPERM) return nacre__store_advice(number);
+    return "; this user must be able to write it, and to make files in its directory";
+}
+
 static const char *advice(const nacre_sqlite *db, int code)
 {
     switch (code & 0xff) {
-    case SQLITE_FULL: return nacre__store_advice(ENOSPC);
+    case SQLITE_FULL: return nacre__sqlite_advice(ENOSPC);
     case SQLITE_BUSY: return "; another program keeps it locked: end that program";
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return "; restore a backup, and run nacre fleet adopt";
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
-    case SQLITE_IOERR: return db->conn != NULL ? nacre__store_advice(sqlite3_system_errno(db->conn)) : "";
+    case SQLITE_IOERR: return db->conn != NULL ? nacre__sqlite_advice(sqlite3_system_errno(db->conn)) : "";
     default: return "";
     }
 }
@@ -178,7 +184,9 @@ void nacre__sqlite_reset(nacre_sqlite *db, nacre__sqlite_statement which)
 
 static const char *doing(const nacre_sqlite *db, nacre__sqlite_statement which)
 {
-    return sqlite3_stmt_readonly(db->statements[which]) ? "read" : "write";
+    const bool writes =
+        which == NACRE__SQLITE_BEGIN || which == NACRE__SQLITE_COMMIT; /* though SQLite calls them read-only */
+    return !writes && sqlite3_stmt_readonly(db->statements[which]) ? "read" : "write";
 }
 
 nacre_err nacre__sqlite_step(nacre_sqlite *db, nacre__sqlite_statement which, bool *row, nacre_detail *why)

@@ -11,7 +11,6 @@
 
 #include "base/hosted/detail.h"
 #include "nacre_sqlite_schema.h"
-#include "store/advice.h"
 #include "store/file/files.h"
 #include "store/random.h"
 
@@ -92,7 +91,7 @@ static nacre_err make_file(nacre_sqlite *db, nacre_detail *why)
     const int fd = open(db->paths.real, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot make: %s%s", db->paths.path, strerror(errno),
-                           nacre__store_advice(errno));
+                           nacre__sqlite_advice(errno));
     close(fd);
     return nacre__sqlite_paths_open(&db->paths, why);
 }
@@ -108,6 +107,7 @@ nacre_err nacre_sqlite_create(const char *path, const nacre_sqlite_config *confi
     if (err != NACRE_OK) return err;
     db->read_only = false;
     err = check_absent(db, why);
+    if (err == NACRE_OK) err = nacre__sqlite_paths_check_beside(&db->paths, "-mark", why);
     if (err == NACRE_OK) err = nacre__sqlite_mark_lock(&db->mark_fd, &db->paths, why);
     if (err == NACRE_OK) err = check_absent(db, why); /* a concurrent call may have made it */
     if (err == NACRE_OK) {

@@ -43,6 +43,10 @@ typedef struct nacre__sqlite_paths {
 NACRE_MUST_USE nacre_err nacre__sqlite_paths_find(nacre__sqlite_paths *paths, const char *path, nacre_detail *why);
 /* nacre__sqlite_paths_open checks the file (kind, owner, mode, links, file system) and opens `fd`. NACRE_OK; NACRE_ERR_FILE */
 NACRE_MUST_USE nacre_err nacre__sqlite_paths_open(nacre__sqlite_paths *paths, nacre_detail *why);
+/* nacre__sqlite_paths_check_beside refuses a link, or another kind of file, at DB with this suffix. NACRE_OK also if there is none;
+ * NACRE_ERR_FILE */
+NACRE_MUST_USE nacre_err nacre__sqlite_paths_check_beside(const nacre__sqlite_paths *paths, const char *suffix,
+                                                          nacre_detail *why);
 /* nacre__sqlite_paths_open_log opens `log_fd`, once SQLite has made DB-wal. NACRE_OK; NACRE_ERR_FILE */
 NACRE_MUST_USE nacre_err nacre__sqlite_paths_open_log(nacre__sqlite_paths *paths, nacre_detail *why);
 /* NACRE_OK; NACRE_ERR_LOCKED: `path` no longer names the file of `fd`; NACRE_ERR_FILE. */
@@ -129,6 +133,8 @@ NACRE_MUST_USE nacre_err nacre__sqlite_run(nacre_sqlite *db, nacre__sqlite_state
 NACRE_MUST_USE nacre_err nacre__sqlite_step(nacre_sqlite *db, nacre__sqlite_statement which, bool *row,
                                             nacre_detail *why);
 void nacre__sqlite_reset(nacre_sqlite *db, nacre__sqlite_statement which);
+/* What to do about an errno of DB, DB-mark or DB-wal, as nacre__store_advice. */
+const char *nacre__sqlite_advice(int number);
 /* nacre__sqlite_fail returns the error of nacre for SQLite's `code`; its text is "cannot `doing`", the reason and advice. */
 nacre_err nacre__sqlite_fail(const nacre_sqlite *db, int code, const char *doing, nacre_detail *why);
 /* The stamp in the header of the file itself, without DB-wal. */

@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 #include "base/hosted/detail.h"
-#include "store/advice.h"
 #include "store/file/files.h"
 
 enum { SERIAL_AT = 0, OTHER_SERIAL_AT = 512, COUNT_AT = 1024, LINE = 160 };
@@ -71,7 +70,7 @@ nacre_err nacre__sqlite_mark_read(nacre__sqlite_mark *mark, int fd, const nacre_
     nacre__sqlite_mark one = { .found = false }, other = { .found = false };
     char line[LINE];
     *mark = one;
-    const int opened = fd >= 0 ? -1 : open(paths->mark, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    const int opened = fd >= 0 ? -1 : open(paths->mark, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 && opened < 0 && errno == ENOENT) return NACRE_OK;
     if (fd < 0 && opened < 0)
         return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot read: %s", paths->mark, strerror(errno));
@@ -102,7 +101,7 @@ static nacre_err put_line(const char *line, off_t at, int fd, const nacre__sqlit
     if (put == len) return NACRE_OK;
     const int reason = put < 0 ? errno : ENOSPC;
     return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot write: %s%s", paths->mark, strerror(reason),
-                       nacre__store_advice(reason));
+                       nacre__sqlite_advice(reason));
 }
 
 nacre_err nacre__sqlite_mark_put(nacre__sqlite_mark *mark, int fd, const nacre__sqlite_paths *paths, nacre_detail *why)
@@ -116,7 +115,7 @@ nacre_err nacre__sqlite_mark_put(nacre__sqlite_mark *mark, int fd, const nacre__
     if (err != NACRE_OK) return err;
     if (fsync(fd) != 0)
         return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot make it durable (fsync): %s%s", paths->mark,
-                           strerror(errno), nacre__store_advice(errno));
+                           strerror(errno), nacre__sqlite_advice(errno));
     mark->serial++;
     mark->found = true;
     return NACRE_OK;
@@ -137,10 +136,12 @@ nacre_err nacre__sqlite_mark_count(nacre__sqlite_mark *mark, uint64_t writes, in
 static nacre_err check_mark_file(int fd, const nacre__sqlite_paths *paths, nacre_detail *why)
 {
     struct stat st;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 022) == 0)
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 022) == 0 &&
+        st.st_nlink == 1)
         return NACRE_OK;
     return nacre__fail(why, NACRE_ERR_FILE,
-                       "%s: must be a file of this user that only it can write; run chmod 600 on it", paths->mark);
+                       "%s: must be a file of this user that only it can write, with one name; run chmod 600 on it",
+                       paths->mark);
 }
 
 static nacre_err take_lock(int fd, const nacre__sqlite_paths *paths, nacre_detail *why)
@@ -160,14 +161,14 @@ static nacre_err take_lock(int fd, const nacre__sqlite_paths *paths, nacre_detai
 nacre_err nacre__sqlite_mark_lock(int *out, const nacre__sqlite_paths *paths, nacre_detail *why)
 {
     nacre_err err = NACRE_OK;
-    int fd = open(paths->mark, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open(paths->mark, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT) {
         fd = open(paths->mark, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd >= 0) err = nacre__dirfd_sync_parent(paths->mark, why);
     }
     if (fd < 0)
         return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot open: %s%s", paths->mark, strerror(errno),
-                           nacre__store_advice(errno));
+                           nacre__sqlite_advice(errno));
     if (err == NACRE_OK) err = check_mark_file(fd, paths, why);
     if (err == NACRE_OK) err = take_lock(fd, paths, why);
     if (err != NACRE_OK) close(fd);

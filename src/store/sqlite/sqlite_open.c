@@ -42,14 +42,44 @@ static nacre_err judge(nacre_sqlite *db, const char *identity, bool adopt, nacre
     return db->is_copied ? NACRE_OK : err;
 }
 
+/* Under another name another program, or an old copy, could have them too. */
+static nacre_err check_files_beside(const nacre_sqlite *db, nacre_detail *why)
+{
+    static const char *const suffixes[] = { "-mark", "-wal", "-shm", "-journal" };
+    nacre_err err = NACRE_OK;
+    for (size_t i = 0; err == NACRE_OK && i < sizeof suffixes / sizeof suffixes[0]; i++)
+        err = nacre__sqlite_paths_check_beside(&db->paths, suffixes[i], why);
+    return err;
+}
+
+/* They would run inside of nacre's statements, or hide a table. */
+static nacre_err check_schema(nacre_sqlite *db, nacre_detail *why)
+{
+    sqlite3_stmt *stmt = NULL;
+    nacre_err err = NACRE_OK;
+    int code = sqlite3_prepare_v2(db->conn, "SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'view')",
+                                  -1, &stmt, NULL);
+    if (code == SQLITE_OK) code = sqlite3_step(stmt);
+    if (code == SQLITE_ROW)
+        err = nacre__fail(
+            why, NACRE_ERR_BAD_CONTEXT,
+            "%s: has a %s that nacre did not make, \"%.100s\"; remove it (DROP) with the program that made it",
+            db->paths.path, (const char *)sqlite3_column_text(stmt, 0), (const char *)sqlite3_column_text(stmt, 1));
+    else if (code != SQLITE_DONE) err = nacre__sqlite_fail(db, code, "read its tables", why);
+    (void)sqlite3_finalize(stmt);
+    return err;
+}
+
 static nacre_err open_files(nacre_sqlite *db, nacre_detail *why)
 {
     nacre_err err = nacre__sqlite_paths_open(&db->paths, why);
+    if (err == NACRE_OK) err = check_files_beside(db, why);
     if (err == NACRE_OK && !db->read_only) err = nacre__sqlite_mark_lock(&db->mark_fd, &db->paths, why);
     if (err == NACRE_OK) err = nacre__sqlite_mark_read(&db->mark, db->mark_fd, &db->paths, why);
     if (err == NACRE_OK) err = nacre__sqlite_connect(db, false, why);
     if (err == NACRE_OK) err = nacre__sqlite_paths_check(db->paths.real, db->paths.fd, why);
     if (err == NACRE_OK) err = check_application(db, why);
+    if (err == NACRE_OK) err = check_schema(db, why);
     if (err == NACRE_OK) err = read_version(db, why);
     return err == NACRE_OK ? nacre__sqlite_prepare(db, why) : err;
 }

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "base/hosted/detail.h"
-#include "store/advice.h"
 
 #ifdef __linux__
 #include <sys/vfs.h>
@@ -114,7 +113,7 @@ static nacre_err check_file(const nacre__sqlite_paths *paths, const struct stat 
 static nacre_err cannot_open(const nacre__sqlite_paths *paths, nacre_detail *why)
 {
     return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot open: %s%s", paths->path, strerror(errno),
-                       errno == ENOENT ? "; nacre fleet create makes one" : "");
+                       errno == ENOENT ? "; nacre fleet create makes one" : nacre__sqlite_advice(errno));
 }
 
 nacre_err nacre__sqlite_paths_open(nacre__sqlite_paths *paths, nacre_detail *why)
@@ -143,6 +142,20 @@ nacre_err nacre__sqlite_paths_open(nacre__sqlite_paths *paths, nacre_detail *why
                        paths->path, network);
 }
 
+nacre_err nacre__sqlite_paths_check_beside(const nacre__sqlite_paths *paths, const char *suffix, nacre_detail *why)
+{
+    char name[PATH_MAX + 16];
+    struct stat st;
+    (void)snprintf(name, sizeof name, "%s%s", paths->real, suffix);
+    if (lstat(name, &st) != 0 || (S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid == geteuid())) return NACRE_OK;
+    const char *what = S_ISLNK(st.st_mode)    ? "is a symbolic link"
+                       : !S_ISREG(st.st_mode) ? "is not a regular file"
+                       : st.st_nlink != 1     ? "has another name (a hard link)"
+                                              : "belongs to another user";
+    return nacre__fail(why, NACRE_ERR_FILE, "%s: %s, and is not used; find out what made it, and remove it", name,
+                       what);
+}
+
 nacre_err nacre__sqlite_paths_open_log(nacre__sqlite_paths *paths, nacre_detail *why)
 {
 #ifdef O_PATH
@@ -163,7 +176,7 @@ nacre_err nacre__sqlite_paths_check(const char *path, int fd, nacre_detail *why)
         return NACRE_OK;
     if (!is_there && errno != ENOENT)
         return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot look at it before writing: %s%s", path, strerror(errno),
-                           nacre__store_advice(errno));
+                           nacre__sqlite_advice(errno));
     return nacre__fail(why, NACRE_ERR_LOCKED, "%s: was %s while it was open", path,
                        is_there ? "replaced" : "moved or removed");
 #else

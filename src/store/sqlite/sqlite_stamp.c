@@ -82,15 +82,14 @@ static nacre_err settle_stamp(nacre_sqlite *db, uint32_t stamp, nacre_detail *wh
     return err;
 }
 
-/* DB-mark allows both stamps before the header can have the new one, and the old one as long as the file may have it. */
-nacre_err nacre__sqlite_renew(nacre_sqlite *db, bool truncate, nacre_detail *why)
+/* DB-mark allows both stamps before the header can have the new one, and the old one as long as the file may have it. `*again`: a
+ * checkpoint was completed without a stamp of its own. */
+static nacre_err renew(nacre_sqlite *db, bool truncate, bool *again, nacre_detail *why)
 {
     uint32_t stamp = 0;
     bool done = false;
     nacre__sqlite_mark mark = db->mark;
-    db->stamped_ms = now_ms();
-    db->num_frames = 0;
-    db->must_renew = true;
+    *again = false;
     nacre_err err = draw_stamp(db, &stamp, why);
     if (err != NACRE_OK) return err;
     if (allow(&mark, stamp)) {
@@ -100,10 +99,22 @@ nacre_err nacre__sqlite_renew(nacre_sqlite *db, bool truncate, nacre_detail *why
             err = write_stamp(db, stamp, why);
         }
     } else stamp = 0; /* earlier checkpoints were not completed: this one settles the last of their stamps */
-    if (err != NACRE_OK) return err;
-    err = checkpoint(db, truncate, &done, why);
-    if (err == NACRE_OK && done && stamp == 0) err = nacre__sqlite_stamp_of_file(db, &stamp, NULL, why);
-    if (err == NACRE_OK && done) err = settle_stamp(db, stamp, why);
+    if (err == NACRE_OK) err = checkpoint(db, truncate, &done, why);
+    *again = done && stamp == 0;
+    if (err == NACRE_OK && *again) err = nacre__sqlite_stamp_of_file(db, &stamp, NULL, why);
+    return err == NACRE_OK && done ? settle_stamp(db, stamp, why) : err;
+}
+
+/* Readers may keep checkpoints from being completed until all entries are used. Pages that come into the file then have a stamp
+ * that older pages had; so another stamp follows once the readers have gone. */
+nacre_err nacre__sqlite_renew(nacre_sqlite *db, bool truncate, nacre_detail *why)
+{
+    bool again = false;
+    db->stamped_ms = now_ms();
+    db->num_frames = 0;
+    db->must_renew = true;
+    nacre_err err = renew(db, truncate, &again, why);
+    if (err == NACRE_OK && again) err = renew(db, truncate, &again, why);
     db->must_renew = err != NACRE_OK;
     return err;
 }
