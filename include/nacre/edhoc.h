@@ -253,7 +253,7 @@ typedef struct nacre_edhoc_result {
  * NACRE_OK                    see `result`
  * NACRE_ERR_BUFFER_TOO_SMALL, NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY, NACRE_ERR_UNSUPPORTED
  *                             of this endpoint; the session is unchanged, and the same message may be tried again
- * NACRE_ERR_BAD_ARGUMENT      send_ead is not a sequence of EAD items
+ * NACRE_ERR_TOO_LONG          the next message would have more than 65535 bytes
  * NACRE_ERR_STALE             the session has ended */
 NACRE_MUST_USE nacre_err nacre_edhoc_receive(nacre_edhoc *s, nacre_edhoc_result *result, nacre_buf buf, nacre_bytes in);
 

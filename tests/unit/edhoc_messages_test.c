@@ -105,6 +105,19 @@ static void a_forged_error_does_not_select_a_worse_suite(void **state)
     (void)edhoc_step(p, &p->i, test_hex("0281020000"), NACRE_EDHOC_IGNORED, NACRE_EDHOC_FAULT_TYPE);
 }
 
+/* Forged errors do not keep an Initiator making keys: it begins again once. */
+static void an_initiator_begins_again_once(void **state)
+{
+    (void)state;
+    static const int8_t suites[] = { 6, 2, 0 };
+    edhoc_pair *p = edhoc_pair_of(3, 2, BY_KID);
+    p->i.config.suites = suites;
+    p->i.config.num_suites = COUNT(suites);
+    (void)edhoc_begin(p);
+    (void)edhoc_step(p, &p->i, test_hex("0202"), SEND, NO_FAULT);
+    (void)edhoc_step(p, &p->i, test_hex("0200"), ABORTED, NACRE_EDHOC_FAULT_NO_COMMON_SUITE);
+}
+
 /* ---- Connection identifiers (RFC 9528 3.3) ---- */
 static void identifiers_become_those_of_oscore(void **state)
 {
@@ -316,6 +329,7 @@ int main(void)
         TEST(the_most_preferred_common_suite_is_selected),
         TEST(a_suite_that_is_not_the_best_is_refused),
         TEST(a_forged_error_does_not_select_a_worse_suite),
+        TEST(an_initiator_begins_again_once),
         TEST(identifiers_become_those_of_oscore),
         TEST(the_responder_takes_another_identifier_than_the_initiators),
         TEST(the_initiator_refuses_identifiers_that_oscore_cannot_use),
