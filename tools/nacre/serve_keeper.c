@@ -67,7 +67,7 @@ static void tell_refused(keeper *k, const nacre_endpoint_stats *now, uint64_t no
 {
     char line[512] = "";
     const nacre_endpoint_stats *then = &k->counted;
-    const size_t used_up = NACRE_REFUSED_CONTEXT_UNAVAILABLE;
+    const size_t unavailable = NACRE_REFUSED_CONTEXT_UNAVAILABLE;
     if (now_ms - k->counted_at < k->r->settings.log_period_ms) return;
     add_count(line, now->unprotect_failures, then->unprotect_failures, "did not verify");
     add_count(line, now->replays, then->replays, "were replays");
@@ -77,10 +77,10 @@ static void tell_refused(keeper *k, const nacre_endpoint_stats *now, uint64_t no
     if (line[0] != '\0')
         serve_log(SERVE_INFO, "refused", NULL, "messages in the last %" PRIu64 " s: %s",
                   (now_ms - k->counted_at + 500) / 1000, line);
-    if (now->refused[used_up] != then->refused[used_up])
-        serve_log(SERVE_WARNING, "used-up", NULL,
-                  "%" PRIu64 " messages in contexts whose sequence numbers are used up: make new contexts",
-                  now->refused[used_up] - then->refused[used_up]);
+    if (now->refused[unavailable] != then->refused[unavailable])
+        serve_log(SERVE_WARNING, "unavailable", NULL,
+                  "%" PRIu64 " messages in contexts that are used up, or whose state another program has taken over",
+                  now->refused[unavailable] - then->refused[unavailable]);
     k->counted_at = now_ms;
     k->counted = *now;
 }
