@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test test-fast with-tests coverage interop bench plots fuzz mutate docs format lint install clean help setup-build setup-test configured
+.PHONY: all demo test test-fast prove with-tests coverage interop bench plots fuzz mutate docs format lint install clean help setup-build setup-test configured
 
 # $(call build,TARGETS): what these need and no more. The compiler's lines go to $(BUILD)/build.log, or to the terminal with
 # V=1; its warnings and errors are always seen.
@@ -37,6 +37,10 @@ test: with-tests
 
 test-fast: with-tests
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $$((2 * $(JOBS))) -L '^fast$$'
+
+# TEST: the names of some of them
+prove: with-tests
+	@scripts/prove.sh $(BUILD) $(TEST)
 
 with-tests: setup-test configured
 	@cmake -S . -B $(BUILD) -DNACRE_TESTS=ON --log-level=WARNING >/dev/null
@@ -89,6 +93,7 @@ help:
 	@echo "make demo     a protected exchange over loopback, and what an eavesdropper and a replayer get"
 	@echo "make test     build and run every test"
 	@echo "make test-fast    build and run those that take less than a second;  make coverage: what the tests reach"
+	@echo "make prove    tests in their long forms: every system call, thousands of lives (a quarter of an hour; TEST=names)"
 	@echo "make interop  nacre against aiocoap and Californium, both ways (needs Python and PyPI; a JDK and Maven Central)"
 	@echo "make bench    what it costs, as ratios to the bare cipher; tables, and JSON in $(BUILD)/bench/ (BENCH=names,"
 	@echo "              QUICK=1: only that it works, ROUNDS=n instead of 101)"

@@ -2,7 +2,7 @@
 /* Labels: slow */
 /* sqlite_kill_test: a server with its contexts in a database is killed at random moments, over many lives. A log in shared memory
  * has every number that was sent: none comes twice; and every request that was accepted: none is accepted again. Contexts are
- * saved in batches, added, removed and revoked meanwhile. */
+ * saved in batches, added, removed and revoked meanwhile. NACRE_PROVE=1 takes 1500 lives. */
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,9 +13,10 @@
 #include <unistd.h>
 
 #include "databases.h"
+#include "sampled.h"
 #include "scratch.h"
 
-enum { LIVES = 60, NUM = 6, MAX_NUMBERS = 1 << 20, MAX_REQUESTS = 1 << 16 };
+enum { LIVES = 60, LIVES_TO_PROVE = 1500, NUM = 6, MAX_NUMBERS = 1 << 20, MAX_REQUESTS = 1 << 16 };
 
 typedef struct wire {
     atomic_uchar sent[NUM][MAX_NUMBERS];
@@ -140,7 +141,8 @@ static void no_number_and_no_request_comes_twice_over_many_kills(void **state)
 {
     (void)state;
     uint64_t seed = 11;
-    for (unsigned n = 0; n < LIVES; n++) {
+    const unsigned num_lives = PROVES ? LIVES_TO_PROVE : LIVES;
+    for (unsigned n = 0; n < num_lives; n++) {
         int status = 0;
         const uint64_t life = test_random(&seed);
         const long ms = (long)(test_random(&seed) % 60) + 1;
@@ -156,7 +158,7 @@ static void no_number_and_no_request_comes_twice_over_many_kills(void **state)
         assert_int_equal(atomic_load(&shared->twice), 0);
         assert_int_equal(atomic_load(&shared->again), 0);
     }
-    print_message("           %u lives: %u numbers sent, %u requests accepted, %u batches of saves\n", LIVES,
+    print_message("           %u lives: %u numbers sent, %u requests accepted, %u batches of saves\n", num_lives,
                   atomic_load(&shared->num_sent), atomic_load(&shared->num_accepted),
                   atomic_load(&shared->num_batches));
     assert_true(atomic_load(&shared->num_sent) > 100 && atomic_load(&shared->num_accepted) > 20);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* sampled: samples exhaustive tests under AddressSanitizer, where each try takes five times as long. The Release build
- * tries everything. */
+ * tries everything, or, where that takes long, as much as is worth its time each day; NACRE_PROVE=1 (make prove) everything. */
 #ifndef TEST_SAMPLED_H
 #define TEST_SAMPLED_H
+
+#include <stdlib.h>
+
+#define PROVES (getenv("NACRE_PROVE") != NULL)
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SAMPLED 1
