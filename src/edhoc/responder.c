@@ -96,7 +96,7 @@ NACRE__NOT_INLINE static nacre_err write_message_2(const nacre_edhoc *s, begun *
 nacre_err nacre__edhoc_receive_1(nacre_edhoc *s, nacre__edhoc_call *call)
 {
     nacre__edhoc_message_1 m;
-    const nacre_edhoc_identity *identity;
+    const nacre_edhoc_identity *identity = NULL;
     nacre_edhoc_fault fault = nacre__edhoc_read_message_1(&m, s->config, call->in);
     if (fault != NACRE_EDHOC_FAULT_NONE) return nacre__edhoc_refuse(&call->fault, fault);
     nacre_err err = choose(s, &m, &identity, &call->fault);
