@@ -2,12 +2,6 @@
 /* parts: the small encodings that messages of EDHOC share. */
 #include "edhoc/parts.h"
 
-nacre_err nacre__edhoc_refuse(nacre_edhoc_fault *fault, nacre_edhoc_fault reason)
-{
-    *fault = reason;
-    return NACRE_ERR_PROTECTION_INVALID;
-}
-
 size_t nacre__edhoc_head_len(size_t len)
 {
     return len < 24 ? 1 : len < 256 ? 2 : 3;

@@ -22,7 +22,11 @@ enum {
 enum { NACRE__EDHOC_MAX_HASH = NACRE_MAX_COORDINATE, NACRE__EDHOC_MAX_HEAD = 3 };
 
 /* A message of the peer is refused: the session's business, not the caller's. */
-nacre_err nacre__edhoc_refuse(nacre_edhoc_fault *fault, nacre_edhoc_fault reason);
+static inline nacre_err nacre__edhoc_refuse(nacre_edhoc_fault *fault, nacre_edhoc_fault reason)
+{
+    *fault = reason;
+    return NACRE_ERR_PROTECTION_INVALID;
+}
 
 static inline size_t nacre__edhoc_hash_len(const nacre_edhoc *s)
 {

@@ -21,7 +21,7 @@ allowed='memcpy memmove memset memcmp
 fail() { echo "core_symbols_test: $*" >&2; exit 1; }
 
 objects=()
-for room in base coap crypto context oscore; do
+for room in base coap crypto context oscore edhoc; do
     found=0
     for source in "$source_dir/src/$room"/*.c; do
         [ -e "$source" ] || continue
