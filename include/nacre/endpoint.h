@@ -177,10 +177,14 @@ typedef struct nacre_endpoint_config {
     nacre_lock lock;
     nacre_limit
         limit; /* larger messages are NACRE_ERR_TOO_LONG, as above max_message; empty: max_message applies to all peers */
+    /* protected requests that may wait for a context (nacre_endpoint_looked_up), two times max_message bytes each; one host has at
+     * most half of them. 0: none waits */
+    uint16_t num_lookups;
 } nacre_endpoint_config;
 
-/* nacre_endpoint_config_default: the defaults above; contexts, crypto, random, lock and limit are empty, num_observers is 0,
- * observers_per_peer 16. Pools and rates of 0 are refused, except num_observers, num_messages and max_unfragmented. */
+/* nacre_endpoint_config_default: the defaults above; contexts, crypto, random, lock and limit are empty, num_observers and
+ * num_lookups are 0, observers_per_peer 16. Pools and rates of 0 are refused, except num_observers, num_messages,
+ * max_unfragmented and num_lookups. */
 nacre_endpoint_config nacre_endpoint_config_default(void);
 
 /* nacre_endpoint_size: bytes of memory that an endpoint of this configuration takes (0: invalid configuration). The memory
@@ -257,6 +261,9 @@ typedef enum nacre_event_kind {
     NACRE_EVENT_OVERSIZED, /* a datagram with the token of a protected request sent here, or of an observation, plain
                                 or not, had `oversized` bytes, more than max_message: an unauthenticated hint. The
                                 exchange continues. Ask for (smaller) blocks (RFC 7959), or raise max_message */
+    NACRE_EVENT_LOOKUP, /* a protected request, `exchange`, that no context in `contexts` verifies, waits: add the contexts that
+                              may have protected it (nacre_endpoint_looked_up_kid), and call nacre_endpoint_looked_up. Only with
+                              num_lookups */
 } nacre_event_kind;
 
 typedef struct nacre_event {
@@ -452,6 +459,25 @@ void nacre_endpoint_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_
 /* nacre_endpoint_remove_context: a context is about to be wiped (take it out of the table first); its exchanges end with
  * NACRE_ERR_NO_CONTEXT, and received CON requests are answered with that error. */
 void nacre_endpoint_remove_context(nacre_endpoint *ep, nacre_context *context);
+
+/* ---- Contexts that come when they are needed ----
+ * With num_lookups, a request that no context of the table verifies is not refused at once: a LOOKUP event asks for its context, and
+ * the request waits without a response, until nacre_endpoint_looked_up or exchange_lifetime_ms. Many may wait at one time, also for
+ * the same kid. Requests beyond num_lookups, or the share of a host, are dropped: their retransmissions try again. Blocks of
+ * a request that a proxy has split are dropped too, after their lookup. Nothing in such a request is verified: bound the work
+ * that it causes. */
+
+/* nacre_endpoint_looked_up_kid sets the kid and kid context (absent: none) of a request that waits for its context; they are valid
+ * until the next call of the endpoint. NACRE_OK; NACRE_ERR_STALE: it does not wait any more */
+NACRE_MUST_USE nacre_err nacre_endpoint_looked_up_kid(const nacre_endpoint *ep, nacre_exchange exchange,
+                                                      nacre_bytes *kid, nacre_bytes *kid_context);
+
+/* nacre_endpoint_looked_up ends the wait: at any time, in any order, also while other events are pulled. No effect on an exchange
+ * that does not wait.
+ * NACRE_OK              the table has its contexts: each is tried, as for a request that has just arrived
+ * NACRE_ERR_NO_CONTEXT  there are no others: it is refused as without num_lookups
+ * others                the search failed: 5.03 unprotected to a CON, silence to a NON */
+void nacre_endpoint_looked_up(nacre_endpoint *ep, nacre_exchange exchange, nacre_err err);
 
 /* nacre_endpoint_unreachable: `peer` is unreachable (ICMP); unacknowledged requests to it end with NACRE_ERR_UNREACHABLE. For
  * a reliable peer the connection is lost: all requests to it and observations end so, and its own requests become stale

@@ -15,6 +15,7 @@ extern "C" {
     /* no free entry in a pool */                                                                                      \
     X(SERVER_EXCHANGES, "server_exchanges") /* num_server_exchanges */                                                 \
     X(PENDING, "pending_requests")          /* requests that wait for a window to be stored: `burst` of them */        \
+    X(LOOKUP, "lookups")                    /* requests that wait for a context: num_lookups, or blocks of one */      \
     X(EMPTY, "empty_messages")              /* ACK and RST of one burst */                                             \
     X(OUTER, "outer_blocks")                /* outer_block.num_messages, or longer than max_unfragmented */            \
     X(REDERIVATION, "rederivation")         /* the rederivation is busy */                                             \

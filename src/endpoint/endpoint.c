@@ -134,7 +134,8 @@ static size_t lay_out_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *byt
     bytes->sent = nacre__lay_out(&layout, (size_t)config->num_client_exchanges + config->num_transmissions, max);
     bytes->servers = nacre__lay_out(&layout, config->num_server_exchanges, max);
     ep->plaintexts = nacre__lay_out(&layout, config->burst, max);
-    bytes->pending = nacre__lay_out(&layout, ep->server_exchanges.max_pending, 2 * max);
+    const size_t num_pending = (size_t)ep->server_exchanges.max_pending + ep->server_exchanges.num_lookups;
+    bytes->pending = nacre__lay_out(&layout, num_pending, 2 * max);
     bytes->observers = nacre__lay_out(&layout, ep->observe.max, config->observe.observer_bytes);
     bytes->outer =
         nacre__lay_out(&layout, config->outer_block.num_messages, 2 * (max + config->outer_block.max_unfragmented));
@@ -330,11 +331,22 @@ bool nacre__events_view_messages(const nacre_endpoint *ep)
     return false;
 }
 
+static void lookup_event(nacre_endpoint *ep, nacre_event *event)
+{
+    const nacre__server_exchange *exchange = nacre__lookup_next(&ep->server_exchanges);
+    *event =
+        (nacre_event){ .kind = NACRE_EVENT_LOOKUP, .exchange = { exchange->number }, .peer = exchange->record->peer };
+}
+
 bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event)
 {
     nacre__ref ref;
     if (persist_event(ep, event) || nacre__observers_ended_event(&ep->observe, event)) return true;
     if (nacre__rederivation_event(&ep->rederive, event)) return true;
+    if (ep->server_exchanges.num_unasked > 0) {
+        lookup_event(ep, event);
+        return true;
+    }
     if (nacre__observation_next_note(&ep->client_exchanges, event))
         return true; /* before the event that ends its exchange */
     if (!nacre__queue_pop(&ep->events, &ref)) return nacre__observers_notify_event(&ep->observe, event);

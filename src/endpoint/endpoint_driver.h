@@ -14,6 +14,13 @@ void nacre__endpoint_on_confirmed(nacre_endpoint *ep, void (*on_confirmed)(void 
  * a burst, unless contexts share a kid. A context that was found is used until the call of the endpoint ends. */
 void nacre__endpoint_share_table(nacre_endpoint *ep, nacre_lock lock);
 
+/* nacre__endpoint_uses_context: whether an exchange, an observation or a persist request refers to the context. If not, it may be
+ * wiped without nacre_endpoint_remove_context. */
+bool nacre__endpoint_uses_context(nacre_endpoint *ep, const nacre_context *context);
+
+/* nacre__endpoint_pause_lookups: no more requests wait for contexts, as without num_lookups, or they do again. */
+void nacre__endpoint_pause_lookups(nacre_endpoint *ep, bool is_paused);
+
 /* `on_verified` is called for each request and response that has verified, with its peer, when its event is pulled. */
 void nacre__endpoint_on_verified(nacre_endpoint *ep, void (*on_verified)(void *, const nacre_address *), void *self);
 

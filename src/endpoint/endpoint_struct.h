@@ -41,6 +41,7 @@ struct nacre_endpoint {
     void (*on_confirmed)(void *self, nacre_context *context, nacre_err err); /* nacre__endpoint_on_confirmed; or NULL */
     void *on_confirmed_self;
     nacre_lock table_lock;                                      /* nacre__endpoint_share_table; or NULL */
+    bool lookups_are_paused;                                    /* nacre__endpoint_pause_lookups */
     bool holds_table;                                           /* the table is locked for the rest of the burst */
     uint32_t table_changes;                                     /* its num_changes at the last search */
     void (*on_verified)(void *self, const nacre_address *peer); /* nacre__endpoint_on_verified; or NULL */
@@ -52,6 +53,10 @@ void nacre__client_exchange_responded(nacre_endpoint *ep, nacre__client_exchange
                                       const nacre__received *received, uint64_t now_ms); /* responses.c */
 void nacre__client_exchange_oversized(nacre_endpoint *ep, nacre__client_exchange *exchange,
                                       const nacre__received *received, uint64_t now_ms);
+bool nacre__endpoint_keep_for_lookup(nacre_endpoint *ep, nacre__server_exchange *exchange,
+                                     const nacre__received *received); /* lookup.c */
+bool nacre__try_next_context(nacre_err err);                           /* receive.c */
+nacre_err nacre__nearest_error(nacre_err a, nacre_err b);
 bool nacre__events_view_messages(const nacre_endpoint *ep); /* endpoint.c */
 void nacre__upper_init(nacre_endpoint *ep);                 /* upper.c */
 

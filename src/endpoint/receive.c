@@ -307,14 +307,14 @@ static size_t prepare_round(nacre_endpoint *ep, size_t num, bool is_first)
 
 /* Whether to try the next context with the same kid. REPLAY and a stopped context are reported before the tag is verified,
  * and so perhaps by a context that is not the sender's. */
-static bool try_next(nacre_err err)
+bool nacre__try_next_context(nacre_err err)
 {
     return err == NACRE_ERR_NO_CONTEXT || err == NACRE_ERR_PROTECTION_INVALID || err == NACRE_ERR_REPLAY ||
            err == NACRE_ERR_CONTEXT_UNAVAILABLE;
 }
 
 /* The error when no context verified the request: the most specific one. */
-static nacre_err nearest(nacre_err a, nacre_err b)
+nacre_err nacre__nearest_error(nacre_err a, nacre_err b)
 {
     static const nacre_err order[] = { NACRE_ERR_CONTEXT_UNAVAILABLE, NACRE_ERR_REPLAY, NACRE_ERR_PROTECTION_INVALID };
     for (size_t i = 0; i < sizeof order / sizeof *order; i++)
@@ -324,8 +324,8 @@ static nacre_err nearest(nacre_err a, nacre_err b)
 
 static void take_verdict(nacre__received *received, const nacre_unprotect_item *job)
 {
-    if (received->kind == NACRE__RECEIVED_REQUEST && try_next(job->err)) {
-        received->err = nearest(received->err, job->err);
+    if (received->kind == NACRE__RECEIVED_REQUEST && nacre__try_next_context(job->err)) {
+        received->err = nacre__nearest_error(received->err, job->err);
         return;
     }
     if (received->kind == NACRE__RECEIVED_RESPONSE && job->err == NACRE_ERR_PROTECTION_INVALID) {
@@ -435,6 +435,7 @@ static void settle_request(nacre_endpoint *ep, nacre__server_exchange *exchange,
     if (nacre__rederivation_is_past(received)) received->err = NACRE_ERR_NO_CONTEXT;
     nacre__rederivation_proved(&ep->rederive, received);
     if (nacre__rederivation_takes(&ep->rederive, exchange, received)) return;
+    if (received->err != NACRE_OK && nacre__endpoint_keep_for_lookup(ep, exchange, received)) return;
     if (received->err == NACRE_ERR_NOT_YET && received->joined != NULL)
         nacre__outer_put_off(&ep->outer, exchange, received);
     else nacre__request_settle(&ep->server_exchanges, exchange, received);

@@ -72,6 +72,12 @@ static nacre_bytes part_of(const nacre__core *core, const nacre_address *peer, b
     return nacre_bytes_of(peer->bytes, peer->len <= sizeof peer->bytes ? peer->len : 0);
 }
 
+uint64_t nacre__host_of(const nacre__core *core, const nacre_address *peer)
+{
+    const nacre_address none = { .len = 0 };
+    return nacre__peer_hash(core, &none, part_of(core, peer, false));
+}
+
 bool nacre__source_take(nacre__rate_limits *limits, const nacre_address *peer)
 {
     const nacre__core *core = limits->core;

@@ -40,4 +40,7 @@ bool nacre__derivation_take(nacre__rate_limits *limits, const nacre_address *pee
 /* Takes a token for a 4.13 to an oversized request. */
 bool nacre__oversized_take(nacre__rate_limits *limits, const nacre_address *peer);
 
+/* A hash of the host of `peer`. */
+uint64_t nacre__host_of(const nacre__core *core, const nacre_address *peer);
+
 #endif

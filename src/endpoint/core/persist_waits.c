@@ -34,6 +34,11 @@ static bool is_requested(const nacre__persist_waits *p, const nacre_context *con
     return false;
 }
 
+bool nacre__persist_refers_to(const nacre__persist_waits *p, const nacre_context *context)
+{
+    return is_requested(p, context) || has_waiter(p, context);
+}
+
 void nacre__request_persist(nacre__persist_waits *p, nacre_context *context)
 {
     if (is_requested(p, context)) return;

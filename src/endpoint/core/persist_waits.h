@@ -49,6 +49,9 @@ void nacre__persist_leave(nacre__persist_waits *p, uint8_t kind, uint32_t index)
 void nacre__persist_confirmed(nacre__persist_waits *p, const nacre_context *context);
 bool nacre__persist_next(nacre__persist_waits *p, nacre__ref *waiter);
 
+/* Whether a request or a waiter refers to `context`. */
+bool nacre__persist_refers_to(const nacre__persist_waits *p, const nacre_context *context);
+
 /* The context of the next PERSIST event, or NULL. */
 nacre_context *nacre__persist_event(nacre__persist_waits *p);
 

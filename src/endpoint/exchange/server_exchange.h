@@ -44,8 +44,18 @@ uint32_t nacre__server_exchanges_lose_context(nacre__server_exchanges *x, const 
 
 void nacre__request_settle(nacre__server_exchanges *x, nacre__server_exchange *exchange,
                            const nacre__received *received);
+void nacre__request_count_refusal(nacre__server_exchanges *x, nacre_err err);
 void nacre__request_confirmed(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_err err);
 void nacre__requests_close_delivered(nacre__server_exchanges *x);
+
+/* ---- server_lookup.c: requests that wait for their context -------------------------------------------------------- */
+
+bool nacre__lookup_keep(nacre__server_exchanges *x, nacre__server_exchange *exchange, const nacre__received *received);
+nacre__server_exchange *nacre__lookup_next(nacre__server_exchanges *x);
+nacre__server_exchange *nacre__lookup_of(const nacre__server_exchanges *x, uint64_t number);
+nacre_datagram nacre__lookup_begin(nacre__server_exchanges *x, nacre__server_exchange *exchange);
+uint32_t nacre__lookup_leave(const nacre__server_exchanges *x, nacre__server_exchange *exchange);
+void nacre__lookup_drop(nacre__server_exchanges *x, nacre__server_exchange *exchange, bool is_refused);
 
 /* ---- server_refusal.c ---------------------------------------------------------------------------------------------- */
 

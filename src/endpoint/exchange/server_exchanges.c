@@ -5,7 +5,12 @@
 
 void nacre__pending_request_leave(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
-    if (exchange->pending != NACRE__NONE) x->pending[exchange->pending].server = NACRE__NONE;
+    if (exchange->pending != NACRE__NONE) {
+        nacre__pending_request *pending = &x->pending[exchange->pending];
+        if (pending->is_unasked) x->num_unasked--;
+        pending->is_unasked = false;
+        pending->server = NACRE__NONE;
+    }
     exchange->pending = NACRE__NONE;
 }
 

@@ -19,7 +19,7 @@
  *     FREE -> NEW -> READY -> DELIVERED -> RESPONDED -> FREE (when its record is evicted)
  *              |       ^       |  |-> WAITING -^     (the response waits for the store)
  *              `-> PENDING      |  `-> DEFERRED ---^     (the application responds later)
- *                              (unprotect returned NOT_YET: the request's bytes wait) */
+ *                              (the request's bytes wait: unprotect returned NOT_YET, or its context is looked up) */
 
 /* Outer-block options of a received request, for its response (outer_block/). */
 typedef struct nacre__outer_block_request {
@@ -62,12 +62,16 @@ typedef struct nacre__server_exchange {
     nacre_message message; /* READY, DELIVERED: plain, and with the request's token */
 } nacre__server_exchange;
 
-/* Holds a request's datagram while it waits for the store, and its plaintext afterwards. */
+/* Holds a request's datagram while it waits for the store or for its context, and its plaintext afterwards. */
 typedef struct nacre__pending_request {
     uint8_t *bytes; /* max_message for the datagram, max_message for the plaintext */
     size_t len;
     uint32_t server; /* NONE: free */
     uint8_t partial_iv[5], partial_iv_len;
+    nacre_err err;                /* of a lookup: of the contexts that were tried */
+    bool is_unasked;              /* … its event was not pulled yet */
+    uint64_t host;                /* … nacre__host_of its sender */
+    nacre_bytes kid, kid_context; /* … in `bytes` */
 } nacre__pending_request;
 
 /* A separate response (RFC 7252 5.2.2) or a notification (RFC 7641), beside its transmission. It is held until the
@@ -115,10 +119,11 @@ typedef struct nacre__server_exchanges {
     nacre__server_upper upper;
 
     nacre__server_exchange *all;
-    nacre__groups by_peer;    /* of reliable peers, those that are not FREE */
-    nacre__groups by_context; /* of those whose record is HELD */
-    nacre__pending_request *pending;
-    uint32_t max_pending;
+    nacre__groups by_peer;           /* of reliable peers, those that are not FREE */
+    nacre__groups by_context;        /* of those whose record is HELD */
+    nacre__pending_request *pending; /* for the store, and after them for contexts */
+    uint32_t max_pending, num_lookups;
+    uint32_t num_unasked, next_unasked; /* lookups, and where to search for the next one */
     nacre__separate_response *separates;
     nacre__groups separates_by_peer; /* of reliable peers */
     uint32_t *counts;                /* of separate responses, by owner: separate_shares.c */

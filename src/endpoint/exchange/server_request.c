@@ -81,6 +81,7 @@ static bool is_pending(const nacre__server_exchanges *x, const nacre__received *
 static void keep_pending(nacre__server_exchanges *x, nacre__server_exchange *exchange, const nacre__received *received)
 {
     const nacre_bytes piv = received->read.oscore.partial_iv;
+    const uint32_t lookup = nacre__lookup_leave(x, exchange); /* its bytes are copied from there */
     const bool is_new = exchange->pending == NACRE__NONE && !is_pending(x, received);
     exchange->context = received->context;
     for (uint32_t i = 0; is_new && exchange->pending == NACRE__NONE && i < x->max_pending; i++) {
@@ -92,6 +93,7 @@ static void keep_pending(nacre__server_exchanges *x, nacre__server_exchange *exc
         x->pending[i].partial_iv_len = (uint8_t)piv.len;
         memcpy(x->pending[i].partial_iv, piv.ptr, piv.len);
     }
+    if (lookup != NACRE__NONE) x->pending[lookup].server = NACRE__NONE;
     if (exchange->pending == NACRE__NONE) {
         nacre__request_persist(x->persist, received->context);
         leave_to_retransmission(x, exchange, NACRE_DROPPED_PENDING);
@@ -101,7 +103,7 @@ static void keep_pending(nacre__server_exchanges *x, nacre__server_exchange *exc
     nacre__server_exchange_wait(x, exchange, received->context);
 }
 
-static void count_refusal(nacre__server_exchanges *x, nacre_err err)
+void nacre__request_count_refusal(nacre__server_exchanges *x, nacre_err err)
 {
     nacre__count_refused(x->core, err);
     if (err == NACRE_ERR_REPLAY) NACRE__COUNT(x->core, replays);
@@ -145,7 +147,9 @@ void nacre__request_settle(nacre__server_exchanges *x, nacre__server_exchange *e
         challenge(x, exchange, received->outer.token);
         break;
     case NACRE_ERR_NOT_YET: keep_pending(x, exchange, received); break;
-    default: count_refusal(x, received->err); nacre__response_refuse(x, exchange, received->err, received->outer.token);
+    default:
+        nacre__request_count_refusal(x, received->err);
+        nacre__response_refuse(x, exchange, received->err, received->outer.token);
     }
 }
 

@@ -38,6 +38,7 @@ static inline nacre_endpoint_config config_with(nacre_endpoint_config differs)
     CONFIG_TAKE(timing.response_timeout_ms);
     CONFIG_TAKE(timing.exchange_lifetime_ms);
     CONFIG_TAKE(timing.ack_delay_ms);
+    CONFIG_TAKE(num_lookups);
 #undef CONFIG_TAKE
     if (c.observe.num_observers / 4 > 16 && differs.observe.observers_per_peer == 0)
         c.observe.observers_per_peer = c.observe.num_observers / 4;
