@@ -60,6 +60,9 @@ typedef struct nacre_server_config {
     /* Sockets that another program has opened, such as a service manager, instead of ones at `bind`: a bound UDP socket, and
      * for nacre_server_listen_tcp a listening TCP socket. They are duplicated and stay the caller's. 0: none */
     int udp_socket, tcp_socket;
+    /* of nacre_server_add_database */
+    size_t cache_bytes;   /* of loaded contexts; 64 MiB, some 80,000 contexts */
+    uint16_t num_lookups; /* per worker: requests that wait for a context (nacre_endpoint_config); 128 */
 } nacre_server_config;
 
 /* nacre_server_config_default: those. Numbers and sizes of 0 are refused then, except where 0 is said to mean none or never. */
@@ -119,14 +122,17 @@ void nacre_server_on_removed(nacre_server *server,
                              void *user);
 
 /* nacre_server_claims returns the names of a request's peer: those under which request->context was added, NULL-terminated.
- * From credentials: the entry's name (":client1"); from nacre_server_add_context: the path as given. There may be several.
+ * From credentials: the entry's name (":client1"); from nacre_server_add_context: the path as given; of a database: its name there. There may be several.
  * NULL when the request was not protected. Valid until the handler returns, or, outside of handlers, until contexts are removed or
  * credentials replaced. */
 const char *const *nacre_server_claims(const nacre_server *server, const nacre_context *context);
-/* nacre_server_add_database opens a database (nacre/sqlite.h) and adds all of its active contexts, or none.
- * Damaged ones are left out, with a warning for each (nacre_server_on_warning, which is to be set before). The server closes
- * it when it is closed itself. `config` may be NULL. Contexts that are added to the database later are not served before the
- * next start. Errors as nacre_sqlite_open, nacre_sqlite_load and nacre_server_add_context; on failure the database is closed. */
+/* nacre_server_add_database opens a database (nacre/sqlite.h), which the server closes when it is closed itself. Its active contexts
+ * are accepted; a thread of the server loads each when the first request needs it, and unloads those that were not used for the
+ * longest when all take more than cache_bytes: with their state, so that they come back without an Echo challenge. Contexts with
+ * observations, requests or writes under way stay. `config` may be NULL.
+ * A context that is damaged, or has a key of another context of the server (RFC 8613 3.3), is not served: nacre_server_on_warning
+ * names it. Kids without a context are remembered, at most for a minute. While a database cannot be read, requests of unknown kids
+ * get 5.03. Errors as nacre_sqlite_open; NACRE_ERR_BAD_ARGUMENT also for read_only. */
 NACRE_MUST_USE nacre_err nacre_server_add_database(nacre_server *server, const char *path,
                                                    const nacre_sqlite_config *config, nacre_detail *why);
 /* nacre_server_set_role: directories added from now on are opened in this role (nacre_directory_open_as); by default
@@ -165,8 +171,10 @@ void nacre_server_get_stats(const nacre_server *server, nacre_server_stats *stat
 void nacre_server_store_failed(nacre_server *server, nacre_context *ctx, nacre_err err, const char *text);
 
 /* nacre_server_on_warning: `on_warning` gets one line when the server comes to a limit of the system, once for each, such as the
- * last file descriptors: these are kept for files and stores, and connections give way. NULL removes it. Call it before
- * nacre_server_listen_tcp; it is called by the first thread, and must not call anything of the server. */
+ * last file descriptors: these are kept for files and stores, and connections give way; and for each context of a database that is
+ * not served. NULL removes it. Call it before
+ * nacre_server_listen_tcp and nacre_server_add_database; any thread of the server may call it, and it must not call anything of the
+ * server. */
 void nacre_server_on_warning(nacre_server *server, void (*on_warning)(void *user, const char *text), void *user);
 
 /* nacre_server_run serves until nacre_server_stop, which a signal handler may call; a stop before the run counts. It may be

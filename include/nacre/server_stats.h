@@ -34,7 +34,7 @@ typedef struct nacre_server_stats {
     nacre_store_health store_health;
     uint64_t queue_drops; /* datagrams that the system dropped because a socket's queue was full (Linux; else 0) */
     uint64_t cache_hits, cache_misses,
-        cache_evictions;                    /* of contexts that are loaded on demand; 0: all are loaded at the start */
+        cache_evictions; /* lookups of contexts answered from memory, and by databases; unloaded contexts */
     uint64_t handshakes, failed_handshakes; /* key exchanges that gave a context, and that did not */
     /* At present. These and busy_ms are as of the last time each worker waited for datagrams. */
     uint64_t workers;

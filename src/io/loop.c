@@ -4,6 +4,7 @@
 #include "io/loop_internal.h"
 #include "io/loop_struct.h"
 #include "base/hosted/detail.h"
+#include "transfer/transfer_internal.h"
 
 #include <nacre/address.h>
 
@@ -201,6 +202,21 @@ void nacre__loop_find_stores(nacre_loop *loop,
 {
     loop->persist.find_store = find_store;
     loop->persist.find_store_self = self;
+}
+
+void nacre__loop_on_lookup(nacre_loop *loop,
+                           void (*on_lookup)(void *self, nacre_endpoint *ep, const nacre_event *event), void *self)
+{
+    loop->on_lookup = on_lookup;
+    loop->lookup_self = self;
+    nacre__endpoint_pause_lookups(loop->ep, on_lookup == NULL);
+}
+
+bool nacre__loop_uses_context(nacre_loop *loop, const nacre_context *ctx)
+{
+    if (nacre__persist_uses(&loop->persist, ctx)) return true;
+    return loop->transfer != NULL ? nacre__transfer_uses_context(loop->transfer, ctx)
+                                  : nacre__endpoint_uses_context(loop->ep, ctx);
 }
 
 void nacre__loop_share_stores(nacre_loop *loop, nacre__store_health *health, nacre__store_threads *threads)

@@ -19,6 +19,13 @@ void nacre__loop_share_stores(nacre_loop *loop, nacre__store_health *health, nac
 void nacre__loop_find_stores(nacre_loop *loop,
                              bool (*find_store)(void *self, const nacre_context *ctx, nacre_store *store), void *self);
 
+/* nacre__loop_on_lookup: `on_lookup` is called for each LOOKUP event (NULL: there are no contexts but those of the table), and requests
+ * wait for their contexts from now on. nacre__loop_uses_context: whether the loop refers to a context; if not, it may be closed
+ * after nacre_loop_remove_store. */
+void nacre__loop_on_lookup(nacre_loop *loop,
+                           void (*on_lookup)(void *self, nacre_endpoint *ep, const nacre_event *event), void *self);
+bool nacre__loop_uses_context(nacre_loop *loop, const nacre_context *ctx);
+
 /* nacre__loop_name_contexts sets where reports of the loop's own store health take the claims of a context from. */
 void nacre__loop_name_contexts(nacre_loop *loop, const char *const *(*claims)(void *self, const nacre_context *ctx),
                                void *self);

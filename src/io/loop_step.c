@@ -60,6 +60,8 @@ static bool take_events(nacre_loop *loop)
     while (next_event(loop, &event)) {
         any = true;
         if (event.kind == NACRE_EVENT_PERSIST) nacre__persist_serve(&loop->persist, loop->ep, event.context);
+        else if (event.kind == NACRE_EVENT_LOOKUP && loop->on_lookup != NULL)
+            loop->on_lookup(loop->lookup_self, loop->ep, &event);
         else if (loop->transfer != NULL) loop->on_transfer_event(loop->user, loop->transfer, &event);
         else loop->on_event(loop->user, loop->ep, &event);
     }

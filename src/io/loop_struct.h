@@ -44,6 +44,8 @@ struct nacre_loop {
     nacre__persist persist;
     nacre__store_health local_health;
     nacre__store_threads local_threads;
+    void (*on_lookup)(void *self, nacre_endpoint *ep, const nacre_event *event); /* or NULL */
+    void *lookup_self;
     int wake_fd, extra_fd;
     void (*on_extra)(void *user);
     void *extra_user;

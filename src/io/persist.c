@@ -93,6 +93,12 @@ void nacre__persist_forget(nacre__persist *p, const nacre_context *ctx)
     nacre__store_forget(p->health, ctx);
 }
 
+bool nacre__persist_uses(const nacre__persist *p, const nacre_context *ctx)
+{
+    const nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
+    return entry != NULL && (entry->job != NULL || entry->waiting);
+}
+
 void nacre__persist_on_confirmed(void *self, nacre_context *ctx, nacre_err err)
 {
     nacre__persist *p = self;

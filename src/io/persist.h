@@ -52,6 +52,9 @@ void nacre__persist_report_failure(nacre__persist *p, nacre_context *ctx, nacre_
 /* nacre__persist_forget removes a context and its store. It waits for a write of it that has begun. */
 void nacre__persist_forget(nacre__persist *p, const nacre_context *ctx);
 
+/* nacre__persist_uses: whether a request of that context to its store is under way. */
+bool nacre__persist_uses(const nacre__persist *p, const nacre_context *ctx);
+
 /* nacre__persist_retry tries some of the failing stores again once nacre__persist_deadline has passed (UINT64_MAX: never).
  * Without it a store that works again would be noticed only when a message needs it. */
 void nacre__persist_retry(nacre__persist *p, nacre_endpoint *ep, uint64_t now_ms);

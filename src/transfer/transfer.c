@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* transfer: memory layout, driver calls, and the dispatch of endpoint events to the files of this module. */
+#include "endpoint/endpoint_driver.h"
 #include "transfer_internal.h"
 #include "base/config_size.h"
 #include "base/pool_layout.h"
@@ -201,6 +202,13 @@ static void forget_bodies(nacre_transfer *t, const nacre_context *context)
         nacre__body *body = &t->bodies[i];
         if (body->key.context == context && body->kind != NACRE__BODY_DELIVERED) nacre__body_release(t, body);
     }
+}
+
+bool nacre__transfer_uses_context(nacre_transfer *t, const nacre_context *context)
+{
+    for (size_t i = 0; i < t->config.bodies.num_bodies; i++)
+        if (t->bodies[i].kind != NACRE__BODY_FREE && t->bodies[i].key.context == context) return true;
+    return nacre__endpoint_uses_context(t->ep, context);
 }
 
 void nacre_transfer_remove_context(nacre_transfer *t, nacre_context *context)

@@ -216,4 +216,7 @@ void nacre__respond_code(nacre_transfer *t, const nacre__server_request *request
                          uint64_t size1);
 bool nacre__respond_from_cache(nacre_transfer *t, const nacre__server_request *request);
 
+/* nacre__transfer_uses_context: whether a body, an exchange or an observation refers to the context (endpoint_driver.h). */
+bool nacre__transfer_uses_context(nacre_transfer *t, const nacre_context *context);
+
 #endif

@@ -7,6 +7,7 @@
 #include "io/server/server_internal.h"
 #include "fleet.h"
 #include "scratch.h"
+#include "store/sqlite/sqlite_serve.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,8 @@ typedef struct world {
     uint8_t iv[KEYS][NACRE_MAX_NONCE]; /* identifies the keys */
     bool sent[KEYS][MAX_NUMBER];
     unsigned num_taken[KEYS], num_sent, num_refused;
+    nacre_sqlite *databases[2 * KEYS]; /* whose contexts are let in as the server's loader does it */
+    size_t num_databases;
 } world;
 
 static const nacre_crypto *crypto_of(const world *w)
@@ -75,14 +78,21 @@ static nacre_err by_map(const world *w, const char *directory, nacre_context *ct
     return err;
 }
 
-static nacre_err by_database(const world *w, unsigned key, way by)
+static nacre_err by_database(world *w, unsigned key, way by)
 {
     const char *path = path_of(w, key, by, ".db");
+    const int64_t id = 1;
+    nacre_context *ctx;
     fleet_database(path, &w->infos[key], 1);
-    return nacre_server_add_database(w->server, path, NULL, NULL);
+    nacre_sqlite **db = &w->databases[w->num_databases++];
+    assert_ok(nacre_sqlite_open(db, path, NULL, crypto_of(w), NULL));
+    assert_ok(nacre_sqlite_load(*db, &ctx, &id, 1, NULL));
+    const nacre_err err = nacre__server_let_in(w->server, ctx, NULL);
+    if (err != NACRE_OK) assert_ok(nacre_sqlite_unload(*db, ctx, NULL));
+    return err;
 }
 
-static nacre_err offer(const world *w, unsigned key, way by)
+static nacre_err offer(world *w, unsigned key, way by)
 {
     const char *path = path_of(w, key, by, "");
     nacre_directory_info info = w->infos[key];
@@ -106,11 +116,9 @@ static unsigned key_of(const world *w, const nacre_context *ctx)
 static void serve(const world *w, nacre_context *ctx)
 {
     const nacre__key *key = nacre__context_set_find(&w->server->context_set, ctx);
-    for (size_t i = 0; i < w->server->num_database_contexts; i++) {
-        if (w->server->database_contexts[i] != ctx) continue;
-        const nacre_store store = nacre_sqlite_store(ctx);
+    nacre_store store;
+    if (nacre__server_find_store(w->server, ctx, &store) && nacre__sqlite_has(&store))
         assert_ok(nacre_store_serve(&store, ctx, NULL));
-    }
     if (key != NULL && key->dir != NULL) assert_ok(nacre_store_serve(&key->store, ctx, NULL));
 }
 
@@ -184,6 +192,15 @@ static void no_number_is_used_twice_however_a_key_is_reached(void **state)
         for (unsigned key = 0; key < KEYS; key++) assert_int_equal(w->num_taken[key], 1);
         assert_int_equal(w->num_refused, KEYS * (WAYS - 1));
         assert_true(w->num_sent > KEYS);
+        for (size_t at = 0; at < w->server->table.num_slots; at++) {
+            nacre_context *ctx = w->server->slots[at].context;
+            nacre_store store;
+            if (ctx == NULL || !nacre__server_find_store(w->server, ctx, &store) || !nacre__sqlite_has(&store))
+                continue;
+            nacre__server_forget(w->server, ctx);
+            at = 0; /* others have moved */
+        }
+        for (size_t i = 0; i < w->num_databases; i++) assert_ok(nacre_sqlite_close(w->databases[i], NULL));
         assert_ok(nacre_server_close(w->server, &why));
         scratch_remove(w->dir);
         (void)test_release(NULL);

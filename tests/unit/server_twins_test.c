@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
 /* server_twins_test: RFC 8613 3.3: no two counters under one Sender Key and no two windows under one Recipient Key in
- * one server, from any source of contexts and in any order: directories, credentials, contexts that the program made,
- * databases. */
+ * one server, from any source of contexts and in any order: directories, credentials, contexts that the program made.
+ * Databases: shared_keys_test, on_demand_test. */
 #include "io/server/server_internal.h"
 #include "blocks.h"
 #include "fleet.h"
@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-typedef enum source { DIRECTORY, CREDENTIALS, CONTEXT, DATABASE, SOURCES } source;
+typedef enum source { DIRECTORY, CREDENTIALS, CONTEXT, SOURCES } source;
 
 typedef struct fixture {
     char *dir;
@@ -98,26 +98,11 @@ static nacre_err add_context(fixture *f, const char *name, const nacre_directory
     return err;
 }
 
-static const char *make_database(const fixture *f, const char *name, const nacre_directory_info *infos, size_t num)
-{
-    const char *path = path_of(f, name);
-    fleet_database(path, infos, num);
-    return path;
-}
-
-static source num_sources(void)
-{
-    if (nacre_sqlite_is_built()) return SOURCES;
-    print_message("SKIPPED for databases: this build has no SQLite\n");
-    return DATABASE;
-}
-
 /* Adds a context of that name to the server. */
 static nacre_err add(fixture *f, source from, const char *name, const nacre_directory_info *info, nacre_detail *why)
 {
     *why = (nacre_detail){ "" };
     if (from == CONTEXT) return add_context(f, name, info, why);
-    if (from == DATABASE) return nacre_server_add_database(f->server, make_database(f, name, info, 1), NULL, why);
     assert_ok(nacre_directory_create(path_of(f, name), info, why));
     return from == DIRECTORY ? nacre_server_add_context(f->server, path_of(f, name), why)
                              : add_credentials(f, name, why);
@@ -126,13 +111,13 @@ static nacre_err add(fixture *f, source from, const char *name, const nacre_dire
 /* ---- A server's contexts ---- */
 
 typedef struct had {
-    size_t contexts, senders, keys, databases;
+    size_t contexts, senders, keys;
 } had;
 
 static had look(const fixture *f)
 {
     const nacre_server *s = f->server;
-    return (had){ s->table.num_contexts, s->senders.num, s->context_set.num, s->num_databases };
+    return (had){ s->table.num_contexts, s->senders.num, s->context_set.num };
 }
 
 static void is_as_it_was(const fixture *f, had before)
@@ -167,8 +152,8 @@ static void one_sender_key_twice_is_refused_from_any_two_sources(void **state)
 {
     fixture *f = *state;
     size_t index = 0;
-    for (source first = DIRECTORY; first < num_sources(); first++)
-        for (source second = DIRECTORY; second < num_sources(); second++, index++) {
+    for (source first = DIRECTORY; first < SOURCES; first++)
+        for (source second = DIRECTORY; second < SOURCES; second++, index++) {
             char names[3][32];
             nacre_directory_info info, another;
             for (int i = 0; i < 3; i++) (void)snprintf(names[i], sizeof names[i], "%c%zu", "abc"[i], index + 100);
@@ -185,8 +170,8 @@ static void one_sender_key_twice_is_refused_from_any_two_sources(void **state)
 static void one_of_the_two_keys_is_enough(void **state)
 {
     fixture *f = *state;
-    for (source first = DIRECTORY; first < num_sources(); first++)
-        for (source second = DIRECTORY; second < num_sources(); second++) {
+    for (source first = DIRECTORY; first < SOURCES; first++)
+        for (source second = DIRECTORY; second < SOURCES; second++) {
             char names[4][32];
             nacre_directory_info info, other;
             const size_t index = 1000 + 10 * (first * SOURCES + second);
@@ -224,10 +209,10 @@ static void contexts_with_different_keys_are_accepted(void **state)
     expect_ok(f, CONTEXT, "id_context", &other);
     other = info;
     other.secret[0] ^= 1;
-    expect_ok(f, (source)(num_sources() - 1), "secret", &other);
+    expect_ok(f, (source)(SOURCES - 1), "secret", &other);
     other = info;
     other.salt[other.salt_len++] = 1;
-    expect_ok(f, (source)(num_sources() - 1), "salt", &other);
+    expect_ok(f, (source)(SOURCES - 1), "salt", &other);
     other = info;
     other.salt[other.salt_len++] = 0; /* HMAC pads with zeros: the same keys */
     expect_refusal(f, DIRECTORY, "padded", "first", &other, "Sender Key");
@@ -282,31 +267,6 @@ static void credentials_with_a_twin_leave_the_server_as_it_was(void **state)
     assert_string_equal(nacre_server_claims(f->server, key->ctx)[1], ":first");
 }
 
-/* A database whose last context is a twin leaves nothing behind; the others can be added from elsewhere. */
-static void a_database_with_a_twin_leaves_the_server_as_it_was(void **state)
-{
-    enum { NUM = 40 };
-    fixture *f = *state;
-    if (num_sources() == DATABASE) skip();
-    nacre_detail why;
-    nacre_directory_info infos[NUM];
-    for (size_t i = 0; i < NUM; i++) fleet_describe(&infos[i], i);
-    expect_ok(f, DIRECTORY, "first", &infos[NUM - 1]);
-    const char *path = make_database(f, "fleet", infos, NUM);
-    const had before = look(f);
-    assert_err(nacre_server_add_database(f->server, path, NULL, &why), NACRE_ERR_DUPLICATE_CONTEXT);
-    if (strstr(why.text, "fleet, context 40") == NULL || strstr(why.text, "first") == NULL) fail_msg("%s", why.text);
-    is_as_it_was(f, before);
-    nacre_sqlite *db = NULL;
-    assert_ok(nacre_sqlite_open(&db, path, NULL, &f->crypto, &why)); /* nor is the database locked */
-    assert_ok(nacre_sqlite_close(db, &why));
-    expect_ok(f, DIRECTORY, "second", &infos[0]);
-    assert_ok(nacre_server_add_database(f->server, make_database(f, "rest", infos + 1, NUM - 2), NULL, &why));
-    assert_int_equal(look(f).contexts, NUM);
-    assert_err(nacre_server_add_database(f->server, path, NULL, &why), NACRE_ERR_DUPLICATE_CONTEXT);
-    assert_int_equal(look(f).senders, NUM);
-}
-
 #define IN_A_SERVER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -317,7 +277,6 @@ int main(void)
         IN_A_SERVER(contexts_with_different_keys_are_accepted),
         IN_A_SERVER(one_directory_by_several_paths_is_accepted),
         IN_A_SERVER(credentials_with_a_twin_leave_the_server_as_it_was),
-        IN_A_SERVER(a_database_with_a_twin_leaves_the_server_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

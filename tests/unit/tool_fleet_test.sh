@@ -216,16 +216,6 @@ kill -TERM "$server"
 wait "$server" 2>/dev/null || fail "the server ended with $?: $(cat serving)"
 run 0 fleet revoke fleet.db "$id"
 run 0 fleet check fleet.db
-# the same keys in a directory and in the database
-run 0 keygen t-client t-server
-"$nacre" show --json --reveal t-server | python3 -c '
-import json, sys
-names = ("secret_hex", "salt_hex", "sender-id_hex", "recipient-id_hex", "algorithm", "kdf-hashfun", "window")
-shown = json.load(sys.stdin)
-print(json.dumps({n: shown[n] for n in names}))' >twin.json
-run 0 fleet add fleet.db twin.json
-run 5 serve --bind 127.0.0.1:0 --db fleet.db --context t-server
-says err 'has the same'
 run 5 serve --bind 127.0.0.1:0 --db copy.db
 says err 'chmod 600'
 run 5 serve --bind 127.0.0.1:0 --db secret.db

@@ -3,6 +3,7 @@
 #include "io/loop_internal.h"
 #include "io/tcp_internal.h"
 #include "io/udp_internal.h"
+#include "io/server/loader.h"
 #include "io/server/server_internal.h"
 #include "base/hosted/detail.h"
 
@@ -150,10 +151,11 @@ nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)
     if (server == NULL) return NACRE_OK;
     /* Loops first, because their endpoints borrow the contexts; then the store threads, so that nothing is written but the true
      * states; providers last, because they own the contexts' keys. */
+    nacre__loader_stop(server->loader);
     for (size_t i = 0; i < server->num_workers; i++) nacre__worker_close_loop(&server->workers[i]);
     if (server->has_threads) nacre__store_threads_free(&server->threads);
     nacre_err err = nacre__context_set_close(&server->context_set, why);
-    const nacre_err closed = nacre__server_close_databases(server, err == NACRE_OK ? why : NULL);
+    const nacre_err closed = nacre__loader_close(server->loader, err == NACRE_OK ? why : NULL);
     if (err == NACRE_OK) err = closed;
     nacre_tcp_close(server->tcp);
     for (size_t i = 0; i < server->num_workers; i++) nacre__worker_close(&server->workers[i]);
@@ -169,18 +171,6 @@ nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)
     free(server->resources);
     free(server);
     return err;
-}
-
-void nacre_server_on_warning(nacre_server *server, void (*on_warning)(void *user, const char *text), void *user)
-{
-    server->on_warning = on_warning;
-    server->warning_user = user;
-}
-
-void nacre__server_warn(void *self, const char *text)
-{
-    const nacre_server *server = self;
-    if (server->on_warning != NULL) server->on_warning(server->warning_user, text);
 }
 
 /* An upload has a file and its directory open; each worker opens some more for a moment. */

@@ -66,6 +66,8 @@ static void fill(nacre_server_config *c)
     default_size(&c->tcp_input_bytes, 8192);
     default_size(&c->tcp_output_bytes, 32768);
     default_u32(&c->tcp_ping_after_ms, 120000);
+    default_size(&c->cache_bytes, (size_t)64 << 20);
+    default_u16(&c->num_lookups, 128);
     c->size = sizeof *c;
 }
 
@@ -82,7 +84,7 @@ static bool is_possible(const nacre_server_config *c)
     return c->bodies.num_bodies != 0 && c->bodies.bodies_per_peer != 0 && c->bodies.max_body != 0 &&
            c->bodies.timeout_ms != 0 && c->num_transmissions != 0 && c->transmissions_per_peer != 0 &&
            c->num_connections != 0 && c->connections_per_host != 0 && c->num_requests != 0 && c->block_size != 0 &&
-           c->tcp_input_bytes != 0 && c->tcp_output_bytes != 0;
+           c->tcp_input_bytes != 0 && c->tcp_output_bytes != 0 && c->cache_bytes != 0 && c->num_lookups != 0;
 }
 
 bool nacre__server_config_resolve(nacre_server_config *c, const nacre_server_config *from)

@@ -5,6 +5,7 @@
 #include "base/hosted/detail.h"
 #include "store/directory/twins.h"
 #include "store/sqlite/sqlite_label.h"
+#include "store/sqlite/sqlite_serve.h"
 
 #include <nacre/remote.h>
 
@@ -144,8 +145,8 @@ static void label_of(char label[NACRE__LABEL], nacre_server *server, const nacre
     const nacre__key *key = nacre__context_set_find(&server->context_set, ctx);
     if (key != NULL) nacre__key_label(label, key);
     (void)pthread_rwlock_unlock(&server->names);
-    for (size_t i = 0; i < server->num_database_contexts; i++)
-        if (server->database_contexts[i] == ctx) nacre__sqlite_label(label, NACRE__LABEL, ctx);
+    const nacre__store_entry *entry = ctx != NULL ? nacre__stores_find(&server->stores, ctx) : NULL;
+    if (entry != NULL && nacre__sqlite_has(&entry->store)) nacre__sqlite_label(label, NACRE__LABEL, ctx);
 }
 
 static nacre_err refuse_twin(nacre_server *server, const nacre_context *ctx, nacre_direction shared, nacre_detail *why)
@@ -218,35 +219,65 @@ void nacre__server_take_out(nacre_server *server, nacre__removal *r, size_t inde
 
 /* ---- Databases --------------------------------------------------------------------------------------------------------- */
 
-nacre_err nacre__server_let_in(nacre_server *server, nacre_context *ctx, const char *path, nacre_detail *why)
+nacre_err nacre__server_let_in(nacre_server *server, nacre_context *ctx, nacre_detail *why)
 {
     nacre_direction shared;
+    char name[NACRE__LABEL], other[NACRE__LABEL];
     const nacre_store store = nacre_sqlite_store(ctx);
-    if (is_crowded(server, ctx))
-        return nacre__fail(
-            why, NACRE_ERR_UNSUPPORTED,
-            "%s: context %lld: is number %d with one Recipient ID and ID Context, too many to try for each "
-            "request; it needs a Recipient ID of its own",
-            path, (long long)nacre_sqlite_id(ctx), NACRE_MAX_CANDIDATES + 1);
-    const nacre_err err = let_in(server, ctx, &store, &shared);
-    if (err == NACRE_OK) return NACRE_OK;
+    nacre__sqlite_label(name, sizeof name, ctx);
+    (void)pthread_mutex_lock(&server->index);
+    const bool crowded = is_crowded(server, ctx);
+    const nacre_err err = crowded ? NACRE_ERR_UNSUPPORTED : let_in(server, ctx, &store, &shared);
     if (err == NACRE_ERR_DUPLICATE_CONTEXT) {
-        char name[NACRE__LABEL], other[NACRE__LABEL];
-        nacre__sqlite_label(name, sizeof name, ctx);
         label_of(other, server, find_twin(server, ctx, shared));
-        return nacre__twins_fail(why, shared, name, other);
+        (void)nacre__twins_fail(why, shared, name, other);
     }
-    return nacre__fail(why, err, "%s: cannot add its contexts: %s", path, nacre_err_text(err));
+    (void)pthread_mutex_unlock(&server->index);
+    if (err == NACRE_OK || err == NACRE_ERR_DUPLICATE_CONTEXT) return err;
+    if (crowded)
+        return nacre__fail(
+            why, err,
+            "%s: is number %d with one Recipient ID and ID Context, too many to try for each request; it "
+            "needs a Recipient ID of its own",
+            name, NACRE_MAX_CANDIDATES + 1);
+    return nacre__fail(why, err, "%s: cannot add it: %s", name, nacre_err_text(err));
 }
 
-void nacre__server_let_out(nacre_server *server, nacre_context *ctx)
+void nacre__server_take_back(nacre_server *server, const nacre_context *ctx)
 {
+    (void)pthread_mutex_lock(&server->index);
+    lock_searches(server);
+    nacre_table_remove(&server->table, ctx);
+    unlock_searches(server);
+    atomic_store(&server->num_contexts, server->table.num_contexts);
+    (void)pthread_mutex_unlock(&server->index);
+}
+
+void nacre__server_put_back(nacre_server *server, nacre_context *ctx)
+{
+    nacre_detail why;
+    (void)pthread_mutex_lock(&server->index);
+    const nacre_err err = add_to_table(server, ctx);
+    if (err != NACRE_OK) (void)nacre__fail(&why, err, "a context is not served any more: %s", nacre_err_text(err));
+    (void)pthread_mutex_unlock(&server->index);
+    if (err != NACRE_OK) nacre__server_warn(server, why.text);
+}
+
+void nacre__server_forget(nacre_server *server, nacre_context *ctx)
+{
+    (void)pthread_mutex_lock(&server->index);
     let_out(server, ctx);
+    (void)pthread_mutex_unlock(&server->index);
 }
 
 const char *const *nacre_server_claims(const nacre_server *server, const nacre_context *context)
 {
-    return context != NULL ? nacre__context_set_claims(&server->context_set, context) : NULL;
+    nacre_store store;
+    if (context == NULL) return NULL;
+    const char *const *names = nacre__context_set_claims(&server->context_set, context);
+    if (names != NULL || server->loader == NULL) return names;
+    const bool is_known = nacre__server_find_store((void *)(uintptr_t)server, context, &store);
+    return is_known && nacre__sqlite_has(&store) ? nacre__sqlite_claims(context) : NULL;
 }
 
 nacre_remote nacre_server_remote(const nacre_server *server, const nacre_request *request)

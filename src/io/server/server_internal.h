@@ -14,6 +14,7 @@
 #include <nacre/server.h>
 
 typedef struct nacre__removal nacre__removal;
+typedef struct nacre__loader nacre__loader;
 
 struct nacre_server {
     nacre_server_config config; /* with the defaults filled in */
@@ -44,11 +45,8 @@ struct nacre_server {
     bool has_lanes;                                   /* each worker's socket has a lane (udp_internal.h) */
     void (*on_warning)(void *user, const char *text); /* or NULL */
     void *warning_user;
-    nacre_sqlite **databases;
-    size_t num_databases;
-    nacre_context **database_contexts; /* of all of them */
-    size_t num_database_contexts, cap_database_contexts;
-    nacre_table table; /* borrowed by the endpoints by address; its entries may be reallocated */
+    nacre__loader *loader; /* NULL: no databases */
+    nacre_table table;     /* borrowed by the endpoints by address; its entries may be reallocated */
     nacre_table_slot *slots;
     nacre_resource *resources;
     size_t num_resources;
@@ -75,16 +73,15 @@ void nacre__server_take_out(nacre_server *server, nacre__removal *r, size_t inde
 /* The store of a context: for nacre__loop_find_stores. */
 bool nacre__server_find_store(void *self, const nacre_context *ctx, nacre_store *store);
 
-/* server_contexts.c: one context of a database. nacre__server_let_in: errors as nacre_server_add_context, with `path` in the
- * text; nacre__server_let_out takes it out again. */
-NACRE_MUST_USE nacre_err nacre__server_let_in(nacre_server *server, nacre_context *ctx, const char *path,
-                                              nacre_detail *why);
-void nacre__server_let_out(nacre_server *server, nacre_context *ctx);
+/* server_contexts.c: contexts of a database, for the loader's thread. nacre__server_let_in: errors as nacre_server_add_context.
+ * nacre__server_take_back takes one out of the table only, so that nothing new begins with it, and _put_back undoes that;
+ * nacre__server_forget takes it out of everything. */
+NACRE_MUST_USE nacre_err nacre__server_let_in(nacre_server *server, nacre_context *ctx, nacre_detail *why);
+void nacre__server_take_back(nacre_server *server, const nacre_context *ctx);
+void nacre__server_put_back(nacre_server *server, nacre_context *ctx);
+void nacre__server_forget(nacre_server *server, nacre_context *ctx);
 
-/* server.c: reports a warning of the server `self`. */
+/* server_warning.c: nacre_server_on_warning. */
 void nacre__server_warn(void *self, const char *text);
-
-/* server_databases.c: closes all; returns the first failure. */
-nacre_err nacre__server_close_databases(nacre_server *server, nacre_detail *why);
 
 #endif

@@ -2,6 +2,7 @@
 /* server_stats: the figures of all workers, added up. Counters and gauges are atomic words, so that no thread waits for another. */
 #include "io/loop_internal.h"
 #include "io/udp_internal.h"
+#include "io/server/loader.h"
 #include "io/server/server_internal.h"
 
 #include <string.h>
@@ -42,6 +43,10 @@ void nacre_server_get_stats(const nacre_server *server, nacre_server_stats *stat
     for (int i = 0; i < NACRE_NUM_STORE_WRITES; i++)
         sum.store_times[i] = nacre__store_times_get(&server->threads.times, (nacre_store_write)i);
     sum.contexts = atomic_load(&server->num_contexts);
+    const nacre__loader_counts counts = nacre__loader_count(server->loader);
+    sum.cache_hits = counts.hits;
+    sum.cache_misses = counts.misses;
+    sum.cache_evictions = counts.evictions;
     sum.store_health = nacre__store_health_get(&server->health);
     memset(stats, 0, size);
     memcpy(stats, &sum, size < sizeof sum ? size : sizeof sum);

@@ -85,6 +85,7 @@ static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacr
     config.congestion = limits->congestion;
     config.outer_block = limits->outer_block;
     config.timing = limits->timing;
+    config.num_lookups = limits->num_lookups;
     config.contexts = contexts;
     config.crypto = worker->crypto;
     if (locks != NULL) config.lock = (nacre_lock){ take, give, locks };
@@ -93,6 +94,7 @@ static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacr
     err = nacre_loop_open_transfer(&worker->loop, worker->udp, &config, &transfer, on_event, worker, why);
     if (err != NACRE_OK) return err;
     nacre__loop_set_wake(worker->loop, worker->wake_read);
+    nacre__loop_on_lookup(worker->loop, NULL, NULL);
     nacre__endpoint_share_table(nacre_loop_endpoint(worker->loop), (nacre_lock){ take_table, give_table, worker });
     err = make_site(worker);
     return err == NACRE_OK ? err : nacre__fail(why, err, "cannot make a site: %s", nacre_err_text(err));

@@ -29,6 +29,7 @@ struct nacre__worker {
     nacre_udp *udp;
     nacre_loop *loop;
     nacre_site *site;
+    struct nacre__loader *loader; /* of the server's databases; NULL: none */
     void *site_memory;
     int wake_read, wake_write; /* a pipe: a write ends the loop's current step */
     atomic_bool is_stopped;

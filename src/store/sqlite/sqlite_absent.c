@@ -5,6 +5,7 @@
 #include "base/hosted/detail.h"
 #include "store/sqlite/sqlite_import.h"
 #include "store/sqlite/sqlite_label.h"
+#include "store/sqlite/sqlite_serve.h"
 
 static nacre_err absent(nacre_detail *why)
 {
@@ -39,6 +40,11 @@ ABSENT(nacre_sqlite_load,
        (nacre_sqlite * db, nacre_context **contexts, const int64_t *ids, size_t num, nacre_detail *why))
 ABSENT(nacre_sqlite_load_all, (nacre_sqlite * db, nacre_sqlite_on_context on_context, void *user, nacre_detail *why))
 ABSENT(nacre_sqlite_unload, (nacre_sqlite * db, nacre_context *ctx, nacre_detail *why))
+ABSENT(nacre__sqlite_data_version, (nacre_sqlite * db, uint64_t *version, nacre_detail *why))
+ABSENT(nacre__sqlite_unload_these, (nacre_sqlite * db, nacre_context *const *contexts, size_t num, nacre_detail *why))
+GIVES(bool, nacre__sqlite_has, (const nacre_store *store), false)
+GIVES(size_t, nacre__sqlite_size, (const nacre_context *ctx), 0)
+GIVES(const char *const *, nacre__sqlite_claims, (const nacre_context *ctx), NULL)
 ABSENT(nacre_sqlite_remove, (nacre_sqlite * db, const int64_t *ids, size_t num, nacre_detail *why))
 ABSENT(nacre_sqlite_revoke, (nacre_sqlite * db, const int64_t *ids, size_t num, nacre_detail *why))
 ABSENT(nacre_sqlite_list,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite_find: the contexts that may have protected a request. */
 #include "store/sqlite/sqlite_internal.h"
+#include "store/sqlite/sqlite_serve.h"
 
 static nacre_err find_one(nacre_sqlite *db, nacre_sqlite_query *q, nacre_detail *why)
 {
@@ -30,6 +31,19 @@ nacre_err nacre_sqlite_find(nacre_sqlite *db, nacre_sqlite_query *queries, size_
         for (size_t i = 0; err == NACRE_OK && i < num; i++) err = find_one(db, &queries[i], why);
         err = nacre__sqlite_end_read(db, err, why);
     }
+    nacre__sqlite_leave(db);
+    return err;
+}
+
+nacre_err nacre__sqlite_data_version(nacre_sqlite *db, uint64_t *version, nacre_detail *why)
+{
+    bool found = false;
+    nacre_err err = nacre__sqlite_enter(db, false, why);
+    if (err != NACRE_OK) return err;
+    sqlite3_stmt *stmt = nacre__sqlite_use(db, NACRE__SQLITE_DATA_VERSION);
+    err = nacre__sqlite_step(db, NACRE__SQLITE_DATA_VERSION, &found, why);
+    if (found) *version = (uint64_t)sqlite3_column_int64(stmt, 0);
+    nacre__sqlite_reset(db, NACRE__SQLITE_DATA_VERSION);
     nacre__sqlite_leave(db);
     return err;
 }

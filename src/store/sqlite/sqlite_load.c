@@ -3,9 +3,11 @@
 #include "store/sqlite/sqlite_label.h"
 #include "store/sqlite/sqlite_loaded.h"
 #include "store/sqlite/sqlite_rows.h"
+#include "store/sqlite/sqlite_serve.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/hosted/detail.h"
 #include "store/batch.h"
@@ -45,7 +47,9 @@ static nacre_err init(nacre__sqlite_loaded *loaded, const nacre__sqlite_memory *
 static nacre_err make(nacre__sqlite_loaded **out, nacre_sqlite *db, const nacre__sqlite_row *row, nacre_detail *why)
 {
     nacre__sqlite_keys keys;
-    nacre__sqlite_memory memory = { .words = nacre_replay_words(row->window), .id_context_len = row->id_context_len };
+    nacre__sqlite_memory memory = { .words = nacre_replay_words(row->window),
+                                    .id_context_len = row->id_context_len,
+                                    .name_size = row->name[0] != '\0' ? strlen(row->name) + 1 : 0 };
     nacre_err err = nacre_context_key_layout(db->crypto, row->aead->cose, &memory.keys_size, &memory.keys_align);
     if (err != NACRE_OK)
         return nacre__fail(why, err, "%s: context %lld: the cryptography library (%s) does not have %s", db->paths.path,
@@ -63,6 +67,7 @@ static nacre_err make(nacre__sqlite_loaded **out, nacre_sqlite *db, const nacre_
         loaded->id = row->id;
         loaded->floor = loaded->next = row->state.next;
         loaded->window = row->window;
+        if (memory.name_size > 0) loaded->claims[0] = memcpy(memory.name, row->name, memory.name_size);
         err = nacre__sqlite_loaded_put(db, loaded, why);
     }
     if (err == NACRE_OK) *out = loaded;
@@ -199,6 +204,28 @@ nacre_err nacre_sqlite_unload(nacre_sqlite *db, nacre_context *ctx, nacre_detail
     nacre__sqlite_loaded_free(loaded);
     (void)pthread_mutex_unlock(&db->lock);
     return err;
+}
+
+nacre_err nacre__sqlite_unload_these(nacre_sqlite *db, nacre_context *const *contexts, size_t num, nacre_detail *why)
+{
+    nacre_err err = nacre__sqlite_enter(db, true, why);
+    if (err == NACRE_OK) err = nacre__sqlite_save_these(db, contexts, num, why);
+    else if (db->owner != getpid()) return err;
+    else (void)pthread_mutex_lock(&db->lock);
+    for (size_t i = 0; i < num; i++) nacre__sqlite_loaded_free((nacre__sqlite_loaded *)contexts[i]);
+    nacre__sqlite_leave(db);
+    return err;
+}
+
+const char *const *nacre__sqlite_claims(const nacre_context *ctx)
+{
+    const nacre__sqlite_loaded *loaded = (const nacre__sqlite_loaded *)ctx;
+    return loaded->claims[0] != NULL ? loaded->claims : NULL;
+}
+
+bool nacre__sqlite_has(const nacre_store *store)
+{
+    return store->ops == nacre_sqlite_store(NULL).ops;
 }
 
 int64_t nacre_sqlite_id(const nacre_context *ctx)

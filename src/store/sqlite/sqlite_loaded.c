@@ -2,6 +2,7 @@
 /* sqlite_loaded: contexts in memory. Each has one piece of memory, for itself, its keys, window and ID Context. Pieces of one
  * size are parts of a slab, which a fork wipes. */
 #include "store/sqlite/sqlite_loaded.h"
+#include "store/sqlite/sqlite_serve.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -136,7 +137,8 @@ nacre__sqlite_loaded *nacre__sqlite_loaded_new(nacre_sqlite *db, nacre__sqlite_m
     const size_t keys_at = round_up(sizeof(nacre__sqlite_loaded), memory->keys_align);
     const size_t words_at = round_up(keys_at + memory->keys_size, sizeof(uint64_t));
     const size_t id_at = words_at + memory->words * sizeof(uint64_t);
-    const size_t piece = round_up(id_at + memory->id_context_len, align);
+    const size_t name_at = id_at + memory->id_context_len;
+    const size_t piece = round_up(name_at + memory->name_size, align);
     nacre__sqlite_slab *slab = slab_for(db, piece);
     if (slab == NULL) return NULL;
     uint8_t *at = slab->memory;
@@ -155,7 +157,13 @@ nacre__sqlite_loaded *nacre__sqlite_loaded_new(nacre_sqlite *db, nacre__sqlite_m
     memory->keys = at + keys_at;
     memory->window_words = memory->words > 0 ? (uint64_t *)(void *)(at + words_at) : NULL;
     memory->id_context = at + id_at;
+    memory->name = (char *)at + name_at;
     return loaded;
+}
+
+size_t nacre__sqlite_size(const nacre_context *ctx)
+{
+    return ((const nacre__sqlite_loaded *)ctx)->slab->piece;
 }
 
 void nacre__sqlite_loaded_free(nacre__sqlite_loaded *loaded)

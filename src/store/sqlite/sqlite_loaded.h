@@ -16,13 +16,15 @@ struct nacre__sqlite_loaded {
     bool is_uncertain; /* … a write failed */
     bool is_new;       /* loaded by the present call */
     uint16_t window;
+    const char *claims[2]; /* its name, in its memory, and NULL; or both NULL */
 };
 nacre__sqlite_loaded *nacre__sqlite_loaded_find(const nacre_sqlite *db, int64_t id); /* NULL: not loaded */
 /* nacre__sqlite_loaded_new gives memory for a context with keys, window and ID Context, of the sizes in `memory`, and sets `keys`,
  * `window_words` and `id_context`. NULL: out of memory. */
 typedef struct nacre__sqlite_memory {
-    size_t keys_size, keys_align, words, id_context_len;
+    size_t keys_size, keys_align, words, id_context_len, name_size; /* of a name with its final 0 */
     uint8_t *keys, *id_context;
+    char *name;
     uint64_t *window_words;
 } nacre__sqlite_memory;
 nacre__sqlite_loaded *nacre__sqlite_loaded_new(nacre_sqlite *db, nacre__sqlite_memory *memory);
@@ -33,7 +35,9 @@ nacre__sqlite_loaded *nacre__sqlite_loaded_next(const nacre_sqlite *db,
                                                 size_t *cursor); /* in no order; NULL: no more */
 
 /* ---- The store: sqlite_store.c ---- */
-/* Saves the states of all loaded contexts. */
+/* Saves the states of all loaded contexts, or of these. */
 NACRE_MUST_USE nacre_err nacre__sqlite_save_all(nacre_sqlite *db, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__sqlite_save_these(nacre_sqlite *db, nacre_context *const *contexts, size_t num,
+                                                  nacre_detail *why);
 
 #endif

@@ -13,6 +13,7 @@
     X(BEGIN_READ, "BEGIN")                                                                                             \
     X(COMMIT, "COMMIT")                                                                                                \
     X(ROLLBACK, "ROLLBACK")                                                                                            \
+    X(DATA_VERSION, "PRAGMA data_version")                                                                             \
     X(META_INSERT, "INSERT INTO meta (one, schema, database, hash_key, fingerprint_key, kek, writes) "                 \
                    "VALUES (1, ?1, ?2, ?3, ?4, ?5, 0)")                                                                \
     X(META, "SELECT schema, database, hash_key, fingerprint_key, kek, identity, writes FROM meta")                     \

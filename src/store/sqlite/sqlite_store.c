@@ -209,18 +209,22 @@ typedef struct chunk {
     outcome outcomes[CHUNK];
 } chunk;
 
+static void add_to_chunk(chunk *c, size_t *num, nacre__sqlite_loaded *l)
+{
+    if (nacre_context_is_stopped(&l->ctx)) return;
+    nacre_context_before_save(&l->ctx);
+    c->states[*num] = nacre__stored_of(&l->ctx);
+    c->all[*num] = (nacre_store_request){ .self = l, .state = &c->states[*num], .on_done = ignore };
+    c->list[*num] = &c->all[*num];
+    ++*num;
+}
+
 /* The present states of the next contexts; returns their number. */
 static size_t fill_chunk(chunk *c, const nacre_sqlite *db, size_t *cursor)
 {
     size_t num = 0;
-    for (nacre__sqlite_loaded *l; num < CHUNK && (l = nacre__sqlite_loaded_next(db, cursor)) != NULL;) {
-        if (nacre_context_is_stopped(&l->ctx)) continue;
-        nacre_context_before_save(&l->ctx);
-        c->states[num] = nacre__stored_of(&l->ctx);
-        c->all[num] = (nacre_store_request){ .self = l, .state = &c->states[num], .on_done = ignore };
-        c->list[num] = &c->all[num];
-        num++;
-    }
+    for (nacre__sqlite_loaded *l; num < CHUNK && (l = nacre__sqlite_loaded_next(db, cursor)) != NULL;)
+        add_to_chunk(c, &num, l);
     return num;
 }
 
@@ -235,6 +239,22 @@ static nacre_err save_chunk(nacre_sqlite *db, chunk *c, size_t num, nacre_detail
 }
 
 /* The caller holds the lock. */
+nacre_err nacre__sqlite_save_these(nacre_sqlite *db, nacre_context *const *contexts, size_t num, nacre_detail *why)
+{
+    chunk *c = malloc(sizeof *c);
+    if (c == NULL)
+        return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory to save its contexts", db->paths.path);
+    nacre_err err = NACRE_OK;
+    for (size_t at = 0; at < num;) {
+        size_t in_chunk = 0;
+        for (; at < num && in_chunk < CHUNK; at++) add_to_chunk(c, &in_chunk, (nacre__sqlite_loaded *)contexts[at]);
+        const nacre_err saved = in_chunk > 0 ? save_chunk(db, c, in_chunk, err == NACRE_OK ? why : NULL) : NACRE_OK;
+        if (err == NACRE_OK) err = saved;
+    }
+    free(c);
+    return err;
+}
+
 nacre_err nacre__sqlite_save_all(nacre_sqlite *db, nacre_detail *why)
 {
     size_t cursor = 0, num;
