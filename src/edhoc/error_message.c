@@ -10,7 +10,7 @@ bool nacre__edhoc_read_error(nacre_bytes in, int32_t *code, nacre_bytes *info)
     *code = nacre__cbor_read_int(&r);
     unsigned major = nacre__cbor_peek(&r);
     *info = nacre__cbor_read_item(&r);
-    if (r.bad || nacre__left(&r) > 0 || *code <= 0) return false; /* RFC 9528 6.1: 0 is never sent */
+    if (r.bad || nacre__left(&r) > 0 || *code == 0) return false; /* RFC 9528 6.1: 0 is never sent */
     if (*code == UNSPECIFIED) return major == NACRE__CBOR_TEXT;
     if (*code == WRONG_SUITE) return major <= NACRE__CBOR_NEGATIVE || major == NACRE__CBOR_ARRAY;
     return *code != UNKNOWN_CREDENTIAL || (info->len == 1 && info->ptr[0] == 0xf5);

@@ -11,7 +11,7 @@ static inline bool nacre__edhoc_may_be_error(nacre_bytes in)
     return in.len > 0 && in.ptr[0] >> 5 <= NACRE__CBOR_NEGATIVE;
 }
 
-/* Reads one; false if it is none: a code of 0 or less, ERR_INFO of another type than the code's, or more than two items. */
+/* Reads one; false if it is none: a code of 0, ERR_INFO of another type than the code's, or more than two items. */
 bool nacre__edhoc_read_error(nacre_bytes in, int32_t *code, nacre_bytes *info);
 
 /* Writes the one for a fault; absent if it does not fit, or if there is none for the fault. */

@@ -111,7 +111,9 @@ nacre_err nacre_edhoc_receive(nacre_edhoc *s, nacre_edhoc_result *result, nacre_
         *result = done;
         return NACRE_OK;
     }
-    if (s->state != NACRE__EDHOC_WAIT_1 && nacre__edhoc_may_be_error(in)) {
+    int32_t code;
+    nacre_bytes info; /* message_1 begins with a number as well, and has more than two items */
+    if (s->state == NACRE__EDHOC_WAIT_1 ? nacre__edhoc_read_error(in, &code, &info) : nacre__edhoc_may_be_error(in)) {
         err = receive_error(s, &call, &done);
         if (err == NACRE_OK) *result = done;
         return err;

@@ -60,7 +60,7 @@ static const struct {
     { "unknown credential, false", "03f4", IGNORED, 0 },
     { "another code", "18646161", ABORTED, 100 },
     { "a code of 0, which is success", "006161", IGNORED, 0 },
-    { "a negative code", "206161", IGNORED, 0 },
+    { "a negative code", "206161", ABORTED, -1 },
     { "no text", "0141ff", IGNORED, 0 },
     { "an item more", "01616100", IGNORED, 0 },
     { "an item less", "01", IGNORED, 0 },
@@ -116,6 +116,21 @@ static void a_refusal_is_an_error_message_for_the_peer(void **state)
         error = edhoc_step(p, &p->r, m3, ABORTED,
                            style == BY_KID ? NACRE_EDHOC_FAULT_CREDENTIAL : NACRE_EDHOC_FAULT_NOT_TRUSTED);
         assert_int_equal(edhoc_receive(p, &p->i, error).peer_code, style == BY_KID ? 3 : 1);
+    }
+}
+
+/* RFC 9528 6: an error message replies to a message that is none. It differs from message_1 by its number of items. */
+static void a_responder_does_not_reply_to_an_error_with_another(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(errors); i++) {
+        edhoc_pair *p = edhoc_pair_of(3, 2, BY_KID);
+        (void)edhoc_begin(p);
+        nacre_edhoc_result result = edhoc_receive(p, &p->r, test_hex(errors[i].message));
+        assert_int_equal(result.verdict, ABORTED);
+        assert_int_equal(result.fault == NACRE_EDHOC_FAULT_PEER_ERROR, errors[i].verdict == ABORTED);
+        assert_int_equal(nacre_is_absent(result.message), errors[i].verdict == ABORTED);
+        assert_int_equal(result.peer_code, errors[i].code);
     }
 }
 
@@ -296,6 +311,7 @@ int main(void)
         TEST(messages_of_another_session_change_nothing_or_end_it),
         TEST(an_error_message_ends_a_session_that_waits),
         TEST(a_refusal_is_an_error_message_for_the_peer),
+        TEST(a_responder_does_not_reply_to_an_error_with_another),
         TEST(a_small_buffer_leaves_the_session_unchanged),
         TEST(a_failing_provider_leaves_the_session_unchanged),
         TEST(keys_are_given_once_and_again_after_an_update),
