@@ -127,6 +127,7 @@ nacre_err nacre_edhoc_receive(nacre_edhoc *s, nacre_edhoc_result *result, nacre_
     } else if (err == NACRE_ERR_PROTECTION_INVALID && call.fault != NACRE_EDHOC_FAULT_NONE) {
         done.fault = call.fault;
         if (!call.is_likely_forged) {
+            nacre_wipe(buf.ptr, buf.cap); /* of a plaintext that was not verified */
             done.message = nacre__edhoc_write_error(s->config, buf, call.fault);
             abort_session(s, &done, call.fault);
         }

@@ -134,6 +134,24 @@ static void a_responder_does_not_reply_to_an_error_with_another(void **state)
     }
 }
 
+/* Plaintext that was not verified reaches nobody: the buffer has the error message, and zeros. */
+static void a_refused_message_leaves_no_plaintext(void **state)
+{
+    (void)state;
+    edhoc_pair *p = edhoc_pair_of(3, 2, BY_VALUE);
+    nacre_bytes m2 = edhoc_step(p, &p->r, edhoc_begin(p), SEND, NO_FAULT);
+    p->i.peers.num = 0;
+    nacre_edhoc_result result = edhoc_receive(p, &p->i, m2);
+    assert_int_equal(result.verdict, ABORTED);
+    for (size_t i = result.message.len; i < sizeof p->i_buf; i++) assert_int_equal(p->i_buf[i], 0);
+    p = edhoc_pair_of(3, 2, BY_VALUE);
+    p->r.peers.num = 0;
+    m2 = edhoc_step(p, &p->r, edhoc_begin(p), SEND, NO_FAULT);
+    result = edhoc_receive(p, &p->r, edhoc_step(p, &p->i, m2, SEND, NO_FAULT));
+    assert_int_equal(result.verdict, ABORTED);
+    for (size_t i = result.message.len; i < sizeof p->r_buf; i++) assert_int_equal(p->r_buf[i], 0);
+}
+
 /* A buffer that is too small by any number of bytes leaves the session as it is. */
 static void a_small_buffer_leaves_the_session_unchanged(void **state)
 {
@@ -312,6 +330,7 @@ int main(void)
         TEST(an_error_message_ends_a_session_that_waits),
         TEST(a_refusal_is_an_error_message_for_the_peer),
         TEST(a_responder_does_not_reply_to_an_error_with_another),
+        TEST(a_refused_message_leaves_no_plaintext),
         TEST(a_small_buffer_leaves_the_session_unchanged),
         TEST(a_failing_provider_leaves_the_session_unchanged),
         TEST(keys_are_given_once_and_again_after_an_update),
