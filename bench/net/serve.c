@@ -89,7 +89,8 @@ static void serve_endpoint(const void *arg, int ready)
 static nacre_err describe(void *user, nacre_sqlite_context *context, size_t index, nacre_detail *why)
 {
     nacre_directory_info *info = &context->info;
-    (void)user, (void)why;
+    (void)why;
+    index += *(const size_t *)user;
     info->aead = nacre_aead_by_number(NACRE_AES_CCM_16_64_128);
     info->hash = NACRE_SHA256;
     info->window = 64;
@@ -103,17 +104,43 @@ static nacre_err describe(void *user, nacre_sqlite_context *context, size_t inde
     return NACRE_OK;
 }
 
+void serve_database(const char *path, size_t num, const nacre_crypto *crypto)
+{
+    enum { MOST = 100000 }; /* in one transaction */
+    nacre_detail why = { "" };
+    nacre_sqlite *db;
+    must(nacre_sqlite_create(path, NULL, crypto, &why), why.text);
+    must(nacre_sqlite_open(&db, path, NULL, crypto, &why), why.text);
+    for (size_t i = 0; i < num; i += MOST)
+        must(nacre_sqlite_add(db, NULL, num - i < MOST ? num - i : MOST, describe, &i, &why), why.text);
+    must(nacre_sqlite_close(db, &why), why.text);
+}
+
 static void add_database(nacre_server *server, const serve_config *c)
 {
     char path[DIRECTORY_PATH + 32];
     nacre_detail why = { "" };
-    nacre_sqlite *db;
-    (void)snprintf(path, sizeof path, "%s/db-%ld", c->parent, (long)getpid());
-    must(nacre_sqlite_create(path, NULL, c->crypto, &why), why.text);
-    must(nacre_sqlite_open(&db, path, NULL, c->crypto, &why), why.text);
-    must(nacre_sqlite_add(db, NULL, c->num_pairs, describe, NULL, &why), why.text);
-    must(nacre_sqlite_close(db, &why), why.text);
-    must(nacre_server_add_database(server, path, NULL, &why), why.text);
+    (void)snprintf(path, sizeof path, "%s/db-%ld", c->parent != NULL ? c->parent : ".", (long)getpid());
+    if (c->database == NULL) serve_database(path, c->num_pairs, c->crypto);
+    must(nacre_server_add_database(server, c->database != NULL ? c->database : path, NULL, &why), why.text);
+}
+
+/* The pairs' server sides, each with a store in memory. */
+static void add_memory(nacre_server *server, const serve_config *c)
+{
+    nacre_detail why = { "" };
+    nacre_credentials *credentials;
+    pair *pairs = pairs_open(c->crypto, c->num_pairs); /* used until the process ends */
+    nacre_memory *memories = bench_alloc(c->num_pairs * sizeof *memories);
+    must(nacre_credentials_new(&credentials), "credentials");
+    for (size_t i = 0; i < c->num_pairs; i++) {
+        char name[24];
+        (void)snprintf(name, sizeof name, ":%zu", i);
+        must(nacre_credentials_set_context(credentials, name, &pairs[i].server, nacre_memory_store(&memories[i]), &why),
+             why.text);
+    }
+    must(nacre_server_use_credentials(server, credentials, &why), why.text);
+    nacre_credentials_free(credentials);
 }
 
 static void serve_workers(const void *arg, int ready)
@@ -122,8 +149,12 @@ static void serve_workers(const void *arg, int ready)
     const nacre_resource resource = { .path = c->path, .handler = hello, .flags = NACRE_RESOURCE_PLAIN };
     nacre_detail why = { "" };
     nacre_server *server;
-    must(nacre_server_open_workers(&server, "127.0.0.1:0", c->num_workers, &why), why.text);
-    add_database(server, c);
+    nacre_server_config config = nacre_server_config_default();
+    config.num_workers = c->num_workers;
+    if (c->cache_bytes != 0) config.cache_bytes = c->cache_bytes;
+    must(nacre_server_open_with(&server, "127.0.0.1:0", &config, &why), why.text);
+    if (c->kind == SERVE_MEMORY) add_memory(server, c);
+    else add_database(server, c);
     must(nacre_server_add_resource(server, &resource), "resource");
     const nacre_address local = nacre_server_local(server);
     char text[72]; /* "127.0.0.1:PORT" */
@@ -138,7 +169,7 @@ process serve_start(const serve_config *config)
 {
     void (*serve)(const void *, int) = serve_endpoint;
     if (config->kind <= SERVE_ECHO_BATCHES) serve = serve_echo;
-    if (config->kind == SERVE_WORKERS) serve = serve_workers;
+    if (config->kind >= SERVE_WORKERS) serve = serve_workers;
     return process_fork(serve, config, config->num_workers > 1 ? PROCESS_BOTH_CORES : PROCESS_SERVER_CORE);
 }
 

@@ -14,6 +14,7 @@ typedef enum serve_kind {
     SERVE_BURST,        /* nacre: recvmmsg, sendmmsg */
     SERVE_BATCHES,      /* nacre: and UDP_GRO, UDP_SEGMENT */
     SERVE_WORKERS,      /* nacre: a multi-threaded server with its contexts in a database */
+    SERVE_MEMORY,       /* the same server with the contexts in memory, and a store in memory for each */
 } serve_kind;
 
 typedef struct serve_config {
@@ -28,9 +29,14 @@ typedef struct serve_config {
     void (*on_endpoint)(nacre_endpoint *ep);
     const char *path; /* the resource's: "/a" */
     unsigned num_workers;
-    size_t num_pairs;   /* of SERVE_WORKERS: made anew, with the keys of pairs_open */
-    const char *parent; /* of SERVE_WORKERS: a directory for its database, which must exist while it serves */
+    size_t num_pairs;     /* of SERVE_WORKERS and SERVE_MEMORY: made anew, with the keys of pairs_open */
+    const char *parent;   /* of SERVE_WORKERS: a directory for its database, which must exist while it serves */
+    const char *database; /* of SERVE_WORKERS: one made by serve_database, in place of num_pairs and parent */
+    size_t cache_bytes;   /* of its loaded contexts; 0: the default */
 } serve_config;
+
+/* serve_database makes a database with contexts 0 to `num` - 1, closed. */
+void serve_database(const char *path, size_t num, const nacre_crypto *crypto);
 
 /* serve_start; the resource at `path` responds to GET, protected or not, with 2.05 and sixteen bytes. */
 process serve_start(const serve_config *config);

@@ -59,6 +59,8 @@ const serve_key serve_keys[] = {
     NUMBER("limits.challenges_per_host", limits.admission.source_per_second, 1, 65535),
     NUMBER("limits.notifications_per_client", limits.congestion.nstart, 1, 1024),
     NUMBER("limits.probing_rate", limits.congestion.probing_rate, 1, UINT32_MAX),
+    NUMBER("limits.context_cache_bytes", limits.cache_bytes, 65536, UINT32_MAX),
+    NUMBER("limits.context_lookups", limits.num_lookups, 1, 65535),
     NUMBER("limits.connections", limits.num_connections, 1, 65535),
     NUMBER("limits.connections_per_host", limits.connections_per_host, 1, 65535),
     NUMBER("limits.connection_input_bytes", limits.tcp_input_bytes, 2048, 16777216),
