@@ -36,6 +36,16 @@ static nacre_edhoc_fault fault_of(nacre_edhoc_found found)
     return found == NACRE_EDHOC_NO_SUCH_KIND ? NACRE_EDHOC_FAULT_ID_KIND : NACRE_EDHOC_FAULT_NOT_TRUSTED;
 }
 
+/* RFC 9528 9.2: without this, an endpoint in both roles that trusts its own credential, as one of an authority or on first use,
+ * completes a session with itself. */
+static bool is_of_this_endpoint(const nacre_edhoc_config *config, const nacre_edhoc_credential *found)
+{
+    for (size_t i = 0; i < config->num_identities; i++)
+        if (found->bytes.len > 0 && nacre_bytes_equal(config->identities[i].credential.bytes, found->bytes))
+            return true;
+    return false;
+}
+
 /* RFC 9528 3.5.3: several credentials may have one kid, and are tried. Others name one, or carry it. */
 static nacre_err find_peer(const nacre_edhoc *s, nacre__edhoc_claim *claim, const nacre_edhoc_id *id,
                            const nacre_ephemeral *ephemeral, nacre_bytes proof, const uint8_t *prk, uint8_t *next,
@@ -59,6 +69,10 @@ static nacre_err find_peer(const nacre_edhoc *s, nacre__edhoc_claim *claim, cons
         if (found != NACRE_EDHOC_FOUND) {
             if (query.attempt == 0 || found != NACRE_EDHOC_UNKNOWN) last = fault_of(found);
             break;
+        }
+        if (is_of_this_endpoint(s->config, &one)) {
+            last = NACRE_EDHOC_FAULT_NOT_TRUSTED;
+            continue;
         }
         claim->credential = &one;
         nacre_err err = nacre__edhoc_verify(s, claim, ephemeral, proof, prk, next);

@@ -80,8 +80,9 @@ static void peers_of_one_kid_are_each_tried(void **state)
         for (unsigned method = 0; method <= 3; method += 3) {
             edhoc_pair *p = edhoc_pair_of(method, 2, BY_KID);
             nacre_edhoc_known known[NACRE_EDHOC_MAX_ATTEMPTS + 1];
-            for (size_t i = 0; i < before; i++) { /* the Responder's own key: another one of the curve */
-                known[i] = (nacre_edhoc_known){ .credential = p->r.identities[0].credential, .kid = p->r.known[0].kid };
+            for (size_t i = 0; i < before; i++) { /* another key of the curve */
+                known[i] = (nacre_edhoc_known){ .kid = p->r.known[0].kid };
+                assert_ok(nacre_edhoc_read_ccs(&known[i].credential, NULL, test_hex(rows[0].ccs)));
             }
             known[before] = p->r.known[0];
             p->r.peers = (nacre_edhoc_peers){ known, before + 1, NULL };
@@ -130,6 +131,28 @@ static void first_use_is_trusted_only_on_request(void **state)
     p = edhoc_pair_of(3, 2, BY_KID);
     p->r.peers = (nacre_edhoc_peers){ NULL, 0, &kept };
     (void)edhoc_step(p, &p->r, message_3(p), ABORTED, NACRE_EDHOC_FAULT_CREDENTIAL);
+}
+
+/* RFC 9528 9.2: an endpoint in both roles, whose messages are reflected to it. */
+static void an_endpoint_does_not_complete_a_session_with_itself(void **state)
+{
+    (void)state;
+    for (int style = 0; style < NUM_STYLES; style++)
+        for (int first_use = 0; first_use < (style == BY_VALUE ? 2 : 1); first_use++) {
+            edhoc_pair *p = edhoc_pair_of(3, 2, (edhoc_style)style);
+            nacre_edhoc_first_use kept;
+            p->i.config.identities = p->r.identities; /* what the Responder has, and the Initiator trusts */
+            if (first_use) p->i.peers = (nacre_edhoc_peers){ NULL, 0, &kept };
+            nacre_bytes m = edhoc_step(p, &p->r, edhoc_begin(p), SEND, NO_FAULT);
+            (void)edhoc_step(p, &p->i, m, ABORTED, NACRE_EDHOC_FAULT_NOT_TRUSTED);
+        }
+    /* a peer with the same kid is another one */
+    edhoc_pair *p = edhoc_pair_of(3, 2, BY_KID);
+    nacre_edhoc_known known[] = { p->r.known[0], p->r.known[0] };
+    known[0].credential = p->r.identities[0].credential;
+    p->r.peers = (nacre_edhoc_peers){ known, 2, NULL };
+    (void)edhoc_step(p, &p->r, message_3(p), SEND, NO_FAULT);
+    assert_ptr_equal(nacre_edhoc_peer(&p->r.session), known[1].peer);
 }
 
 /* A credential that the peer does not hold the key of. */
@@ -204,6 +227,7 @@ int main(void)
         TEST(peers_of_one_kid_are_each_tried),
         TEST(a_key_of_the_table_is_accepted_in_any_ccs),
         TEST(first_use_is_trusted_only_on_request),
+        TEST(an_endpoint_does_not_complete_a_session_with_itself),
         TEST(another_key_under_the_same_name_does_not_authenticate),
         TEST(another_credential_with_the_same_key_does_not_authenticate),
         TEST(each_form_of_id_cred_has_its_verdict),
