@@ -107,16 +107,17 @@ typedef enum nacre_edhoc_found {
 enum { NACRE_EDHOC_MAX_ATTEMPTS = 4 };
 
 /* find gives the credential for an ID_CRED_x, after all checks of the application (RFC 9528 D): that it trusts it, that it
- * is valid now, and that it may take this role. `found` borrows until nacre_edhoc_receive returns; *peer is given back by
- * nacre_edhoc_peer once the session is complete. */
+ * is valid now, and that it may take this role. One with the bytes of an identity of this endpoint is refused after it
+ * (RFC 9528 9.2). `found` borrows until nacre_edhoc_receive returns; *peer is given back by nacre_edhoc_peer once the session
+ * is complete. */
 typedef struct nacre_edhoc_trust {
     void *self;
     nacre_edhoc_found (*find)(void *self, const nacre_edhoc_query *query, nacre_edhoc_credential *found, void **peer);
 } nacre_edhoc_trust;
 
 /* ---- External authorization data (RFC 9528 3.8) ------------------------------------------------------------------ */
-/* Called for each EAD item of a message but padding, in order, before the peer is authenticated: keep the item until the
- * session is complete. `label` is without the sign that makes it critical; `value` may be absent.
+/* Called for each EAD item of a message but padding, in order, before the peer is authenticated: keep a copy until the
+ * session is complete, as `value` borrows until the call returns. A message that is tried again is read again. `label` is without the sign that makes it critical; `value` may be absent.
  * true: understood. false: ignored, or, if it is critical, the session is refused. NULL: none is understood */
 typedef struct nacre_edhoc_ead_reader {
     void *self;
@@ -126,7 +127,8 @@ typedef struct nacre_edhoc_ead_reader {
 /* nacre_edhoc_ead_add appends an EAD item to the sequence in `buf`, of which `used` has the first bytes; an absent `value`
  * is left out. nacre_edhoc_ead_pad appends `len` bytes of padding (RFC 9528 3.8.1), with the bytes of `filler` (at least
  * `len`, pseudo-random) in it.
- * NACRE_OK, NACRE_ERR_BUFFER_TOO_SMALL; NACRE_ERR_BAD_ARGUMENT (a label above 2^31 - 2 or below 1; a short filler) */
+ * NACRE_OK, NACRE_ERR_BUFFER_TOO_SMALL; NACRE_ERR_BAD_ARGUMENT (a label above 65535 or below 1; a value or padding above 65535
+ * bytes; a short filler) */
 NACRE_MUST_USE nacre_err nacre_edhoc_ead_add(nacre_bytes *used, nacre_buf buf, int32_t label, bool is_critical,
                                              nacre_bytes value);
 NACRE_MUST_USE nacre_err nacre_edhoc_ead_pad(nacre_bytes *used, nacre_buf buf, size_t len, nacre_bytes filler);
@@ -229,7 +231,8 @@ NACRE_MUST_USE nacre_err nacre_edhoc_respond(nacre_edhoc *s, const nacre_edhoc_c
  *            | complete             | cipher suite. If `complete`, the context can be made
  *  COMPLETE  | complete             | makes the context
  *  IGNORED   | unchanged            | nothing: a copy, a foreign or a forged message (RFC 9528 9.7)
- *  ABORTED   | wiped                | sends `message`, an error message, if it is not absent; `fault` is the reason */
+ *  ABORTED   | wiped                | sends `message`, an error message, if it is not absent; `fault` is the reason. What
+ *            |                      | else was in the buffer is wiped */
 typedef enum nacre_edhoc_verdict {
     NACRE_EDHOC_SEND,
     NACRE_EDHOC_COMPLETE,
@@ -276,14 +279,16 @@ NACRE_MUST_USE nacre_err nacre_edhoc_context(nacre_edhoc *s, nacre_context_param
                                              nacre_edhoc_secrets *secrets);
 
 /* nacre_edhoc_export derives keys of other applications (RFC 9528 4.2.1). Labels 0 and 1 are OSCORE's.
- * NACRE_OK, NACRE_ERR_STALE (not complete), NACRE_ERR_BAD_ARGUMENT (label 0 or 1, or above 2^31 - 1), NACRE_ERR_TOO_LONG (of
- * `len`, above 255 hashes), what the provider's hmac returns; `out` is wiped */
+ * NACRE_OK, NACRE_ERR_STALE (not complete), NACRE_ERR_BAD_ARGUMENT (label 0 or 1, or above 65535, as in the registry of
+ * RFC 9528 10.1), NACRE_ERR_TOO_LONG (`len` above 255 hashes, or a context above 65535 bytes), what the provider's hmac
+ * returns. On failure nothing of a key is in `out` */
 NACRE_MUST_USE nacre_err nacre_edhoc_export(const nacre_edhoc *s, uint32_t label, nacre_bytes context, uint8_t *out,
                                             size_t len);
 
 /* nacre_edhoc_key_update replaces the session's key (RFC 9528 H). Both ends do it with the same `context`. A new OSCORE
  * context can be made after it; make it in place of the old one.
- * NACRE_OK, NACRE_ERR_STALE (not complete), what the provider's hmac returns; the session is unchanged */
+ * NACRE_OK, NACRE_ERR_STALE (not complete), NACRE_ERR_TOO_LONG (a context above 65535 bytes), what the provider's hmac
+ * returns; the session is unchanged */
 NACRE_MUST_USE nacre_err nacre_edhoc_key_update(nacre_edhoc *s, nacre_bytes context);
 
 /* nacre_edhoc_wipe ends a session in any state. */

@@ -55,7 +55,8 @@ typedef struct nacre_edhoc_peers {
     size_t num;
     /* Trust on first use (RFC 9528 D.5, unauthenticated operation): with this, a CCS by value that is not in the table is accepted and kept here, and
      * `peer` is this. Whoever reaches this endpoint is accepted: authenticated is only that later sessions are with the same
-     * key, once the application has put it into its table. Of one session at a time; NULL: unknown peers are refused. */
+     * key, once the application has put it into its table. A CCS is kept before it is authenticated: read it only where nacre_edhoc_peer
+     * gives it, before another session is begun with the same table. Of one session at a time; NULL: unknown peers are refused. */
     nacre_edhoc_first_use *trust_on_first_use;
 } nacre_edhoc_peers;
 
