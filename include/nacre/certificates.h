@@ -13,6 +13,7 @@ extern "C" {
 typedef struct nacre_certificate_key {
     nacre_curve curve;
     uint8_t x[NACRE_MAX_COORDINATE], y[NACRE_MAX_COORDINATE];
+    bool may_sign, may_agree; /* by its key usage (RFC 5280 4.2.1.3); both if it states none */
 } nacre_certificate_key;
 
 /* The same as a nacre_public_key, which borrows it. */
@@ -30,8 +31,9 @@ NACRE_MUST_USE nacre_err nacre_certificates_open(nacre_certificates **authoritie
 void nacre_certificates_close(nacre_certificates *authorities);
 
 /* nacre_certificates_check checks a certificate up to a trusted authority, over the certificates in `more`, at the present
- * time, and for `name` (a host name in its subject alternative names; NULL: any subject). Revocation is not checked.
- * NACRE_OK, NACRE_ERR_BAD_CREDENTIALS (see `why`), NACRE_ERR_NO_MEMORY */
+ * time, and for `name` (a host name in its subject alternative names, not in its subject; NULL: any certificate). Signatures
+ * with SHA-1 and RSA keys below 2048 bits are refused. Revocation is not checked, and the key usage is the caller's to check.
+ * NACRE_OK, NACRE_ERR_BAD_CREDENTIALS (see `why`; also if `name` is empty or begins with a dot), NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre_certificates_check(const nacre_certificates *authorities, nacre_certificate_key *key,
                                                   nacre_bytes der, const nacre_bytes *more, size_t num_more,
                                                   const char *name, nacre_detail *why);

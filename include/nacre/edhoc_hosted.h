@@ -39,7 +39,8 @@ typedef struct nacre_edhoc_authorities {
     nacre_detail why;          /* of the last refusal */
 } nacre_edhoc_authorities;
 
-/* nacre_edhoc_trust_authorities makes trust.find of them. nacre_edhoc_peer gives `self`. At most 8 certificates are read. */
+/* nacre_edhoc_trust_authorities makes trust.find of them. nacre_edhoc_peer gives `self`. At most 8 certificates are read. A
+ * certificate with a key usage must permit digitalSignature or keyAgreement, as the method uses its key. */
 nacre_edhoc_trust nacre_edhoc_trust_authorities(nacre_edhoc_authorities *self);
 
 #ifdef __cplusplus

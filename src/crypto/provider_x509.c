@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of OpenSSL: 112 bits, which excludes signatures with SHA-1 and RSA keys below 2048 bits. */
+enum { AUTH_LEVEL = 2 };
+
 struct nacre_certificates {
     X509_STORE *store;
 };
@@ -30,13 +33,16 @@ static X509 *parse(nacre_bytes der)
     return NULL;
 }
 
-static bool read_key(nacre_certificate_key *key, const X509 *certificate)
+static bool read_key(nacre_certificate_key *key, X509 *certificate)
 {
     const EVP_PKEY *pkey = X509_get0_pubkey(certificate);
     nacre_certificate_key read = { .curve = pkey != NULL ? nacre__openssl_curve(pkey) : NACRE_CURVE_NONE };
     bool is_ec = nacre__openssl_group(read.curve) != NULL;
     if (read.curve == NACRE_CURVE_NONE || !nacre__openssl_public_bytes(pkey, read.curve, read.x, is_ec ? read.y : NULL))
         return false;
+    uint32_t usage = X509_get_key_usage(certificate); /* all bits without the extension */
+    read.may_sign = (usage & KU_DIGITAL_SIGNATURE) != 0;
+    read.may_agree = (usage & KU_KEY_AGREEMENT) != 0;
     *key = read;
     return true;
 }
@@ -96,12 +102,18 @@ static STACK_OF(X509) * parse_all(const nacre_bytes *more, size_t num_more)
 static nacre_err check(const nacre_certificates *authorities, X509 *certificate, STACK_OF(X509) * chain,
                        const char *name, nacre_detail *why)
 {
+    /* OpenSSL takes "" for no name, and a dot at the start for every host of a domain */
+    if (name != NULL && (name[0] == '\0' || name[0] == '.'))
+        return nacre__fail(why, NACRE_ERR_BAD_CREDENTIALS, "certificate refused: \"%s\" is not the name of a host",
+                           name);
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     if (ctx == NULL || X509_STORE_CTX_init(ctx, authorities->store, certificate, chain) != 1) {
         X509_STORE_CTX_free(ctx);
         return nacre__fail(why, failed(NACRE_ERR_NO_MEMORY), "out of memory for a certificate");
     }
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    X509_VERIFY_PARAM_set_auth_level(param, AUTH_LEVEL);
     bool ok = (name == NULL || X509_VERIFY_PARAM_set1_host(param, name, 0) == 1) && X509_verify_cert(ctx) == 1;
     int error = X509_STORE_CTX_get_error(ctx);
     X509_STORE_CTX_free(ctx);

@@ -138,6 +138,12 @@ typedef struct issued {
     nacre_bytes der;
 } issued;
 
+/* What the next certificates have. */
+static struct {
+    bool no_san, sha1;
+    const char *usage;
+} special;
+
 static issued issue(const char *name, size_t kind, const issued *by, bool is_ca, long from_now)
 {
     issued made = { X509_new(), fresh(kind), NACRE_ABSENT };
@@ -152,16 +158,19 @@ static issued issue(const char *name, size_t kind, const issued *by, bool is_ca,
     X509_set_pubkey(made.certificate, made.key);
     char san[100];
     (void)snprintf(san, sizeof san, "DNS:%s.example", name);
-    X509_EXTENSION *extensions[] = { X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints,
-                                                         is_ca ? "critical,CA:TRUE" : "CA:FALSE"),
-                                     X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san) };
+    X509_EXTENSION *extensions[] = {
+        X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints, is_ca ? "critical,CA:TRUE" : "CA:FALSE"),
+        X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san),
+        X509V3_EXT_conf_nid(NULL, NULL, NID_key_usage, special.usage != NULL ? special.usage : "keyCertSign")
+    };
     for (size_t i = 0; i < COUNT(extensions); i++) {
-        X509_add_ext(made.certificate, extensions[i], -1);
+        if ((i != 1 || !special.no_san) && (i != 2 || special.usage != NULL))
+            X509_add_ext(made.certificate, extensions[i], -1);
         X509_EXTENSION_free(extensions[i]);
     }
     EVP_PKEY *signer = by != NULL ? by->key : made.key;
     bool is_ed = EVP_PKEY_get_base_id(signer) == EVP_PKEY_ED25519;
-    assert_true(X509_sign(made.certificate, signer, is_ed ? NULL : EVP_sha256()) > 0);
+    assert_true(X509_sign(made.certificate, signer, is_ed ? NULL : special.sha1 ? EVP_sha1() : EVP_sha256()) > 0);
     unsigned char *der = NULL;
     int len = i2d_X509(made.certificate, &der);
     assert_true(len > 0);
@@ -244,6 +253,84 @@ static void certificates_of_an_authority_are_trusted_and_no_others(void **state)
     for (size_t i = 0; i < COUNT(all); i++) discard(all[i]);
 }
 
+/* The name is in the subject alternative names, and a name that is none is not "any". */
+static void a_host_name_is_that_of_the_certificate(void **state)
+{
+    (void)state;
+    issued root = issue("root", 0, NULL, true, 86400), leaf = issue("leaf", 0, &root, false, 86400);
+    special.no_san = true;
+    issued subject = issue("leaf.example", 0, &root, false, 86400);
+    special.no_san = false;
+    static const struct {
+        const char *name;
+        nacre_err named, in_subject;
+    } rows[] = {
+        { NULL, NACRE_OK, NACRE_OK },
+        { "leaf.example", NACRE_OK, NACRE_ERR_BAD_CREDENTIALS },
+        { "other.example", NACRE_ERR_BAD_CREDENTIALS, NACRE_ERR_BAD_CREDENTIALS },
+        { "", NACRE_ERR_BAD_CREDENTIALS, NACRE_ERR_BAD_CREDENTIALS },
+        { ".example", NACRE_ERR_BAD_CREDENTIALS, NACRE_ERR_BAD_CREDENTIALS },
+    };
+    nacre_certificates *authorities = trusting(&root);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        nacre_certificate_key key;
+        nacre_detail why;
+        assert_err(nacre_certificates_check(authorities, &key, leaf.der, NULL, 0, rows[i].name, &why), rows[i].named);
+        assert_err(nacre_certificates_check(authorities, &key, subject.der, NULL, 0, rows[i].name, &why),
+                   rows[i].in_subject);
+    }
+    nacre_certificates_close(authorities);
+    issued *all[] = { &root, &leaf, &subject };
+    for (size_t i = 0; i < COUNT(all); i++) discard(all[i]);
+}
+
+/* RFC 5280 4.2.1.3, RFC 9528 3.5.2: the Initiator signs in methods 0 and 1. */
+static void a_key_is_used_as_its_certificate_permits(void **state)
+{
+    (void)state;
+    issued root = issue("root", 0, NULL, true, 86400);
+    nacre_edhoc_authorities a = { .authorities = trusting(&root) };
+    static const struct {
+        const char *usage;
+        bool signs, agrees;
+    } rows[] = {
+        { NULL, true, true },
+        { "digitalSignature", true, false },
+        { "keyAgreement", false, true },
+        { "digitalSignature,keyAgreement", true, true },
+        { "keyEncipherment", false, false },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        special.usage = rows[i].usage;
+        issued leaf = issue("leaf", 0, &root, false, 86400);
+        special.usage = NULL;
+        for (unsigned method = 0; method < 4; method++)
+            assert_int_equal(fault_with(&a, method, &leaf, &leaf.der, 1), (method < 2 ? rows[i].signs : rows[i].agrees)
+                                                                              ? NACRE_EDHOC_FAULT_NONE
+                                                                              : NACRE_EDHOC_FAULT_NOT_TRUSTED);
+        discard(&leaf);
+    }
+    nacre_certificates_close((nacre_certificates *)(uintptr_t)a.authorities);
+    discard(&root);
+}
+
+static void a_signature_with_sha_1_is_refused(void **state)
+{
+    (void)state;
+    issued root = issue("root", 0, NULL, true, 86400), good = issue("leaf", 0, &root, false, 86400);
+    special.sha1 = true;
+    issued weak = issue("leaf", 0, &root, false, 86400);
+    special.sha1 = false;
+    nacre_certificates *authorities = trusting(&root);
+    nacre_certificate_key key;
+    nacre_detail why;
+    assert_ok(nacre_certificates_check(authorities, &key, good.der, NULL, 0, NULL, &why));
+    assert_err(nacre_certificates_check(authorities, &key, weak.der, NULL, 0, NULL, &why), NACRE_ERR_BAD_CREDENTIALS);
+    nacre_certificates_close(authorities);
+    issued *all[] = { &root, &good, &weak };
+    for (size_t i = 0; i < COUNT(all); i++) discard(all[i]);
+}
+
 static void a_certificate_is_read_whole_or_refused(void **state)
 {
     (void)state;
@@ -276,6 +363,9 @@ int main(void)
         TEST(a_key_that_others_may_read_is_refused),
         TEST(a_key_in_pem_is_read_and_an_encrypted_one_refused),
         TEST(certificates_of_an_authority_are_trusted_and_no_others),
+        TEST(a_host_name_is_that_of_the_certificate),
+        TEST(a_key_is_used_as_its_certificate_permits),
+        TEST(a_signature_with_sha_1_is_refused),
         TEST(a_certificate_is_read_whole_or_refused),
     };
     if (mkdtemp(directory) == NULL) return 1;

@@ -15,6 +15,11 @@ static nacre_edhoc_found check(nacre_edhoc_authorities *a, const nacre_edhoc_que
         (void)nacre__fail(&a->why, NACRE_ERR_BAD_CREDENTIALS, "certificate refused: its key is of another curve");
         return NACRE_EDHOC_NOT_TRUSTED;
     }
+    nacre_edhoc_role role = query->role == NACRE_EDHOC_INITIATOR ? NACRE_EDHOC_RESPONDER : NACRE_EDHOC_INITIATOR;
+    if (!(nacre__edhoc_is_static(role, query->method) ? a->key.may_agree : a->key.may_sign)) {
+        (void)nacre__fail(&a->why, NACRE_ERR_BAD_CREDENTIALS, "certificate refused: its key usage excludes the method");
+        return NACRE_EDHOC_NOT_TRUSTED;
+    }
     *found = (nacre_edhoc_credential){ certificate, true, nacre_certificate_public_key(&a->key) };
     *peer = a;
     return NACRE_EDHOC_FOUND;
@@ -36,7 +41,10 @@ static nacre_edhoc_found find_chain(nacre_edhoc_authorities *a, const nacre_edho
     size_t num = 0;
     nacre__reader r = nacre__reader_of(query->id->more);
     while (nacre__left(&r) > 0 && !r.bad) {
-        if (num == MAX_CHAIN - 1) return NACRE_EDHOC_NOT_TRUSTED;
+        if (num == MAX_CHAIN - 1) {
+            (void)nacre__fail(&a->why, NACRE_ERR_BAD_CREDENTIALS, "more than %d certificates", (int)MAX_CHAIN);
+            return NACRE_EDHOC_NOT_TRUSTED;
+        }
         more[num++] = nacre__cbor_read_string(&r, NACRE__CBOR_BYTES);
     }
     return check(a, query, query->id->value, more, num, found, peer);
@@ -47,9 +55,13 @@ static nacre_edhoc_found find(void *self, const nacre_edhoc_query *query, nacre_
     nacre_edhoc_authorities *a = self;
     const nacre_edhoc_id *id = query->id;
     if (id->kind == NACRE_EDHOC_ID_X5CHAIN) return find_chain(a, query, found, peer);
-    if (id->kind != NACRE_EDHOC_ID_X5T || (id->hash_alg != -15 && id->hash_alg != -16)) return NACRE_EDHOC_NO_SUCH_KIND;
+    if (id->kind != NACRE_EDHOC_ID_X5T || (id->hash_alg != -15 && id->hash_alg != -16)) {
+        (void)nacre__fail(&a->why, NACRE_ERR_BAD_CREDENTIALS, "not a chain of certificates, nor a SHA-256 hash of one");
+        return NACRE_EDHOC_NO_SUCH_KIND;
+    }
     for (size_t i = 0; i < a->num_bag; i++)
         if (has_hash(query, a->bag[i])) return check(a, query, a->bag[i], NULL, 0, found, peer);
+    (void)nacre__fail(&a->why, NACRE_ERR_BAD_CREDENTIALS, "no certificate with the hash that the peer sent");
     return NACRE_EDHOC_UNKNOWN;
 }
 
