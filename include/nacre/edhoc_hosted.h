@@ -23,7 +23,8 @@ typedef struct nacre_key_file {
  * PEM without a passphrase. Nobody but its owner may read or write the file (mode 0600 or 0400), and the owner is this user.
  * NACRE_OK
  * NACRE_ERR_FILE             cannot be read, no regular file, above 16384 bytes, or its mode or owner
- * NACRE_ERR_BAD_CREDENTIALS  not a private key of P-256, P-384, X25519 or Ed25519; out of its range; a kid above 64 bytes
+ * NACRE_ERR_BAD_CREDENTIALS  not a private key of P-256, P-384, X25519 or Ed25519; out of its range; with another's public half; a kid above 64
+ *                            bytes
  * NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre_key_file_load(nacre_key_file *file, const char *path, nacre_detail *why);
 void nacre_key_file_wipe(nacre_key_file *file);

@@ -36,6 +36,8 @@ static const struct {
     { "with a kid", "a4010202413220012358 20" D, NACRE_OK },
     { "with its public half", "a50102200121582 0" X "225820" Y "235820" D, NACRE_OK },
     { "with another public half", "a501022001215820" Y "225820" X "235820" D, NACRE_ERR_BAD_CREDENTIALS },
+    { "with the sign of its y", "a50102200121582 0" X "22f4235820" D, NACRE_OK },
+    { "with the other sign", "a50102200121582 0" X "22f5235820" D, NACRE_ERR_BAD_CREDENTIALS },
     { "a public key", "a401022001215820" X "225820" Y, NACRE_ERR_BAD_CREDENTIALS },
     { "keys in another order", "a320010102235820" D, NACRE_ERR_BAD_CREDENTIALS },
     { "a byte more", "a301022001235820" D "00", NACRE_ERR_BAD_CREDENTIALS },
@@ -128,6 +130,32 @@ static void a_key_in_pem_is_read_and_an_encrypted_one_refused(void **state)
                 assert_memory_equal(bytes, file.bytes, nacre_curve_len(file.key.curve));
             }
             EVP_PKEY_free(key);
+        }
+}
+
+/* An EC PRIVATE KEY (RFC 5915) has its public half as well. */
+static void a_key_in_pem_with_another_public_half_is_refused(void **state)
+{
+    (void)state;
+    for (size_t kind = 0; kind < 2; kind++)
+        for (int swapped = 0; swapped < 2; swapped++) {
+            EVP_PKEY *key = fresh(kind), *other = fresh(kind);
+            unsigned char *der = NULL, point[1 + 2 * NACRE_MAX_COORDINATE];
+            size_t point_len;
+            int len = i2d_PrivateKey(key, &der);
+            assert_true(len > 0);
+            assert_int_equal(EVP_PKEY_get_octet_string_param(other, "pub", point, sizeof point, &point_len), 1);
+            if (swapped) memcpy(der + len - point_len, point, point_len); /* the last element */
+            FILE *out = fopen(path, "w");
+            assert_true(PEM_write(out, "EC PRIVATE KEY", "", der, len) > 0);
+            assert_int_equal(fclose(out), 0);
+            assert_int_equal(chmod(path, 0600), 0);
+            nacre_key_file file;
+            assert_err_row(kinds[kind], nacre_key_file_load(&file, path, NULL),
+                           swapped ? NACRE_ERR_BAD_CREDENTIALS : NACRE_OK);
+            OPENSSL_free(der);
+            EVP_PKEY_free(key);
+            EVP_PKEY_free(other);
         }
 }
 
@@ -362,6 +390,7 @@ int main(void)
         TEST(a_cose_key_is_read_from_its_file),
         TEST(a_key_that_others_may_read_is_refused),
         TEST(a_key_in_pem_is_read_and_an_encrypted_one_refused),
+        TEST(a_key_in_pem_with_another_public_half_is_refused),
         TEST(certificates_of_an_authority_are_trusted_and_no_others),
         TEST(a_host_name_is_that_of_the_certificate),
         TEST(a_key_is_used_as_its_certificate_permits),

@@ -45,7 +45,9 @@ static bool is_sound(const nacre_private_key *key, const nacre_public_key *state
     size_t len = nacre_curve_len(key->curve);
     if (nacre_public_key_of(key, x, y) != NACRE_OK) return false;
     if (stated->x.len > 0 && memcmp(stated->x.ptr, x, len) != 0) return false;
-    return stated->y_form != NACRE_Y_WHOLE || memcmp(stated->y.ptr, y, len) == 0;
+    if (stated->y_form == NACRE_Y_ABSENT) return true;
+    if (stated->y_form != NACRE_Y_WHOLE) return (y[len - 1] & 1) == (stated->y_form == NACRE_Y_ODD);
+    return memcmp(stated->y.ptr, y, len) == 0;
 }
 
 static bool parse(nacre_key_file *file, nacre_bytes text)
