@@ -200,6 +200,7 @@ static nacre_err verify(const nacre_pk *pk, const nacre_public_key *key, const n
     nacre_err err = message == NULL ? NACRE_ERR_NO_MEMORY
                                     : verify_with(public_key, key->curve, nacre_bytes_of(message, len), signature);
     EVP_PKEY_free(public_key);
+    if (message != NULL) nacre_wipe(message, len); /* has the MAC */
     free(message);
     return err == NACRE_OK ? err : failed(err);
 }
