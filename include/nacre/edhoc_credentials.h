@@ -26,7 +26,7 @@ NACRE_MUST_USE nacre_err nacre_edhoc_write_ccs(nacre_bytes *ccs, nacre_buf buf, 
 
 /* ID_CRED_x of a nacre_edhoc_identity: {4: kid}, {14: ccs}, {34: [-15, hash]} (SHA-256, its first 8 bytes), {33: certificate or
  * certificates, that of this endpoint first}, {35: uri}.
- * NACRE_OK, NACRE_ERR_BUFFER_TOO_SMALL, NACRE_ERR_BAD_ARGUMENT (above 65535 bytes; none), the provider's hash */
+ * NACRE_OK, NACRE_ERR_BUFFER_TOO_SMALL, NACRE_ERR_BAD_ARGUMENT (a map above 65535 bytes; none), the provider's hash */
 NACRE_MUST_USE nacre_err nacre_edhoc_id_kid(nacre_bytes *id_cred, nacre_buf buf, nacre_bytes kid);
 NACRE_MUST_USE nacre_err nacre_edhoc_id_kccs(nacre_bytes *id_cred, nacre_buf buf, nacre_bytes ccs);
 NACRE_MUST_USE nacre_err nacre_edhoc_id_x5t(nacre_bytes *id_cred, nacre_buf buf, const nacre_pk *pk,

@@ -74,6 +74,12 @@ static nacre_err finish(const writer *w, nacre_bytes *out)
     return NACRE_OK;
 }
 
+/* Of an ID_CRED_x, which is hashed with a head of at most 3 bytes. */
+static nacre_err finish_id(const writer *w, nacre_bytes *out)
+{
+    return w->len > UINT16_MAX ? NACRE_ERR_BAD_ARGUMENT : finish(w, out);
+}
+
 static void put_y(writer *w, const nacre_public_key *key)
 {
     put_int(w, NACRE__COSE_Y);
@@ -127,7 +133,7 @@ nacre_err nacre_edhoc_id_kid(nacre_bytes *id_cred, nacre_buf buf, nacre_bytes ki
     if (kid.len > UINT16_MAX) return NACRE_ERR_BAD_ARGUMENT;
     writer w = begin_id(buf, 4);
     put_string(&w, NACRE__CBOR_BYTES, kid);
-    return finish(&w, id_cred);
+    return finish_id(&w, id_cred);
 }
 
 nacre_err nacre_edhoc_id_kccs(nacre_bytes *id_cred, nacre_buf buf, nacre_bytes ccs)
@@ -137,7 +143,7 @@ nacre_err nacre_edhoc_id_kccs(nacre_bytes *id_cred, nacre_buf buf, nacre_bytes c
     if (err != NACRE_OK) return err == NACRE_ERR_BAD_CREDENTIALS ? NACRE_ERR_BAD_ARGUMENT : err;
     writer w = begin_id(buf, 14);
     put(&w, ccs);
-    return finish(&w, id_cred);
+    return finish_id(&w, id_cred);
 }
 
 nacre_err nacre_edhoc_id_x5t(nacre_bytes *id_cred, nacre_buf buf, const nacre_pk *pk, nacre_bytes certificate)
@@ -150,7 +156,7 @@ nacre_err nacre_edhoc_id_x5t(nacre_bytes *id_cred, nacre_buf buf, const nacre_pk
     put_head(&w, NACRE__CBOR_ARRAY, 2);
     put_int(&w, -15);
     put_string(&w, NACRE__CBOR_BYTES, nacre_bytes_of(hash, 8));
-    return finish(&w, id_cred);
+    return finish_id(&w, id_cred);
 }
 
 nacre_err nacre_edhoc_id_x5chain(nacre_bytes *id_cred, nacre_buf buf, const nacre_bytes *certificates, size_t num)
@@ -159,10 +165,11 @@ nacre_err nacre_edhoc_id_x5chain(nacre_bytes *id_cred, nacre_buf buf, const nacr
     if (num == 0 || num > UINT16_MAX) return NACRE_ERR_BAD_ARGUMENT;
     if (num > 1) put_head(&w, NACRE__CBOR_ARRAY, num);
     for (size_t i = 0; i < num; i++) {
-        if (certificates[i].len == 0 || certificates[i].len > UINT16_MAX) return NACRE_ERR_BAD_ARGUMENT;
+        if (certificates[i].len == 0 || certificates[i].len > UINT16_MAX || w.len > UINT16_MAX)
+            return NACRE_ERR_BAD_ARGUMENT;
         put_string(&w, NACRE__CBOR_BYTES, certificates[i]);
     }
-    return finish(&w, id_cred);
+    return finish_id(&w, id_cred);
 }
 
 nacre_err nacre_edhoc_id_x5u(nacre_bytes *id_cred, nacre_buf buf, nacre_bytes uri)
@@ -171,5 +178,5 @@ nacre_err nacre_edhoc_id_x5u(nacre_bytes *id_cred, nacre_buf buf, nacre_bytes ur
     writer w = begin_id(buf, 35);
     put_head(&w, NACRE__CBOR_TAG, 32);
     put_string(&w, NACRE__CBOR_TEXT, uri);
-    return finish(&w, id_cred);
+    return finish_id(&w, id_cred);
 }

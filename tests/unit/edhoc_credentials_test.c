@@ -72,6 +72,25 @@ static void a_written_ccs_is_read_as_the_same(void **state)
     assert_err(nacre_edhoc_write_ccs(&out, buf, NACRE_ABSENT, NACRE_ABSENT, &key), NACRE_ERR_BAD_ARGUMENT);
 }
 
+/* The map is hashed with a head of 3 bytes: what it is of may be as long as fits, and no longer. */
+static void an_id_cred_is_at_most_65535_bytes(void **state)
+{
+    (void)state;
+    static uint8_t long_one[UINT16_MAX], large[3 * UINT16_MAX];
+    const nacre_bytes fits = { long_one, UINT16_MAX - 7 }, half = { long_one, UINT16_MAX / 2 };
+    const nacre_bytes one_more = { long_one, UINT16_MAX - 4 };
+    const nacre_bytes chain[] = { half, half, half };
+    nacre_buf buf = NACRE_BUF(large);
+    nacre_bytes out;
+    assert_ok(nacre_edhoc_id_kid(&out, buf, fits));
+    assert_err(nacre_edhoc_id_kid(&out, buf, one_more), NACRE_ERR_BAD_ARGUMENT);
+    assert_ok(nacre_edhoc_id_x5chain(&out, buf, &fits, 1));
+    assert_err(nacre_edhoc_id_x5chain(&out, buf, &one_more, 1), NACRE_ERR_BAD_ARGUMENT);
+    assert_ok(nacre_edhoc_id_x5u(&out, buf, nacre_bytes_of(long_one, UINT16_MAX - 9)));
+    assert_err(nacre_edhoc_id_x5u(&out, buf, one_more), NACRE_ERR_BAD_ARGUMENT);
+    assert_err(nacre_edhoc_id_x5chain(&out, buf, chain, 3), NACRE_ERR_BAD_ARGUMENT);
+}
+
 /* RFC 9528 3.5.3: more than one peer may have a kid; the one whose key authenticates is found, up to the limit. */
 static void peers_of_one_kid_are_each_tried(void **state)
 {
@@ -224,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_ccs_is_read_whole_or_refused),
         TEST(a_written_ccs_is_read_as_the_same),
+        TEST(an_id_cred_is_at_most_65535_bytes),
         TEST(peers_of_one_kid_are_each_tried),
         TEST(a_key_of_the_table_is_accepted_in_any_ccs),
         TEST(first_use_is_trusted_only_on_request),
