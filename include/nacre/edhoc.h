@@ -279,8 +279,8 @@ NACRE_MUST_USE nacre_err nacre_edhoc_context(nacre_edhoc *s, nacre_context_param
                                              nacre_edhoc_secrets *secrets);
 
 /* nacre_edhoc_export derives keys of other applications (RFC 9528 4.2.1). Labels 0 and 1 are OSCORE's.
- * NACRE_OK, NACRE_ERR_STALE (not complete), NACRE_ERR_BAD_ARGUMENT (label 0 or 1, or above 65535, as in the registry of
- * RFC 9528 10.1), NACRE_ERR_TOO_LONG (`len` above 255 hashes, or a context above 65535 bytes), what the provider's hmac
+ * NACRE_OK, NACRE_ERR_STALE (not complete), NACRE_ERR_BAD_ARGUMENT (label 0 or 1, or above 65535, which is what the
+ * registry has), NACRE_ERR_TOO_LONG (`len` above 255 hashes, or a context above 65535 bytes), what the provider's hmac
  * returns. On failure nothing of a key is in `out` */
 NACRE_MUST_USE nacre_err nacre_edhoc_export(const nacre_edhoc *s, uint32_t label, nacre_bytes context, uint8_t *out,
                                             size_t len);
