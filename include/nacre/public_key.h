@@ -87,7 +87,7 @@ typedef struct nacre_pk_ops {
      * NACRE_OK, NACRE_ERR_UNSUPPORTED, NACRE_ERR_CRYPTO */
     nacre_err (*sign)(const nacre_pk *pk, const nacre_private_key *key, const nacre_bytes *parts, size_t num_parts,
                       uint8_t *signature);
-    /* NACRE_OK, NACRE_ERR_BAD_SIGNATURE, NACRE_ERR_BAD_PUBLIC_KEY (no point, or y is absent), NACRE_ERR_UNSUPPORTED,
+    /* NACRE_OK, NACRE_ERR_BAD_SIGNATURE, NACRE_ERR_BAD_PUBLIC_KEY (no point, low order, or y is absent), NACRE_ERR_UNSUPPORTED,
      * NACRE_ERR_CRYPTO */
     nacre_err (*verify)(const nacre_pk *pk, const nacre_public_key *key, const nacre_bytes *parts, size_t num_parts,
                         nacre_bytes signature);

@@ -9,7 +9,7 @@
 /* OpenSSL's name of the curve for EC keys; NULL for others. */
 const char *nacre__openssl_group(nacre_curve curve);
 
-/* A validated point; NULL if it is none. Without y, one of the two points with that x. Free with EVP_PKEY_free. */
+/* A validated point (of X25519: any); NULL if it is none. Without y, one of the two points with that x. Free with EVP_PKEY_free. */
 EVP_PKEY *nacre__openssl_public(const nacre_public_key *key);
 
 /* The key from its bytes, or another reference to the EVP_PKEY of a handle; NULL on failure. */

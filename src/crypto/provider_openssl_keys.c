@@ -70,10 +70,30 @@ static EVP_PKEY *import(int selection, const OSSL_PARAM *params)
     return key;
 }
 
+/* The y coordinates of Ed25519's points of order 1, 2, 4 and 8 (RFC 8032 5.1.2), also those of p and more. With such a key one
+ * signature fits many messages, or all, and OpenSSL accepts it. */
+static bool has_low_order(const uint8_t *key)
+{
+    static const uint8_t order_8[2][32] = {
+        { 0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
+          0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05 },
+        { 0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
+          0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a },
+    };
+    uint8_t y[32], zeros = 0, ones = 0xff;
+    memcpy(y, key, sizeof y);
+    y[31] &= 0x7f; /* the sign of x */
+    if (memcmp(y, order_8[0], sizeof y) == 0 || memcmp(y, order_8[1], sizeof y) == 0) return true;
+    for (size_t i = 1; i < 31; i++) zeros |= y[i], ones &= y[i];
+    if (zeros == 0 && y[31] == 0) return y[0] <= 1;
+    return ones == 0xff && y[31] == 0x7f && y[0] >= 0xec && y[0] <= 0xee; /* p - 1, p, p + 1 */
+}
+
 EVP_PKEY *nacre__openssl_public(const nacre_public_key *key)
 {
     size_t row = row_of(key->curve), len = nacre_curve_len(key->curve);
     if (row == NUM_CURVES || key->x.len != len) return NULL;
+    if (key->curve == NACRE_ED25519 && has_low_order(key->x.ptr)) return NULL;
     if (curves[row].group == NULL) return EVP_PKEY_new_raw_public_key(curves[row].type, NULL, key->x.ptr, len);
     if (key->y_form == NACRE_Y_WHOLE && key->y.len != len) return NULL;
     /* SEC 1 2.3.3: 02 and 03 with the sign of y, 04 with all of it. OpenSSL refuses x >= p and what is not on the curve. */

@@ -197,6 +197,33 @@ static void what_a_key_signs_its_public_key_verifies(void **state)
     }
 }
 
+/* R is the neutral element and S zero: with a key of low order this is a signature of each message, or of some. */
+static void a_signature_key_of_low_order_is_refused(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000080",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0000000000000000000000000000000000000000000000000000000000000080",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+    };
+    static const uint8_t signature[64] = { 1 };
+    for (size_t i = 0; i < COUNT(keys); i++)
+        for (uint8_t n = 0; n < 100; n++) {
+            const nacre_bytes message = { &n, 1 };
+            const nacre_public_key key = { .curve = NACRE_ED25519, .x = test_hex(keys[i]) };
+            assert_err_row(keys[i], pk.ops->verify(&pk, &key, &message, 1, NACRE_ARRAY(signature)),
+                           NACRE_ERR_BAD_PUBLIC_KEY);
+        }
+}
+
 static void private_keys_out_of_range_are_refused(void **state)
 {
     (void)state;
@@ -244,6 +271,7 @@ int main(void)
         TEST(fresh_keys_agree_and_differ),
         TEST(signatures_of_the_vectors_verify_and_no_others),
         TEST(what_a_key_signs_its_public_key_verifies),
+        TEST(a_signature_key_of_low_order_is_refused),
         TEST(private_keys_out_of_range_are_refused),
         TEST(hashes_are_of_the_joined_parts),
     };
