@@ -206,6 +206,51 @@ static void contexts_leave_a_full_cache_and_come_back_without_echo(void **state)
     db_close(db);
 }
 
+/* Clients of one thread, which take turns. */
+typedef struct turns {
+    const fixture *f;
+    nacre_client *clients[16];
+    unsigned num_refused;
+} turns;
+
+static void *take_turns(void *arg)
+{
+    turns *t = arg;
+    for (int round = 0; round < 12; round++)
+        for (size_t i = 0; i < 16; i++) {
+            nacre_reply reply;
+            char uri[160];
+            nacre_detail why;
+            (void)snprintf(uri, sizeof uri, "%s/peer", t->f->origin);
+            t->num_refused +=
+                nacre_client_request(t->clients[i], &reply, NACRE_GET, uri, NULL, NACRE_ABSENT, &why) != NACRE_OK;
+        }
+    return NULL;
+}
+
+static void a_context_is_found_again_at_the_moment_it_leaves(void **state)
+{
+    enum { THREADS = 4 };
+    fixture *f = *state;
+    pthread_t threads[THREADS];
+    turns all[THREADS];
+    db_make(f->db, NUM);
+    open_server(f, CACHE);
+    start(f);
+    for (size_t t = 0; t < THREADS; t++) {
+        all[t] = (turns){ .f = f };
+        for (size_t i = 0; i < 16; i++) all[t].clients[i] = client_of(f, 16 * t + i);
+        assert_int_equal(pthread_create(&threads[t], NULL, take_turns, &all[t]), 0);
+    }
+    for (size_t t = 0; t < THREADS; t++) {
+        assert_int_equal(pthread_join(threads[t], NULL), 0);
+        assert_int_equal(all[t].num_refused, 0);
+        for (size_t i = 0; i < 16; i++) close_client(all[t].clients[i]);
+    }
+    assert_true(stats_of(f).cache_evictions > 16);
+    stop(f);
+}
+
 static void without_a_full_cache_each_context_is_loaded_once(void **state)
 {
     enum { CLIENTS = 10, ROUNDS = 3 };
@@ -381,6 +426,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(contexts_leave_a_full_cache_and_come_back_without_echo),
+        CASE(a_context_is_found_again_at_the_moment_it_leaves),
         CASE(without_a_full_cache_each_context_is_loaded_once),
         CASE(an_observed_context_stays_in_a_full_cache),
         CASE(an_unknown_kid_is_refused_and_remembered),

@@ -173,7 +173,7 @@ static void unload(nacre__database *from, nacre_context *const *contexts, size_t
 }
 
 /* Those of the round that no worker refers to leave the server; `at`: where they are in the cache, in ascending order. */
-static size_t take_out(nacre__cache *cache, const round_of *r, const size_t *at, nacre__kid_memo *memo)
+static size_t take_out(nacre__cache *cache, const round_of *r, const size_t *at)
 {
     nacre_context *leaving[AT_ONCE];
     nacre__database *from = NULL;
@@ -187,7 +187,6 @@ static size_t take_out(nacre__cache *cache, const round_of *r, const size_t *at,
         if (entry->from != from) unload(from, leaving, num, r->server);
         if (entry->from != from) num = 0;
         from = entry->from;
-        forget_kid(memo, entry->ctx);
         nacre__server_forget(r->server, entry->ctx);
         leaving[num++] = entry->ctx;
         cache->bytes -= entry->size;
@@ -236,13 +235,14 @@ static size_t evict(nacre__cache *cache, nacre_server *server, nacre__kid_memo *
     qsort(chosen, num, sizeof chosen[0], ascending);
     for (; r->num < num; r->num++) {
         r->contexts[r->num] = cache->all[chosen[r->num]].ctx;
+        forget_kid(memo, r->contexts[r->num]); /* before, or a request would be told that the table has all */
         nacre__server_take_back(server, r->contexts[r->num]);
     }
     const bool is_done = visit_workers(r, server->num_workers);
     (void)pthread_mutex_lock(&r->lock);
     for (size_t i = 0; !is_done && i < r->num; i++) r->stays[i] = true;
     (void)pthread_mutex_unlock(&r->lock);
-    num_unloaded = take_out(cache, r, chosen, memo);
+    num_unloaded = take_out(cache, r, chosen);
     let_round(r);
     return num_unloaded;
 }
