@@ -57,7 +57,8 @@ typedef struct nacre_server_config {
     /* of connections (nacre_tcp_config, nacre_stream_config); 8192, 32768, 120000, 0 */
     size_t tcp_input_bytes, tcp_output_bytes;
     uint32_t tcp_ping_after_ms, tcp_idle_ms; /* 0: never */
-    /* Sockets that another program has opened, such as a service manager, instead of ones at `bind`: a bound UDP socket, and
+    /* Sockets that another program has opened, such as a service manager, instead of ones at `bind`: a bound UDP socket that is not
+     * connected, and
      * for nacre_server_listen_tcp a listening TCP socket. They are duplicated and stay the caller's. 0: none */
     int udp_socket, tcp_socket;
     /* of nacre_server_add_database */

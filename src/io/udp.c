@@ -94,16 +94,20 @@ static bool open_socket(nacre_udp *udp, const nacre_address *local, bool is_besi
     return set_options(udp, dual) && bind_to(udp, local);
 }
 
-/* Takes a duplicate of a socket that is bound already. */
+/* Takes a duplicate of a socket that is bound already, and not connected: others could not reach it. */
 static bool take_socket(nacre_udp *udp, int fd)
 {
-    struct sockaddr_storage name = { 0 };
-    socklen_t len = sizeof name, size = sizeof(int);
+    struct sockaddr_storage name = { 0 }, peer;
+    socklen_t peer_len = sizeof peer, len = sizeof name, size = sizeof(int);
     int type = 0;
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return false;
     if (getsockname(fd, (struct sockaddr *)&name, &len) != 0) return false;
     errno = EPROTOTYPE;
     if (type != SOCK_DGRAM || !nacre__address_from(&udp->local, (const struct sockaddr *)&name, len)) return false;
+    errno = EISCONN;
+    if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0) return false;
+    errno = EDESTADDRREQ;
+    if (udp->local.bytes[1] == 0 && udp->local.bytes[2] == 0) return false; /* no port */
     udp->ipv6 = name.ss_family == AF_INET6;
     udp->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     return udp->fd >= 0 && fcntl(udp->fd, F_SETFL, O_NONBLOCK) == 0;

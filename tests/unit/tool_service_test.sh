@@ -18,14 +18,15 @@ fi
 
 # A service manager: passes sockets and a notification socket, and writes each notification as a line to told.
 cat >manager.py <<'PYTHON'
-import os, socket, sys, threading
+import os, signal, socket, sys, threading
 notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 name = sys.argv[1]
 notify.bind("\0" + name[1:] if name[0] == "@" else name)
 passed = []
 for kind in sys.argv[2].split(",") if sys.argv[2] else []:
-    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
-    s.bind(("::1", 0))
+    s = socket.socket(socket.AF_INET6, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+    if kind != "unbound": s.bind(("::1", 0))
+    if kind == "connected": s.connect(("::1", 9))
     if kind == "tcp": s.listen(5)
     passed.append(s)
     print(kind, s.getsockname()[1], file=open("ports", "a"))
@@ -39,6 +40,7 @@ if child == 0:
         kept = [os.dup(s.fileno()) for s in passed]
         kept = [os.dup2(fd, 100 + i) for i, fd in enumerate(kept)]
         for i, fd in enumerate(kept): os.dup2(fd, 3 + i)
+    if sys.argv[2] in ("unbound", "connected"): signal.alarm(2)
     os.execv(sys.argv[3], sys.argv[3:])
 print(child, file=open("child", "w"), flush=True)
 def listen():
@@ -109,6 +111,10 @@ python3 manager.py "$work/notify4" tcp "$nacre" serve --config given.conf >out 2
 says err 'LISTEN_FDS has no UDP socket'
 python3 manager.py "$work/notify5" udp,udp "$nacre" serve --config given.conf >out 2>err </dev/null && fail 'it serves with two'
 says err 'both for UDP'
+for kind in unbound connected; do # no client would reach it
+    python3 manager.py "$work/notify-$kind" $kind "$nacre" serve --config given.conf >out 2>err </dev/null && fail "it serves $kind"
+    says err 'descriptor 3 cannot be used as a UDP socket'
+done
 # variables of another process are not for it
 LISTEN_FDS=1 LISTEN_PID=1 timeout -s TERM 1 "$nacre" serve --config serve.conf >out 2>err
 says out 'listening coap://[::1]:'
