@@ -146,5 +146,11 @@ stop TERM
 chmod 666 serve.conf
 "$nacre" serve --config serve.conf --check-config >out 2>err
 says err 'chmod go-w'
+start serve open --config serve.conf
+says open.err 'serve.conf: other users can write it: chmod go-w'
+kill -HUP "$pid"
+for _ in $(seq 100); do [ "$(grep -c 'chmod go-w' open.err)" = 2 ] && break || sleep 0.05; done
+[ "$(grep -c 'chmod go-w' open.err)" = 2 ] || fail "the reload does not say so: $(cat open.err)"
+stop TERM
 chmod 644 serve.conf
 finish

@@ -182,13 +182,17 @@ static void check_rights(checked *c)
     }
 }
 
-/* The file decides who may do what. */
-static void check_file(checked *c)
+bool serve_check_file(const char *path)
 {
     struct stat st;
+    return stat(path, &st) != 0 || (st.st_mode & 022) == 0;
+}
+
+static void check_file(checked *c)
+{
     char line[1200];
-    if (stat(c->s->config, &st) != 0 || (st.st_mode & 022) == 0) return;
-    (void)snprintf(line, sizeof line, "%s: other users can write it: chmod go-w", c->s->config);
+    if (serve_check_file(c->s->config)) return;
+    (void)snprintf(line, sizeof line, "%s: " SERVE_CHECK_OPEN, c->s->config);
     problem(c, line);
 }
 

@@ -10,4 +10,8 @@
  * a line on stdout says so; TOOL_USAGE */
 int serve_check(const serve_settings *s);
 
+/* serve_check_file: the configuration file decides about access. False: other users can write it, SERVE_CHECK_OPEN. */
+bool serve_check_file(const char *path);
+#define SERVE_CHECK_OPEN "other users can write it: chmod go-w"
+
 #endif

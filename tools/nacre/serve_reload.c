@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* serve_reload: see serve_running.h. */
 #include "serve_running.h"
+#include "serve_check.h"
 #include "serve_contexts.h"
 #include "serve_log.h"
 
@@ -72,6 +73,8 @@ void serve_reload(serve_running *r)
         name_fixed(fixed, &r->settings, &then);
         take_over(r, &then);
         serve_log(SERVE_INFO, "reload", NULL, "read %s again", r->settings.config);
+        if (!serve_check_file(r->settings.config))
+            serve_log(SERVE_WARNING, "reload", NULL, "%s: " SERVE_CHECK_OPEN, r->settings.config);
         if (!r->is_plain && serve_rights_has_anonymous(r->settings.rights))
             serve_log(SERVE_WARNING, "reload", NULL, "rights for anonymous apply at the next start only");
         if (fixed[0] != '\0') serve_log(SERVE_WARNING, "reload", NULL, "changed at the next start only: %s", fixed);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* serve_running: opens what is served, runs it, and closes it. */
 #include "serve_running.h"
+#include "serve_check.h"
 #include "serve_contexts.h"
 #include "serve_files.h"
 #include "serve_log.h"
@@ -162,6 +163,8 @@ static int serve(serve_running *r)
     err = add_resources(r);
     if (err != NACRE_OK) return serve_log_fail("start", err, "cannot add the resources: %s", nacre_err_text(err));
     serve_contexts_tell_marks(s);
+    if (s->config != NULL && !serve_check_file(s->config))
+        serve_log(SERVE_WARNING, "start", NULL, "%s: " SERVE_CHECK_OPEN, s->config);
     err = serve_keeper_start(r);
     if (err != NACRE_OK) return serve_log_fail("start", err, "cannot start a thread");
     if (s->config != NULL) tool_signals_reload_with(reload_server);
