@@ -120,6 +120,27 @@ run 0 get "$url/.well-known/core?ct=0" --context gateway
 says out '</hello>'
 lacks out '</time>'
 
+# refusals_of_verified_peers_are_printed_as_other_requests_are
+{ sed '/^rights:/,$d' serve.conf; echo 'log: {requests: yes, format: json}'; sed -n '/^rights:/,$p' serve.conf; } >loud.conf
+cp serve.conf quiet.conf
+cp loud.conf serve.conf
+reloads=0
+reload() { # and waits for the line
+    kill -HUP "$pid"
+    reloads=$((reloads + 1))
+    for _ in $(seq 100); do [ "$(grep -c 'read serve.conf again' rights.err)" = $reloads ] && return || sleep 0.05; done
+    fail "no reload: $(cat rights.err)"
+}
+reload
+may_not guest delete /lamps/1/name
+run 1 get "$url/top"
+run 0 get "$url/.well-known/core" --context guest
+grep '"event":"request"' rights.err >lines
+says lines 'DELETE /lamps/1/name -> 4.03 Forbidden'
+[ "$(wc -l <lines)" = 1 ] || fail "neither links nor unprotected requests: $(cat lines)"
+cp quiet.conf serve.conf
+reload
+
 # an_observation_needs_the_right_and_ends_when_a_reload_takes_it_away
 timeout 20 "$nacre" observe "$url/lamps/1/state" --context guest >o.out 2>o.err </dev/null
 says o.err '4.03 Forbidden'
@@ -130,8 +151,7 @@ echo first >root/lamps/1/state
 for _ in $(seq 100); do grep -q first o.out && break || sleep 0.05; done
 grep -q first o.out || fail "no notification: $(cat o.err)"
 config '  - {peers: "*", methods: read, paths: /public/**}'
-kill -HUP "$pid"
-for _ in $(seq 100); do grep -q 'read serve.conf again' rights.err && break || sleep 0.05; done
+reload
 echo second >root/lamps/1/state
 wait $observer
 lacks o.out second

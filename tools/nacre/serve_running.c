@@ -31,6 +31,12 @@ static void reload_server(void)
 
 /* ---- What the server calls ----------------------------------------------------------------------------------------------- */
 
+/* Of a link of /.well-known/core it is asked with nothing but a method: that is no request. */
+static bool is_request(const nacre_message *message)
+{
+    return message->mid != 0 || message->token.len > 0 || message->options.len > 0;
+}
+
 /* Without rights the resources decide: they are for protected requests, unless there were rights for unprotected ones at the start. */
 static uint8_t on_access(void *user, const nacre_request *request)
 {
@@ -43,7 +49,11 @@ static uint8_t on_access(void *user, const nacre_request *request)
         rights != NULL ? serve_rights_allow(rights, is_protected, claims, request->message->code, request->path)
                        : is_protected || !r->is_plain;
     (void)pthread_rwlock_unlock(&r->rights_lock);
-    return is_allowed ? 0 : is_protected ? NACRE_FORBIDDEN : NACRE_UNAUTHORIZED;
+    if (is_allowed) return 0;
+    if (!is_protected) return NACRE_UNAUTHORIZED;
+    if (atomic_load_explicit(&r->shows_requests, memory_order_relaxed) && is_request(request->message))
+        serve_told_line(request, NACRE_FORBIDDEN); /* its peer is verified: others could fill the log */
+    return NACRE_FORBIDDEN;
 }
 
 static void write_store_line(bool works, const char *text)

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-static void tell(const nacre_request *request, uint8_t code)
+void serve_told_line(const nacre_request *request, uint8_t code)
 {
     char peer[72], ours[2 * NACRE_MAX_ID + 1] = "", theirs[2 * NACRE_MAX_ID + 1] = "", method[5], response[5];
     char line[1024];
@@ -49,7 +49,7 @@ static void handle(void *user, const nacre_request *request, nacre_response *res
         holding.done = response->done;
         response->done = let_go;
     }
-    if (atomic_load_explicit(resource->verbose, memory_order_relaxed)) tell(request, response->code);
+    if (atomic_load_explicit(resource->verbose, memory_order_relaxed)) serve_told_line(request, response->code);
 }
 
 static void handle_upload(void *user, const nacre_request *request, nacre_upload *upload)
@@ -58,7 +58,8 @@ static void handle_upload(void *user, const nacre_request *request, nacre_upload
     (void)pthread_mutex_lock(&resource->lock);
     resource->on_upload(resource->user, request, upload);
     (void)pthread_mutex_unlock(&resource->lock);
-    if (upload->code != 0 && atomic_load_explicit(resource->verbose, memory_order_relaxed)) tell(request, upload->code);
+    if (upload->code != 0 && atomic_load_explicit(resource->verbose, memory_order_relaxed))
+        serve_told_line(request, upload->code);
 }
 
 nacre_err serve_told_add(nacre_server *server, serve_told *resources, size_t num, const atomic_bool *verbose)

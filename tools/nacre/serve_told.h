@@ -25,5 +25,7 @@ typedef struct serve_told {
 /* serve_told_add adds the resources, which are borrowed, to the server. Errors as nacre_server_add_resource. */
 NACRE_MUST_USE nacre_err serve_told_add(nacre_server *server, serve_told *resources, size_t num,
                                         const atomic_bool *verbose);
+/* serve_told_line prints the line of one request. */
+void serve_told_line(const nacre_request *request, uint8_t code);
 
 #endif
