@@ -2,9 +2,9 @@
 /* serve_contexts: see serve_contexts.h. */
 #include "serve_contexts.h"
 #include "base/hosted/detail.h"
+#include "io/server/server_internal.h"
 
-#include <string.h>
-#include <sys/stat.h>
+#include <stdlib.h>
 
 static nacre_err add_database(nacre_server *server, const serve_settings *a, nacre_detail *why)
 {
@@ -17,79 +17,36 @@ static nacre_err add_database(nacre_server *server, const serve_settings *a, nac
     return err;
 }
 
-nacre_err serve_contexts_add(nacre_server *server, const serve_settings *a, nacre_detail *why)
+/* The directories of `a` become those of the server. They are known by device and inode, so that a path whose directory was
+ * replaced by another one means the new one. */
+static nacre_err replace_directories(nacre_server *server, const serve_settings *a, nacre_detail *why)
 {
-    nacre_err err = NACRE_OK;
-    nacre_server_set_role(server, a->role);
-    if (a->credentials != NULL) err = nacre_server_add_credentials(server, a->credentials, why);
-    for (size_t i = 0; err == NACRE_OK && i < a->num_contexts; i++)
-        err = nacre_server_add_context(server, a->contexts[i], why);
-    if (err == NACRE_OK && a->database != NULL) err = add_database(server, a, why);
+    nacre_credential *entries = calloc(a->num_contexts + 1, sizeof *entries);
+    if (entries == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
+    for (size_t i = 0; i < a->num_contexts; i++)
+        entries[i] = (nacre_credential){ .kind = NACRE_CREDENTIAL_DIRECTORY,
+                                         .name = a->contexts[i],
+                                         .directory = a->contexts[i] };
+    const nacre_err err = nacre__server_replace(server, entries, a->num_contexts, why);
+    free(entries);
     return err;
 }
 
-static bool names(const serve_settings *s, const char *context)
-{
-    for (size_t i = 0; i < s->num_contexts; i++)
-        if (strcmp(s->contexts[i], context) == 0) return true;
-    return false;
-}
-
-/* Whether it is named, by this path or another. */
-static bool has(const serve_settings *s, const char *context)
-{
-    struct stat wanted, found;
-    const bool is_there = stat(context, &wanted) == 0;
-    for (size_t i = 0; i < s->num_contexts; i++) {
-        if (strcmp(s->contexts[i], context) == 0) return true;
-        if (is_there && stat(s->contexts[i], &found) == 0 && found.st_dev == wanted.st_dev &&
-            found.st_ino == wanted.st_ino)
-            return true;
-    }
-    return false;
-}
-
-/* Removes those of the first `num` contexts of `from` that `kept` does not have. */
-static void remove_others(nacre_server *server, const serve_settings *from, size_t num, const serve_settings *kept)
-{
-    for (size_t i = 0; i < num; i++) {
-        nacre_detail why = { "" };
-        if (has(kept, from->contexts[i])) continue;
-        const nacre_err err = nacre_server_remove_context(server, from->contexts[i], &why);
-        if (err != NACRE_OK && err != NACRE_ERR_NO_CONTEXT)
-            serve_log(SERVE_WARNING, "store", NULL, "%s: removed: %s", from->contexts[i], why.text);
-    }
-}
-
-static nacre_err change_directories(nacre_server *server, const serve_settings *now, const serve_settings *then,
-                                    nacre_detail *why)
-{
-    nacre_err err = NACRE_OK;
-    size_t num = 0;
-    while (num < then->num_contexts && err == NACRE_OK) {
-        if (!names(now, then->contexts[num])) err = nacre_server_add_context(server, then->contexts[num], why);
-        if (err == NACRE_OK) num++;
-    }
-    if (err != NACRE_OK) {
-        remove_others(server, then, num, now);
-        return err;
-    }
-    remove_others(server, now, now->num_contexts, then);
-    return NACRE_OK;
-}
-
-nacre_err serve_contexts_change(nacre_server *server, const serve_settings *now, const serve_settings *then,
-                                nacre_detail *why)
+nacre_err serve_contexts_change(nacre_server *server, const serve_settings *then, nacre_detail *why)
 {
     nacre_credentials *credentials = NULL;
-    if ((now->credentials != NULL) != (then->credentials != NULL))
-        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
-                           "contexts and credentials: to go from one to the other, start the server again");
-    if (then->credentials == NULL) return change_directories(server, now, then, why);
+    if (then->credentials == NULL) return replace_directories(server, then, why);
     nacre_err err = nacre_credentials_load(&credentials, then->credentials, why);
     if (err == NACRE_OK) err = nacre_server_replace_credentials(server, credentials, why);
     nacre_credentials_free(credentials);
     return err;
+}
+
+nacre_err serve_contexts_add(nacre_server *server, const serve_settings *a, nacre_detail *why)
+{
+    nacre_server_set_role(server, a->role);
+    const nacre_err err = serve_contexts_change(server, a, why);
+    return err == NACRE_OK && a->database != NULL ? add_database(server, a, why) : err;
 }
 
 /* Writes a line when copies of `path` would not be detected. */

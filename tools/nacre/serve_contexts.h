@@ -9,12 +9,9 @@
 NACRE_MUST_USE nacre_err serve_contexts_add(nacre_server *server, const serve_settings *a, nacre_detail *why);
 
 /* serve_contexts_change goes over to the directories or credentials of `then`, while the server runs: others are added first, then those
- * that are not named any more are removed, and their states written. On failure those of `now` stay, and `why` says what is
- * wrong. A state that cannot be written is logged, and no failure.
- * NACRE_OK; NACRE_ERR_BAD_ARGUMENT: from credentials to directories or the reverse, which needs a new start; errors as
- * nacre_server_add_context */
-NACRE_MUST_USE nacre_err serve_contexts_change(nacre_server *server, const serve_settings *now,
-                                               const serve_settings *then, nacre_detail *why);
+ * that are not named any more are removed, and their states written. Directories are known by device and inode. On failure
+ * nothing has changed, and `why` says what is wrong. Errors as nacre_server_replace_credentials. */
+NACRE_MUST_USE nacre_err serve_contexts_change(nacre_server *server, const serve_settings *then, nacre_detail *why);
 
 /* serve_contexts_tell_marks writes a warning for each place where copies would not be detected. */
 void serve_contexts_tell_marks(const serve_settings *a);

@@ -4,6 +4,7 @@
 #include "serve_check.h"
 #include "serve_contexts.h"
 #include "serve_log.h"
+#include "base/hosted/detail.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -44,12 +45,52 @@ static void exchange(serve_settings *now, serve_settings *then)
     swap(&now->num_contexts, &then->num_contexts, sizeof now->num_contexts);
 }
 
+/* What rights and `writable` are about: they would apply to the old values until the next start. */
+static nacre_err check_same(const serve_settings *now, const serve_settings *then, nacre_detail *why)
+{
+    static const char *const names[] = { "root", "demo", "database", "role" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (!serve_settings_equal(now, then, serve_key_find(names[i])))
+            return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: start the server again, because rights depend on it",
+                               names[i]);
+    return NACRE_OK;
+}
+
+/* A file that is written just now may end before its rights. */
+static nacre_err check_rights(const serve_settings *now, const serve_settings *then, nacre_detail *why)
+{
+    if (now->rights == NULL || then->rights != NULL) return NACRE_OK;
+    return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                       "rights: there are none any more, so that all contexts could do everything: give a row with "
+                       "peers '*', methods '*' and paths /**, or start the server again");
+}
+
+/* Until contexts and rights have both changed, a request needs the rights of before and after: NULL ends this. */
+static void need_too(serve_running *r, const serve_settings *then)
+{
+    (void)pthread_rwlock_wrlock(&r->rights_lock);
+    r->then = then;
+    (void)pthread_rwlock_unlock(&r->rights_lock);
+}
+
+static nacre_err change(serve_running *r, const serve_settings *then, nacre_detail *why)
+{
+    nacre_err err = check_same(&r->settings, then, why);
+    if (err == NACRE_OK) err = check_rights(&r->settings, then, why);
+    if (err != NACRE_OK) return err;
+    need_too(r, then);
+    err = serve_contexts_change(r->server, then, why);
+    if (err != NACRE_OK) need_too(r, NULL);
+    return err;
+}
+
 /* Handlers that read them hold these locks. */
 static void take_over(serve_running *r, serve_settings *then)
 {
     (void)pthread_rwlock_wrlock(&r->rights_lock);
     (void)pthread_mutex_lock(&r->resources[0].lock);
     exchange(&r->settings, then);
+    r->then = NULL;
     r->root.is_writable = r->settings.writable;
     r->root.credentials = r->settings.credentials;
     (void)pthread_mutex_unlock(&r->resources[0].lock);
@@ -66,7 +107,7 @@ void serve_reload(serve_running *r)
     serve_settings then;
     serve_settings_init(&then);
     nacre_err err = serve_settings_load_again(&then, r->argc, r->argv, &why);
-    if (err == NACRE_OK) err = serve_contexts_change(r->server, &r->settings, &then, &why);
+    if (err == NACRE_OK) err = change(r, &then, &why);
     if (err != NACRE_OK) {
         serve_log(SERVE_ERROR, "reload", NULL, "nothing is changed: %s", why.text);
     } else {

@@ -31,28 +31,33 @@ static void reload_server(void)
 
 /* ---- What the server calls ----------------------------------------------------------------------------------------------- */
 
+/* Without rights the resources decide: they are for protected requests, unless there were rights for unprotected ones at the start. */
+static bool allows(const serve_running *r, const serve_rights *rights, const nacre_request *request)
+{
+    const bool is_protected = request->context != NULL;
+    if (rights == NULL) return is_protected || !r->is_plain;
+    const char *const *claims = is_protected ? nacre_server_claims(r->server, request->context) : NULL;
+    return serve_rights_allow(rights, is_protected, claims, request->message->code, request->path);
+}
+
 /* Of a link of /.well-known/core it is asked with nothing but a method: that is no request. */
 static bool is_request(const nacre_message *message)
 {
     return message->mid != 0 || message->token.len > 0 || message->options.len > 0;
 }
 
-/* Without rights the resources decide: they are for protected requests, unless there were rights for unprotected ones at the start. */
+/* Refusals are printed if the peer is verified: others could fill the log. */
 static uint8_t on_access(void *user, const nacre_request *request)
 {
     serve_running *r = user;
-    const bool is_protected = request->context != NULL;
-    const char *const *claims = is_protected ? nacre_server_claims(r->server, request->context) : NULL;
     (void)pthread_rwlock_rdlock(&r->rights_lock);
-    const serve_rights *rights = r->settings.rights;
     const bool is_allowed =
-        rights != NULL ? serve_rights_allow(rights, is_protected, claims, request->message->code, request->path)
-                       : is_protected || !r->is_plain;
+        allows(r, r->settings.rights, request) && (r->then == NULL || allows(r, r->then->rights, request));
     (void)pthread_rwlock_unlock(&r->rights_lock);
     if (is_allowed) return 0;
-    if (!is_protected) return NACRE_UNAUTHORIZED;
+    if (request->context == NULL) return NACRE_UNAUTHORIZED;
     if (atomic_load_explicit(&r->shows_requests, memory_order_relaxed) && is_request(request->message))
-        serve_told_line(request, NACRE_FORBIDDEN); /* its peer is verified: others could fill the log */
+        serve_told_line(request, NACRE_FORBIDDEN);
     return NACRE_FORBIDDEN;
 }
 
@@ -73,6 +78,13 @@ static void warn(void *user, const char *text)
     const serve_running *r = user;
     serve_log(SERVE_WARNING, "limit", NULL, "%s", text);
     serve_metrics_on_warning(r->metrics, text);
+}
+
+/* Removed all the same: it is safe not to write the state. */
+static void on_removed(void *user, nacre_context *ctx, nacre_err err, const char *text)
+{
+    (void)user, (void)ctx;
+    if (err != NACRE_OK) serve_log(SERVE_WARNING, "store", NULL, "a context is removed: %s", text);
 }
 
 /* ---- Resources ---------------------------------------------------------------------------------------------------------- */
@@ -209,6 +221,7 @@ static int open_and_serve(serve_running *r)
     if (err != NACRE_OK) return serve_log_fail("start", err, "%s", why.text);
     nacre_server_on_store(r->server, on_store, r);
     nacre_server_on_warning(r->server, warn, r);
+    nacre_server_on_removed(r->server, on_removed, r);
     nacre_server_on_access(r->server, on_access, r);
     if (!nacre_server_has_lanes(r->server))
         serve_log(s->verbose ? SERVE_WARNING : SERVE_INFO, "limit", NULL,

@@ -28,7 +28,8 @@ typedef struct serve_running {
     store_lines lines;
     serve_metrics *metrics; /* NULL: none */
     atomic_bool shows_requests;
-    pthread_rwlock_t rights_lock; /* of settings.rights */
+    pthread_rwlock_t rights_lock; /* of settings.rights and `then` */
+    const serve_settings *then; /* during a reload those that will be in force, whose rights are needed too; or NULL */
     pthread_t keeper;
     atomic_bool has_keeper, is_ending;
     int poke_read, poke_write; /* a pipe: signals for the keeper */

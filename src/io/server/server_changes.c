@@ -120,25 +120,27 @@ static void undo(change *c)
     free_stale(c);
 }
 
-static size_t num_entries(const nacre_credentials *credentials)
+/* The entries of a map, to be freed; NULL: out of memory. */
+static nacre_credential *list_entries(size_t *num, const nacre_credentials *credentials, nacre_detail *why)
 {
-    size_t num = 0, cursor = 0;
-    for (nacre_credential one; nacre_credentials_next(credentials, &one, &cursor);) num++;
-    return num;
+    size_t cap = 1, cursor = 0;
+    for (nacre_credential one; nacre_credentials_next(credentials, &one, &cursor);) cap++;
+    nacre_credential *entries = calloc(cap, sizeof *entries);
+    if (entries == NULL) (void)nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for credentials");
+    cursor = *num = 0;
+    while (entries != NULL && *num < cap && nacre_credentials_next(credentials, &entries[*num], &cursor)) ++*num;
+    return entries;
 }
 
 /* Adds all entries as credentials number `map`, or none. */
-static nacre_err add_all(change *c, const nacre_credentials *credentials, unsigned map, nacre_detail *why)
+static nacre_err add_all(change *c, const nacre_credential *entries, size_t num, unsigned map, nacre_detail *why)
 {
     nacre__context_set *set = &c->server->context_set;
-    nacre_credential credential;
-    size_t cursor = 0;
-    nacre_err err = prepare(c, num_entries(credentials) + 1, why);
+    nacre_err err = prepare(c, num + 1, why);
     if (err != NACRE_OK) return err;
     set->map = map;
     nacre__context_set_settle(set);
-    while (err == NACRE_OK && nacre_credentials_next(credentials, &credential, &cursor))
-        err = nacre__server_add_credential(c->server, &credential, why);
+    for (size_t i = 0; err == NACRE_OK && i < num; i++) err = nacre__server_add_credential(c->server, &entries[i], why);
     if (err != NACRE_OK) undo(c);
     else free_stale(c);
     return err;
@@ -147,10 +149,14 @@ static nacre_err add_all(change *c, const nacre_credentials *credentials, unsign
 nacre_err nacre_server_use_credentials(nacre_server *server, const nacre_credentials *credentials, nacre_detail *why)
 {
     change c;
+    size_t num;
+    nacre_credential *entries = list_entries(&num, credentials, why);
+    if (entries == NULL) return NACRE_ERR_NO_MEMORY;
     begin(&c, server);
     if (server->num_maps == 0) server->num_maps = 1;
-    const nacre_err err = add_all(&c, credentials, server->num_maps, why);
+    const nacre_err err = add_all(&c, entries, num, server->num_maps, why);
     (void)end(&c, NULL);
+    free(entries);
     return err;
 }
 
@@ -187,18 +193,28 @@ static nacre_err leave_before(change *c, unsigned map, nacre_detail *why)
     return err;
 }
 
-nacre_err nacre_server_replace_credentials(nacre_server *server, const nacre_credentials *credentials,
-                                           nacre_detail *why)
+nacre_err nacre__server_replace(nacre_server *server, const nacre_credential *entries, size_t num, nacre_detail *why)
 {
     change c;
     begin(&c, server);
     const unsigned map = server->num_maps + 1;
-    nacre_err err = add_all(&c, credentials, map, why);
+    nacre_err err = add_all(&c, entries, num, map, why);
     if (err == NACRE_OK) {
         err = leave_before(&c, map, why);
         if (err != NACRE_OK) undo(&c);
     }
     if (err == NACRE_OK) server->num_maps = map;
     (void)end(&c, NULL);
+    return err;
+}
+
+nacre_err nacre_server_replace_credentials(nacre_server *server, const nacre_credentials *credentials,
+                                           nacre_detail *why)
+{
+    size_t num;
+    nacre_credential *entries = list_entries(&num, credentials, why);
+    if (entries == NULL) return NACRE_ERR_NO_MEMORY;
+    const nacre_err err = nacre__server_replace(server, entries, num, why);
+    free(entries);
     return err;
 }

@@ -68,6 +68,9 @@ void nacre__server_destroy_locks(nacre_server *server);
 /* server_contexts.c: adds the context of a credential, under `changing`. Errors as nacre_server_add_context. */
 NACRE_MUST_USE nacre_err nacre__server_add_credential(nacre_server *server, const nacre_credential *credential,
                                                       nacre_detail *why);
+/* server_changes.c: nacre_server_replace_credentials with entries of any name. */
+NACRE_MUST_USE nacre_err nacre__server_replace(nacre_server *server, const nacre_credential *entries, size_t num,
+                                               nacre_detail *why);
 /* nacre__server_take_out takes the context at that index of the set out of table and set, and starts its removal. */
 void nacre__server_take_out(nacre_server *server, nacre__removal *r, size_t index);
 /* The store of a context: for nacre__loop_find_stores. */
