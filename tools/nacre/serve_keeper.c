@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* serve_keeper: see serve_running.h. Signal handlers write one byte to its pipe, so that a signal costs nothing but that. */
+/* serve_keeper: see serve_running.h. A signal handler sets a flag, and wakes the keeper by one byte in its pipe. */
 #include "serve_running.h"
 #include "serve_log.h"
 #include "serve_service.h"
@@ -24,22 +24,23 @@ typedef struct keeper {
     uint64_t received, moved_at; /* datagrams so far; ms: when that last changed */
 } keeper;
 
-static void poke(const serve_running *r, char what)
+static void wake(const serve_running *r)
 {
     const int error = errno;
-    const ssize_t ignored = write(r->poke_write, &what, 1); /* a full pipe has the same byte already */
+    const ssize_t ignored = write(r->wake_write, "", 1); /* a full pipe wakes it too */
     (void)ignored;
     errno = error;
 }
 
 void serve_keeper_reload(serve_running *r)
 {
-    poke(r, 'r');
+    atomic_store(&r->is_to_reload, true);
+    wake(r);
 }
 
 void serve_keeper_end(serve_running *r)
 {
-    if (r->has_keeper && !atomic_exchange(&r->is_ending, true)) poke(r, 'e');
+    if (r->has_keeper && !atomic_exchange(&r->is_ending, true)) wake(r);
     else nacre_server_stop(r->server);
 }
 
@@ -51,7 +52,7 @@ static void tell_alive(const keeper *k, const nacre_server_stats *stats)
     if (k->watchdog_ms == 0) return;
     if (stats->busy_ms < k->watchdog_ms / 2) serve_service_tell("WATCHDOG=1");
     else
-        serve_log(SERVE_ERROR, "hang", NULL, "a worker is at work without waiting since %" PRIu64 " ms",
+        serve_log(SERVE_ERROR, "hang", NULL, "a worker has been at work without waiting for %" PRIu64 " ms",
                   stats->busy_ms);
 }
 
@@ -104,35 +105,32 @@ static void begin_to_end(keeper *k, uint64_t now_ms)
 }
 
 /* False: the keeper ends. */
-static bool handle_pokes(keeper *k)
+static bool handle_signals(keeper *k)
 {
-    char what[64];
-    bool reloads = false, goes_on = true;
-    for (ssize_t n; (n = read(k->r->poke_read, what, sizeof what)) > 0;)
-        for (ssize_t i = 0; i < n; i++) {
-            reloads = reloads || what[i] == 'r';
-            goes_on = goes_on && what[i] != 'q';
-            if (what[i] == 'e') begin_to_end(k, nacre_clock_ms());
-        }
-    if (reloads && goes_on && k->end_at == 0) { /* once for all signals that came meanwhile */
+    char bytes[64];
+    serve_running *r = k->r;
+    while (read(r->wake_read, bytes, sizeof bytes) > 0) {} /* before the flags, so that no signal is missed */
+    if (!atomic_load(&r->has_keeper)) return false;
+    if (atomic_load(&r->is_ending) && k->end_at == 0) begin_to_end(k, nacre_clock_ms());
+    if (atomic_exchange(&r->is_to_reload, false) && k->end_at == 0) { /* once for all signals that came meanwhile */
         serve_service_tell_reload();
-        serve_reload(k->r);
+        serve_reload(r);
         serve_service_tell("READY=1");
     }
-    return goes_on;
+    return true;
 }
 
 static void *keep(void *self)
 {
     serve_running *r = self;
     keeper k = { .r = r, .watchdog_ms = serve_service_watchdog_ms(), .counted_at = nacre_clock_ms() };
-    struct pollfd fd = { .fd = r->poke_read, .events = POLLIN };
+    struct pollfd fd = { .fd = r->wake_read, .events = POLLIN };
     const uint32_t third = k.watchdog_ms / 3;
     const int tick = third > 0 && third < TICK_MS ? (int)third : TICK_MS;
     for (bool goes_on = true; goes_on;) {
         nacre_server_stats stats;
         (void)poll(&fd, 1, k.end_at != 0 ? END_TICK_MS : tick);
-        goes_on = handle_pokes(&k);
+        goes_on = handle_signals(&k);
         if (!goes_on) break;
         const uint64_t now = nacre_clock_ms();
         nacre_server_get_stats(r->server, &stats, sizeof stats);
@@ -149,8 +147,8 @@ static nacre_err make_pipe(serve_running *r)
 {
     int ends[2];
     if (pipe(ends) != 0) return NACRE_ERR_NO_MEMORY;
-    r->poke_read = ends[0];
-    r->poke_write = ends[1];
+    r->wake_read = ends[0];
+    r->wake_write = ends[1];
     for (int i = 0; i < 2; i++)
         if (fcntl(ends[i], F_SETFD, FD_CLOEXEC) != 0 || fcntl(ends[i], F_SETFL, O_NONBLOCK) != 0)
             return NACRE_ERR_NO_MEMORY;
@@ -164,8 +162,9 @@ nacre_err serve_keeper_start(serve_running *r)
     if (err != NACRE_OK) return err;
     (void)sigfillset(&all); /* signals go to the first thread */
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    atomic_store(&r->has_keeper, true); /* before the thread reads it */
     const bool is_started = pthread_create(&r->keeper, NULL, keep, r) == 0;
-    atomic_store(&r->has_keeper, is_started);
+    if (!is_started) atomic_store(&r->has_keeper, false);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return is_started ? NACRE_OK : NACRE_ERR_NO_MEMORY;
 }
@@ -173,10 +172,10 @@ nacre_err serve_keeper_start(serve_running *r)
 void serve_keeper_stop(serve_running *r)
 {
     if (atomic_exchange(&r->has_keeper, false)) {
-        poke(r, 'q');
+        wake(r);
         (void)pthread_join(r->keeper, NULL);
     }
-    if (r->poke_read >= 0) (void)close(r->poke_read);
-    if (r->poke_write >= 0) (void)close(r->poke_write);
-    r->poke_read = r->poke_write = -1;
+    if (r->wake_read >= 0) (void)close(r->wake_read);
+    if (r->wake_write >= 0) (void)close(r->wake_write);
+    r->wake_read = r->wake_write = -1;
 }

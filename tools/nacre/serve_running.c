@@ -57,7 +57,7 @@ static uint8_t on_access(void *user, const nacre_request *request)
     if (is_allowed) return 0;
     if (request->context == NULL) return NACRE_UNAUTHORIZED;
     if (atomic_load_explicit(&r->shows_requests, memory_order_relaxed) && is_request(request->message))
-        serve_told_line(request, NACRE_FORBIDDEN);
+        serve_resource_log(request, NACRE_FORBIDDEN);
     return NACRE_FORBIDDEN;
 }
 
@@ -90,23 +90,23 @@ static void on_removed(void *user, nacre_context *ctx, nacre_err err, const char
 /* ---- Resources ---------------------------------------------------------------------------------------------------------- */
 
 /* The files of --root; without it every path is 4.04. With a root /.well-known/core links to them through the list "/". */
-static serve_told files_of(serve_root *root)
+static serve_resource files_of(serve_root *root)
 {
     static const nacre_link list = { .ct = "40" };
-    return (serve_told){ .path = "/",
-                         .flags = NACRE_RESOURCE_SUBTREE | NACRE_RESOURCE_OBSERVABLE | NACRE_RESOURCE_CONDITIONAL |
-                                  (root->fd < 0 ? NACRE_RESOURCE_HIDDEN : 0),
-                         .handler = serve_files,
-                         .user = root,
-                         .on_upload = serve_files_upload,
-                         .link = &list,
-                         .is_shared = true };
+    return (serve_resource){ .path = "/",
+                             .flags = NACRE_RESOURCE_SUBTREE | NACRE_RESOURCE_OBSERVABLE | NACRE_RESOURCE_CONDITIONAL |
+                                      (root->fd < 0 ? NACRE_RESOURCE_HIDDEN : 0),
+                             .handler = serve_files,
+                             .user = root,
+                             .on_upload = serve_files_upload,
+                             .link = &list,
+                             .is_shared = true };
 }
 
 static nacre_err add_resources(serve_running *r)
 {
     static const nacre_link text = { .ct = "0" };
-    const serve_told all[SERVE_MAX_RESOURCES] = {
+    const serve_resource all[SERVE_MAX_RESOURCES] = {
         files_of(&r->root), /* alone, unless --demo is given */
         { .path = "/hello", .handler = serve_hello, .link = &text },
         { .path = "/time", .handler = serve_time, .link = &text },
@@ -124,7 +124,7 @@ static nacre_err add_resources(serve_running *r)
         r->resources[i] = all[i];
         if (r->is_plain) r->resources[i].flags |= NACRE_RESOURCE_PLAIN;
     }
-    return serve_told_add(r->server, r->resources, r->num_resources, &r->shows_requests);
+    return serve_resource_add(r->server, r->resources, r->num_resources, &r->shows_requests);
 }
 
 static int open_root(serve_running *r)
@@ -248,7 +248,7 @@ static int open_and_serve(serve_running *r)
 int serve_run(serve_running *r)
 {
     const serve_settings *s = &r->settings;
-    r->poke_read = r->poke_write = -1;
+    r->wake_read = r->wake_write = -1;
     r->lines = (store_lines){ .subcommand = "serve", .write = write_store_line };
     r->root = (serve_root){ .fd = -1,
                             .is_writable = s->writable,

@@ -7,7 +7,7 @@
 #include "serve.h"
 #include "serve_metrics.h"
 #include "serve_settings.h"
-#include "serve_told.h"
+#include "serve_resource.h"
 #include "store_lines.h"
 
 #include <pthread.h>
@@ -22,7 +22,7 @@ typedef struct serve_running {
     nacre_server *server;
     serve_root root;
     serve_value value;
-    serve_told resources[SERVE_MAX_RESOURCES]; /* the first is the files */
+    serve_resource resources[SERVE_MAX_RESOURCES]; /* the first is the files */
     size_t num_resources;
     bool is_plain; /* the resources are for unprotected requests too: rights had a row for them at the start */
     store_lines lines;
@@ -31,8 +31,9 @@ typedef struct serve_running {
     pthread_rwlock_t rights_lock; /* of settings.rights and `then` */
     const serve_settings *then; /* during a reload those that will be in force, whose rights are needed too; or NULL */
     pthread_t keeper;
-    atomic_bool has_keeper, is_ending;
-    int poke_read, poke_write; /* a pipe: signals for the keeper */
+    atomic_bool has_keeper;              /* false: it ends, or there is none */
+    atomic_bool is_to_reload, is_ending; /* set by signal handlers */
+    int wake_read, wake_write;           /* a pipe, on which the keeper waits */
 } serve_running;
 
 /* serve_run serves until a signal; `r` has its settings and command line. The exit code. */

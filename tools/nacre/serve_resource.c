@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* serve_told: see serve_told.h. */
-#include "serve_told.h"
+/* serve_resource: see serve_resource.h. */
+#include "serve_resource.h"
 #include "serve_log.h"
 
 #include <stdio.h>
 
-void serve_told_line(const nacre_request *request, uint8_t code)
+void serve_resource_log(const nacre_request *request, uint8_t code)
 {
     char peer[72], ours[2 * NACRE_MAX_ID + 1] = "", theirs[2 * NACRE_MAX_ID + 1] = "", method[5], response[5];
     char line[1024];
@@ -33,7 +33,7 @@ static _Thread_local struct {
     void (*done)(void *user); /* the handler's callback */
 } holding;
 
-static void let_go(void *user)
+static void unlock_after(void *user)
 {
     if (holding.done != NULL) holding.done(user);
     (void)pthread_mutex_unlock(holding.lock);
@@ -41,28 +41,28 @@ static void let_go(void *user)
 
 static void handle(void *user, const nacre_request *request, nacre_response *response)
 {
-    serve_told *resource = user;
+    serve_resource *resource = user;
     if (resource->is_shared) (void)pthread_mutex_lock(&resource->lock);
     resource->handler(resource->user, request, response);
     if (resource->is_shared) {
         holding.lock = &resource->lock;
         holding.done = response->done;
-        response->done = let_go;
+        response->done = unlock_after;
     }
-    if (atomic_load_explicit(resource->verbose, memory_order_relaxed)) serve_told_line(request, response->code);
+    if (atomic_load_explicit(resource->verbose, memory_order_relaxed)) serve_resource_log(request, response->code);
 }
 
 static void handle_upload(void *user, const nacre_request *request, nacre_upload *upload)
 {
-    serve_told *resource = user;
+    serve_resource *resource = user;
     (void)pthread_mutex_lock(&resource->lock);
     resource->on_upload(resource->user, request, upload);
     (void)pthread_mutex_unlock(&resource->lock);
     if (upload->code != 0 && atomic_load_explicit(resource->verbose, memory_order_relaxed))
-        serve_told_line(request, upload->code);
+        serve_resource_log(request, upload->code);
 }
 
-nacre_err serve_told_add(nacre_server *server, serve_told *resources, size_t num, const atomic_bool *verbose)
+nacre_err serve_resource_add(nacre_server *server, serve_resource *resources, size_t num, const atomic_bool *verbose)
 {
     for (size_t i = 0; i < num; i++) {
         resources[i].verbose = verbose;
