@@ -18,12 +18,30 @@ fi
 tree=$work/tree
 mkdir -p "$tree/etc" "$tree/var/lib" "$tree/usr/bin" "$tree/usr/share/doc/nacre"
 
-# ---- the machine that the page speaks of
-nacre() { "$nacre" "$@"; }
-sudo() {
-    [ "${1-}" != -u ] || shift 2
-    "$@"
+# ---- the machine that the page speaks of. What is below /var/lib/nacre, or was moved from there by root, is not the reader's:
+# without sudo nothing reads it
+nacre() {
+    local argument
+    for argument; do
+        [ -n "$privileged" ] || [[ $argument != "$tree/var/"* && " $of_root " != *" $argument "* ]] ||
+            { echo "nacre: $argument: Permission denied"; return 126; }
+    done
+    "$nacre" "$@"
 }
+of_root=
+sudo() {
+    local privileged=yes as=root
+    if [ "${1-}" = -u ]; then
+        as=$2
+        shift 2
+    fi
+    "$@" || return
+    case $as:$1 in
+    root:cp | root:mv) of_root+=" ${*: -1}" ;;
+    root:chown) of_root=${of_root// "${*: -1}"/} ;;
+    esac
+}
+privileged=
 make() {
     [ "${1-}" != install ] || { cp "$nacre" "$tree/usr/bin/" && cp "$source/packaging/serve.conf" "$tree/usr/share/doc/nacre/"; }
 }
@@ -68,6 +86,7 @@ run_command() { # COMMAND, with what it prints in the file wanted
     line=${line//\/usr\/share/$tree/usr/share}
     line=${line//coap:\/\/\[::1\]/${url-}}
     eval "$line" >printed 2>printed.err </dev/null || fail "$line: $(cat printed printed.err)"
+    ! grep -q 'Permission denied' printed || fail "$line: $(cat printed)" # also of commands that are to fail
     sed "s#$tree##g" printed >printed.short
     [ ! -s wanted ] || [ "$(cat wanted)" = "$(cat printed.short)" ] || fail "$line prints '$(cat printed.short)', not '$(cat wanted)'"
 }
