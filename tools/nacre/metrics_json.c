@@ -4,7 +4,7 @@
  *     {"health": "ok", "readiness": "ok", "now_ms": N,
  *      "metrics": {NAME: {"help": TEXT, "type": TYPE, "value": N | "values": {LABEL: N} | "times": {LABEL: {…}}}, …},
  *      "contexts": {"names": […], "num": N}, "notes": [{"age_s": N, "kind": …, "name": …, "text": …}]} */
-#include "metrics_text.h"
+#include "metrics_formats.h"
 
 #include <string.h>
 #include <yajl/yajl_gen.h>

@@ -4,7 +4,7 @@
 
 #include "metrics_health.h"
 #include "metrics_http.h"
-#include "metrics_text.h"
+#include "metrics_formats.h"
 #include "nacre_status_page.h"
 
 #include <inttypes.h>
