@@ -369,6 +369,7 @@ static void a_listing_is_in_order_and_can_be_continued(void **state)
     assert_int_equal(last.status, NACRE_SQLITE_REMOVED);
     const nacre_sqlite_filter wrong = { .size = 5 };
     assert_err(nacre_sqlite_list(db, &wrong, keep, &last, &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_non_null(strstr(why.text, "fleet.db: the filter is of another version of nacre: compile the program anew"));
     assert_ok(nacre_sqlite_list(db, NULL, keep, &last, &why)); /* the active ones */
     assert_int_equal(last.status, NACRE_SQLITE_ACTIVE);
 }

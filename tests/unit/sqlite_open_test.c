@@ -60,7 +60,7 @@ static void a_database_is_not_made_over_something(void **state)
     nacre_detail why = { "" };
     scratch_write(scratch, "fleet.db", "mine");
     assert_err(nacre_sqlite_create(path, NULL, test_crypto(), &why), NACRE_ERR_FILE);
-    assert_non_null(strstr(why.text, "is there already"));
+    assert_non_null(strstr(why.text, "is there already; give a name that is free"));
     scratch_expect(scratch, "fleet.db", "mine");
     scratch_unlink(scratch, "fleet.db");
     scratch_write(scratch, "fleet.db-wal", "of another");

@@ -75,8 +75,9 @@ static nacre_err choose_chunks(nacre_directory_info *info, const nacre_directory
     if (options->max_chunk != 0) info->max_chunk = options->max_chunk;
     uint16_t limit = info->max_chunk != 0 ? info->max_chunk : MAX_CHUNK;
     if (info->first_chunk <= limit && limit <= MAX_CHUNK) return NACRE_OK;
-    return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: chunks of %u, and at most %u: both are at most %d", path,
-                       (unsigned)info->first_chunk, (unsigned)limit, (int)MAX_CHUNK);
+    return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                       "%s: first_chunk is %u and max_chunk %u: both are at most %d, and first_chunk at most max_chunk",
+                       path, (unsigned)info->first_chunk, (unsigned)limit, (int)MAX_CHUNK);
 }
 
 static nacre_err derive(nacre_directory *dir, const nacre_crypto *crypto, const nacre_directory_info *info,
@@ -198,7 +199,8 @@ nacre_err nacre_directory_open_with(nacre_directory **out, const char *path, con
     nacre__dirfd dirfd;
     nacre__guard guard;
     if (options->size != 0 && options->size != sizeof *options)
-        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: the options are of another version of nacre", path);
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                           "%s: the options are of another version of nacre: compile the program anew", path);
     nacre_err err = nacre__locked_open(&dirfd, &guard, path, why);
     if (err != NACRE_OK) return err;
     err = open_directory(&dir, &dirfd, guard.lock_fd, options, crypto, why);

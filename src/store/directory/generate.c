@@ -43,7 +43,8 @@ static nacre_err check(const char *client_path, const char *server_path, const n
                        nacre_detail *why)
 {
     if (options->size != 0 && options->size != sizeof *options)
-        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "the options are of another version of nacre");
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                           "the options are of another version of nacre: compile the program anew");
     if (same_path(client_path, server_path))
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
                            "%s: given for both sides; client and server need a directory each", client_path);

@@ -71,12 +71,13 @@ static nacre_err check_absent(const nacre_sqlite *db, nacre_detail *why)
         name_beside(name, sizeof name, db, suffixes[i]);
         if (lstat(name, &st) == 0)
             return nacre__fail(why, NACRE_ERR_FILE, "%s: is there already%s", name,
-                               i == 0 ? "" : ", of another database; remove it if that is gone");
+                               i == 0 ? "; give a name that is free"
+                                      : ", of another database; remove it if that is gone");
     }
     return NACRE_OK;
 }
 
-static void take_away(const nacre_sqlite *db)
+static void remove_files(const nacre_sqlite *db)
 {
     static const char *const suffixes[] = { "", "-wal", "-shm", "-mark" };
     char name[4200];
@@ -115,7 +116,7 @@ nacre_err nacre_sqlite_create(const char *path, const nacre_sqlite_config *confi
         if (err == NACRE_OK) err = fill(db, config, why);
         if (err != NACRE_OK) {
             nacre__sqlite_disconnect(db);
-            take_away(db);
+            remove_files(db);
         }
     }
     nacre__sqlite_release(db);

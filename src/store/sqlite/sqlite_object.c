@@ -34,11 +34,13 @@ nacre_err nacre__sqlite_check_config(const nacre_sqlite_config *config, const ch
                            sizeof *config);
     const uint16_t limit = config->max_chunk != 0 ? config->max_chunk : MAX_CHUNK;
     if (!nacre_is_absent(config->kek) && config->kek.len != NACRE_SQLITE_KEK)
-        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: a key-encryption key has %d bytes", path,
-                           (int)NACRE_SQLITE_KEK);
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: a key-encryption key has %d bytes, not %zu", path,
+                           (int)NACRE_SQLITE_KEK, config->kek.len);
     if (config->first_chunk > limit || limit > MAX_CHUNK)
-        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: chunks of %u, and at most %u: both are at most %d", path,
-                           (unsigned)config->first_chunk, (unsigned)limit, (int)MAX_CHUNK);
+        return nacre__fail(
+            why, NACRE_ERR_BAD_ARGUMENT,
+            "%s: first_chunk is %u and max_chunk %u: both are at most %d, and first_chunk at most max_chunk", path,
+            (unsigned)config->first_chunk, (unsigned)limit, (int)MAX_CHUNK);
     return NACRE_OK;
 }
 
