@@ -17,69 +17,70 @@ bool nacre__claims_has(const nacre__claims *claims, const char *name)
     return claims != NULL && find(claims, name) < claims->num;
 }
 
-bool nacre__claims_has_of(const nacre__claims *claims, const char *name, unsigned map)
+bool nacre__claims_has_of(const nacre__claims *claims, const char *name, unsigned generation)
 {
     const size_t at = find(claims, name);
-    return claims != NULL && at < claims->num && (claims->maps[at] == map || claims->maps[at] == 0);
+    return claims != NULL && at < claims->num &&
+           (claims->generations[at] == generation || claims->generations[at] == 0);
 }
 
-static nacre__claims *make(char *const *names, const unsigned *maps, size_t num)
+static nacre__claims *make(char *const *names, const unsigned *generations, size_t num)
 {
     size_t len = 0;
     for (size_t i = 0; i < num; i++) len += strlen(names[i]) + 1;
     nacre__claims *made =
-        malloc(sizeof *made + (num + 1) * sizeof(char *) + (num > 0 ? num : 1) * sizeof *made->maps + len);
+        malloc(sizeof *made + (num + 1) * sizeof(char *) + (num > 0 ? num : 1) * sizeof *made->generations + len);
     if (made == NULL) return NULL;
     made->next = NULL;
     made->num = num;
-    made->maps = (unsigned *)(void *)(made->names + num + 1);
-    char *text = (char *)(made->maps + num);
+    made->generations = (unsigned *)(void *)(made->names + num + 1);
+    char *text = (char *)(made->generations + num);
     for (size_t i = 0; i < num; i++) {
         const size_t size = strlen(names[i]) + 1;
         made->names[i] = memcpy(text, names[i], size);
-        made->maps[i] = maps[i];
+        made->generations[i] = generations[i];
         text += size;
     }
     made->names[num] = NULL;
     return made;
 }
 
-nacre__claims *nacre__claims_with(const nacre__claims *old, const char *name, unsigned map)
+nacre__claims *nacre__claims_with(const nacre__claims *old, const char *name, unsigned generation)
 {
     const size_t num_old = old != NULL ? old->num : 0, at = find(old, name);
     char **names = calloc(num_old + 1, sizeof *names);
-    unsigned *maps = calloc(num_old + 1, sizeof *maps);
+    unsigned *generations = calloc(num_old + 1, sizeof *generations);
     nacre__claims *made = NULL;
-    if (names != NULL && maps != NULL) {
+    if (names != NULL && generations != NULL) {
         for (size_t i = 0; i < num_old; i++) {
             names[i] = old->names[i];
-            maps[i] = old->maps[i];
+            generations[i] = old->generations[i];
         }
         names[at] = (char *)(uintptr_t)name;
-        if (at == num_old || maps[at] != 0) maps[at] = map; /* what was added by itself stays */
-        made = make(names, maps, at < num_old ? num_old : num_old + 1);
+        if (at == num_old || generations[at] != 0) generations[at] = generation; /* what was added by itself stays */
+        made = make(names, generations, at < num_old ? num_old : num_old + 1);
     }
     free(names);
-    free(maps);
+    free(generations);
     return made;
 }
 
-nacre__claims *nacre__claims_since(const nacre__claims *old, unsigned map)
+nacre__claims *nacre__claims_since(const nacre__claims *old, unsigned generation)
 {
     char **names = calloc(old->num + 1, sizeof *names);
-    unsigned *maps = calloc(old->num + 1, sizeof *maps);
+    unsigned *generations = calloc(old->num + 1, sizeof *generations);
     nacre__claims *made = NULL;
-    if (names != NULL && maps != NULL) {
+    if (names != NULL && generations != NULL) {
         size_t num = 0;
         for (size_t i = 0; i < old->num; i++) {
-            if (old->maps[i] != 0 && old->maps[i] < map) continue;
+            if (old->generations[i] != 0 && old->generations[i] < generation) continue;
             names[num] = old->names[i];
-            maps[num++] = old->maps[i];
+            generations[num++] = old->generations[i];
         }
-        made = make(names, maps, num);
+        made = make(names, generations, num);
     }
     free(names);
-    free(maps);
+    free(generations);
     return made;
 }
 

@@ -67,16 +67,16 @@ static void replace_claims(nacre__context_set *set, nacre__key *key, nacre__clai
 
 static nacre_err add_claim(nacre__context_set *set, nacre__key *key, const char *name, nacre_detail *why)
 {
-    if (nacre__claims_has_of(key->claims, name, set->map)) return NACRE_OK;
-    nacre__claims *claims = nacre__claims_with(key->claims, name, set->map);
+    if (nacre__claims_has_of(key->claims, name, set->generation)) return NACRE_OK;
+    nacre__claims *claims = nacre__claims_with(key->claims, name, set->generation);
     if (claims == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", name);
     replace_claims(set, key, claims);
     return NACRE_OK;
 }
 
-nacre_err nacre__context_set_leave_maps(nacre__context_set *set, size_t index, unsigned map)
+nacre_err nacre__context_set_drop_before(nacre__context_set *set, size_t index, unsigned generation)
 {
-    nacre__claims *claims = nacre__claims_since(set->keys[index].claims, map);
+    nacre__claims *claims = nacre__claims_since(set->keys[index].claims, generation);
     if (claims == NULL) return NACRE_ERR_NO_MEMORY;
     replace_claims(set, &set->keys[index], claims);
     return NACRE_OK;
@@ -173,7 +173,7 @@ static nacre_err keep(nacre__context_set *set, nacre__key *key, const nacre_cred
 {
     nacre_err err = check_twins(set, key, credential, why);
     if (err == NACRE_OK) {
-        key->claims = nacre__claims_with(NULL, credential->name, set->map);
+        key->claims = nacre__claims_with(NULL, credential->name, set->generation);
         if (key->claims == NULL || !grow(set)) err = NACRE_ERR_NO_MEMORY;
         else if (loop != NULL && key->store.ops != NULL) err = nacre_loop_add_store(loop, key->ctx, key->store);
         if (err != NACRE_OK) (void)nacre__fail(why, err, "out of memory for '%s'", credential->name);

@@ -29,7 +29,8 @@ typedef struct nacre__context_set {
     size_t settled;    /* number of contexts that nacre__context_set_undo keeps */
     bool has_hash_key; /* drawn with the first mark */
     uint8_t hash_key[16];
-    unsigned map; /* number of the credentials that contexts are added from; 0: none */
+    unsigned
+        generation; /* of the credentials that contexts are added from: replacing a server's credentials begins a new one, from 1 on; 0: none */
     /* NULL: the set belongs to one thread. Else one thread at a time changes it, and others find claims in it meanwhile; what
      * they may still read is in `stale` */
     pthread_rwlock_t *lock;
@@ -74,9 +75,9 @@ nacre_err nacre__key_close(nacre__key *key, nacre_detail *why);
 void nacre__context_set_settle(nacre__context_set *set);
 void nacre__context_set_undo(nacre__context_set *set, nacre_loop *loop);
 
-/* nacre__context_set_leave_maps drops the names of context `index` that come from credentials before number `map`. NACRE_OK;
+/* nacre__context_set_drop_before drops the names of context `index` that come from credentials of an earlier generation. NACRE_OK;
  * NACRE_ERR_NO_MEMORY: nothing has changed. */
-NACRE_MUST_USE nacre_err nacre__context_set_leave_maps(nacre__context_set *set, size_t index, unsigned map);
+NACRE_MUST_USE nacre_err nacre__context_set_drop_before(nacre__context_set *set, size_t index, unsigned generation);
 
 /* nacre__context_set_stale gives the lists of names that other threads may still read to the caller. */
 nacre__claims *nacre__context_set_stale(nacre__context_set *set);

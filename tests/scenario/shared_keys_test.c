@@ -87,7 +87,7 @@ static nacre_err by_database(world *w, unsigned key, way by)
     nacre_sqlite **db = &w->databases[w->num_databases++];
     assert_ok(nacre_sqlite_open(db, path, NULL, crypto_of(w), NULL));
     assert_ok(nacre_sqlite_load(*db, &ctx, &id, 1, NULL));
-    const nacre_err err = nacre__server_let_in(w->server, ctx, NULL);
+    const nacre_err err = nacre__server_insert(w->server, ctx, NULL);
     if (err != NACRE_OK) assert_ok(nacre_sqlite_unload(*db, ctx, NULL));
     return err;
 }

@@ -79,7 +79,7 @@ static void load_one(nacre__loader *loader, nacre__database *from, int64_t id, l
     if (err == NACRE_ERR_NO_MEMORY || err == NACRE_ERR_FILE) l->failed = true;
     if (err != NACRE_OK || ctx == NULL || nacre__server_find_store(loader->server, ctx, &store)) return;
     err = nacre__cache_put(&loader->cache, ctx, from);
-    if (err == NACRE_OK) err = nacre__server_let_in(loader->server, ctx, &why);
+    if (err == NACRE_OK) err = nacre__server_insert(loader->server, ctx, &why);
     else (void)nacre__fail(&why, err, "out of memory for a context");
     if (err == NACRE_OK) return;
     nacre__server_warn(loader->server, why.text);

@@ -22,17 +22,13 @@ static void begin(change *c, nacre_server *server)
 /* Makes `num` more removals. */
 static nacre_err prepare(change *c, size_t num, nacre_detail *why)
 {
-    nacre__removal **larger = calloc(c->num + num + 1, sizeof(nacre__removal *)), **old = c->removals;
-    for (size_t i = 0; larger != NULL && i < c->num; i++) larger[i] = old[i];
-    if (larger != NULL) c->removals = larger;
-    if (larger != NULL) free(old);
-    for (; larger != NULL && num > 0; num--) {
-        larger[c->num] = nacre__removal_new(c->server);
-        if (larger[c->num] == NULL) break;
-        c->num++;
+    nacre__removal **larger = realloc(c->removals, (c->num + num + 1) * sizeof(nacre__removal *));
+    if (larger != NULL) {
+        c->removals = larger;
+        for (; num > 0 && (larger[c->num] = nacre__removal_new(c->server)) != NULL; num--) c->num++;
+        if (num == 0) return NACRE_OK;
     }
-    return num == 0 && larger != NULL ? NACRE_OK
-                                      : nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory to remove contexts");
+    return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory to remove contexts");
 }
 
 /* One that was made and not started; NULL: none. */
@@ -41,10 +37,10 @@ static nacre__removal *next_removal(change *c)
     return c->removals != NULL && c->num_started < c->num ? c->removals[c->num_started++] : NULL;
 }
 
-static void take_out(change *c, size_t index)
+static void begin_removal(change *c, size_t index)
 {
     nacre__removal *r = next_removal(c);
-    if (r != NULL) nacre__server_take_out(c->server, r, index); /* there are as many as contexts */
+    if (r != NULL) nacre__server_begin_removal(c->server, r, index); /* there are as many as contexts */
 }
 
 /* Names that handlers may still read are freed when all workers have gone on. */
@@ -58,7 +54,7 @@ static void free_stale(change *c)
 static nacre_err end(change *c, nacre_detail *why)
 {
     nacre_err err = NACRE_OK;
-    c->server->context_set.map = 0;
+    c->server->context_set.generation = 0;
     (void)pthread_mutex_unlock(&c->server->changing);
     for (size_t i = 0; i < c->num; i++) {
         if (i >= c->num_started) {
@@ -81,10 +77,11 @@ nacre_err nacre_server_remove_context(nacre_server *server, const char *name, na
     change c;
     begin(&c, server);
     for (size_t i = 0; i < set->num; i++) num += nacre__claims_has(set->keys[i].claims, name);
-    nacre_err err =
-        num > 0 ? prepare(&c, num, why) : nacre__fail(why, NACRE_ERR_NO_CONTEXT, "no context has the name '%s'", name);
+    nacre_err err = num > 0 ? prepare(&c, num, why)
+                            : nacre__fail(why, NACRE_ERR_NO_CONTEXT,
+                                          "no context has the name '%s': give one that nacre_server_claims has", name);
     for (size_t i = set->num; err == NACRE_OK && i > 0; i--) /* from the end, because later ones move up */
-        if (nacre__claims_has(set->keys[i - 1].claims, name)) take_out(&c, i - 1);
+        if (nacre__claims_has(set->keys[i - 1].claims, name)) begin_removal(&c, i - 1);
     const nacre_err closed = end(&c, err == NACRE_OK ? why : NULL);
     return err == NACRE_OK ? closed : err;
 }
@@ -115,7 +112,7 @@ nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir
 static void undo(change *c)
 {
     nacre__context_set *set = &c->server->context_set;
-    while (set->num > set->settled) take_out(c, set->num - 1);
+    while (set->num > set->settled) begin_removal(c, set->num - 1);
     nacre__context_set_undo(set, NULL);
     free_stale(c);
 }
@@ -132,13 +129,13 @@ static nacre_credential *list_entries(size_t *num, const nacre_credentials *cred
     return entries;
 }
 
-/* Adds all entries as credentials number `map`, or none. */
-static nacre_err add_all(change *c, const nacre_credential *entries, size_t num, unsigned map, nacre_detail *why)
+/* Adds all entries as credentials of that generation, or none. */
+static nacre_err add_all(change *c, const nacre_credential *entries, size_t num, unsigned generation, nacre_detail *why)
 {
     nacre__context_set *set = &c->server->context_set;
     nacre_err err = prepare(c, num + 1, why);
     if (err != NACRE_OK) return err;
-    set->map = map;
+    set->generation = generation;
     nacre__context_set_settle(set);
     for (size_t i = 0; err == NACRE_OK && i < num; i++) err = nacre__server_add_credential(c->server, &entries[i], why);
     if (err != NACRE_OK) undo(c);
@@ -153,8 +150,8 @@ nacre_err nacre_server_use_credentials(nacre_server *server, const nacre_credent
     nacre_credential *entries = list_entries(&num, credentials, why);
     if (entries == NULL) return NACRE_ERR_NO_MEMORY;
     begin(&c, server);
-    if (server->num_maps == 0) server->num_maps = 1;
-    const nacre_err err = add_all(&c, entries, num, server->num_maps, why);
+    if (server->generation == 0) server->generation = 1;
+    const nacre_err err = add_all(&c, entries, num, server->generation, why);
     (void)end(&c, NULL);
     free(entries);
     return err;
@@ -172,23 +169,24 @@ nacre_err nacre_server_add_credentials(nacre_server *server, const char *credent
 
 /* ---- Replacing ---------------------------------------------------------------------------------------------------------- */
 
-static bool is_of_others(const nacre__key *key, unsigned map)
+static bool has_other_names(const nacre__key *key, unsigned generation)
 {
     for (size_t i = 0; i < key->claims->num; i++)
-        if (key->claims->maps[i] == 0 || key->claims->maps[i] >= map) return true;
+        if (key->claims->generations[i] == 0 || key->claims->generations[i] >= generation) return true;
     return false;
 }
 
-/* Names of earlier credentials go, and contexts that have no others. */
-static nacre_err leave_before(change *c, unsigned map, nacre_detail *why)
+/* Removes the names that come from credentials of earlier generations, and the contexts that have no others. */
+static nacre_err remove_earlier(change *c, unsigned generation, nacre_detail *why)
 {
     nacre__context_set *set = &c->server->context_set;
     nacre_err err = prepare(c, set->num + 1, why);
     for (size_t i = 0; err == NACRE_OK && i < set->num; i++)
-        if (is_of_others(&set->keys[i], map) && nacre__context_set_leave_maps(set, i, map) != NACRE_OK)
+        if (has_other_names(&set->keys[i], generation) &&
+            nacre__context_set_drop_before(set, i, generation) != NACRE_OK)
             err = nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for names of contexts");
     for (size_t i = set->num; err == NACRE_OK && i > 0; i--)
-        if (!is_of_others(&set->keys[i - 1], map)) take_out(c, i - 1);
+        if (!has_other_names(&set->keys[i - 1], generation)) begin_removal(c, i - 1);
     if (err == NACRE_OK) free_stale(c);
     return err;
 }
@@ -197,13 +195,13 @@ nacre_err nacre__server_replace(nacre_server *server, const nacre_credential *en
 {
     change c;
     begin(&c, server);
-    const unsigned map = server->num_maps + 1;
-    nacre_err err = add_all(&c, entries, num, map, why);
+    const unsigned generation = server->generation + 1;
+    nacre_err err = add_all(&c, entries, num, generation, why);
     if (err == NACRE_OK) {
-        err = leave_before(&c, map, why);
+        err = remove_earlier(&c, generation, why);
         if (err != NACRE_OK) undo(&c);
     }
-    if (err == NACRE_OK) server->num_maps = map;
+    if (err == NACRE_OK) server->generation = generation;
     (void)end(&c, NULL);
     return err;
 }

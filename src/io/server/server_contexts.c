@@ -91,8 +91,8 @@ static const nacre_context *find_twin(const nacre_server *server, const nacre_co
     return NULL;
 }
 
-/* A context that workers still let go of. */
-static bool has_leaving_twin(const nacre_server *server, const nacre_context *ctx, nacre_direction direction)
+/* Whether a context that is being removed, to which workers may still refer, has this key. */
+static bool has_removed_twin(const nacre_server *server, const nacre_context *ctx, nacre_direction direction)
 {
     const nacre__removal *at = server->removals;
     while (at != NULL && !has_same_key(ctx, nacre__removal_context(at), direction)) at = nacre__removal_next(at);
@@ -101,15 +101,15 @@ static bool has_leaving_twin(const nacre_server *server, const nacre_context *ct
 
 /* Errors as nacre_table_add; nothing has changed then. NACRE_ERR_DUPLICATE_CONTEXT: `shared` tells which key. The caller holds
  * `index`. */
-static nacre_err let_in(nacre_server *server, nacre_context *ctx, const nacre_store *store, nacre_direction *shared)
+static nacre_err insert(nacre_server *server, nacre_context *ctx, const nacre_store *store, nacre_direction *shared)
 {
     const uint64_t mark = sender_mark(server, ctx);
     *shared = NACRE_SEAL;
     if (nacre__key_marks_has(&server->senders, mark) && find_twin(server, ctx, NACRE_SEAL) != NULL)
         return NACRE_ERR_DUPLICATE_CONTEXT;
-    if (has_leaving_twin(server, ctx, NACRE_SEAL)) return NACRE_ERR_DUPLICATE_CONTEXT;
+    if (has_removed_twin(server, ctx, NACRE_SEAL)) return NACRE_ERR_DUPLICATE_CONTEXT;
     *shared = NACRE_OPEN;
-    if (has_leaving_twin(server, ctx, NACRE_OPEN)) return NACRE_ERR_DUPLICATE_CONTEXT;
+    if (has_removed_twin(server, ctx, NACRE_OPEN)) return NACRE_ERR_DUPLICATE_CONTEXT;
     nacre_err err = nacre__key_marks_reserve(&server->senders, 1);
     if (err == NACRE_OK && store->ops != NULL) err = nacre__stores_put(&server->stores, ctx, *store);
     if (err == NACRE_OK) err = add_to_table(server, ctx);
@@ -118,7 +118,7 @@ static nacre_err let_in(nacre_server *server, nacre_context *ctx, const nacre_st
     return err;
 }
 
-static void let_out(nacre_server *server, nacre_context *ctx)
+static void erase(nacre_server *server, nacre_context *ctx)
 {
     lock_searches(server);
     nacre_table_remove(&server->table, ctx);
@@ -175,13 +175,13 @@ void nacre_server_set_role(nacre_server *server, nacre_role role)
     server->role = role;
 }
 
-static nacre_err let_in_named(nacre_server *server, nacre_context *ctx, const nacre_store *store, const char *name,
+static nacre_err insert_named(nacre_server *server, nacre_context *ctx, const nacre_store *store, const char *name,
                               nacre_detail *why)
 {
     nacre_direction shared;
     (void)pthread_mutex_lock(&server->index);
     const bool crowded = is_crowded(server, ctx);
-    const nacre_err err = crowded ? NACRE_ERR_UNSUPPORTED : let_in(server, ctx, store, &shared);
+    const nacre_err err = crowded ? NACRE_ERR_UNSUPPORTED : insert(server, ctx, store, &shared);
     if (err == NACRE_ERR_DUPLICATE_CONTEXT) (void)refuse_twin(server, ctx, shared, why);
     (void)pthread_mutex_unlock(&server->index);
     if (err == NACRE_OK || err == NACRE_ERR_DUPLICATE_CONTEXT) return err;
@@ -201,25 +201,25 @@ nacre_err nacre__server_add_credential(nacre_server *server, const nacre_credent
     const char *name = credential->directory != NULL ? credential->directory : credential->name;
     nacre_err err = nacre__context_set_use(set, &ctx, &is_new, credential, server->role, &server->crypto, NULL, why);
     if (err != NACRE_OK || !is_new) return err;
-    err = let_in_named(server, ctx, &set->keys[set->num - 1].store, name, why);
+    err = insert_named(server, ctx, &set->keys[set->num - 1].store, name, why);
     if (err != NACRE_OK) nacre__context_set_drop(set, NULL);
     return err;
 }
 
-void nacre__server_take_out(nacre_server *server, nacre__removal *r, size_t index)
+void nacre__server_begin_removal(nacre_server *server, nacre__removal *r, size_t index)
 {
     nacre__key key;
     (void)pthread_mutex_lock(&server->index);
-    let_out(server, server->context_set.keys[index].ctx);
+    erase(server, server->context_set.keys[index].ctx);
     nacre__context_set_take(&server->context_set, &key, index);
-    nacre__removal_take(r, &key);
+    nacre__removal_assign(r, &key);
     (void)pthread_mutex_unlock(&server->index);
     nacre__removal_start(r);
 }
 
 /* ---- Databases --------------------------------------------------------------------------------------------------------- */
 
-nacre_err nacre__server_let_in(nacre_server *server, nacre_context *ctx, nacre_detail *why)
+nacre_err nacre__server_insert(nacre_server *server, nacre_context *ctx, nacre_detail *why)
 {
     nacre_direction shared;
     char name[NACRE__LABEL], other[NACRE__LABEL];
@@ -227,7 +227,7 @@ nacre_err nacre__server_let_in(nacre_server *server, nacre_context *ctx, nacre_d
     nacre__sqlite_label(name, sizeof name, ctx);
     (void)pthread_mutex_lock(&server->index);
     const bool crowded = is_crowded(server, ctx);
-    const nacre_err err = crowded ? NACRE_ERR_UNSUPPORTED : let_in(server, ctx, &store, &shared);
+    const nacre_err err = crowded ? NACRE_ERR_UNSUPPORTED : insert(server, ctx, &store, &shared);
     if (err == NACRE_ERR_DUPLICATE_CONTEXT) {
         label_of(other, server, find_twin(server, ctx, shared));
         (void)nacre__twins_fail(why, shared, name, other);
@@ -266,7 +266,7 @@ void nacre__server_put_back(nacre_server *server, nacre_context *ctx)
 void nacre__server_forget(nacre_server *server, nacre_context *ctx)
 {
     (void)pthread_mutex_lock(&server->index);
-    let_out(server, ctx);
+    erase(server, ctx);
     (void)pthread_mutex_unlock(&server->index);
 }
 

@@ -24,20 +24,20 @@ struct nacre_server {
     nacre__locks *locks; /* NULL with one worker */
     nacre_crypto crypto; /* makes contexts, under `changing` */
     /* Locks, in the order in which they are taken: */
-    pthread_mutex_t changing;   /* one thread at a time adds, removes or replaces directories and credentials */
-    pthread_mutex_t index;      /* over `table`, which workers search under their table locks, `senders` and `stores` */
-    pthread_rwlock_t names;     /* of context_set */
-    pthread_mutex_t leaving;    /* over removals */
-    pthread_cond_t left;        /* all workers have let go of a context */
-    unsigned num_locks;         /* of these that were made, in this order */
-    nacre__stores stores;       /* of all contexts */
-    atomic_size_t num_contexts; /* of `table`, for threads without its lock */
-    nacre__removal *removals;   /* of contexts that workers still let go of; under `index` */
+    pthread_mutex_t changing; /* one thread at a time adds, removes or replaces directories and credentials */
+    pthread_mutex_t index;    /* over `table`, which workers search under their table locks, `senders` and `stores` */
+    pthread_rwlock_t names;   /* of context_set */
+    pthread_mutex_t removal_lock; /* over what removals wait for */
+    pthread_cond_t removal_done;  /* no worker refers to a removed context any more */
+    unsigned num_locks;           /* of these that were made, in this order */
+    nacre__stores stores;         /* of all contexts */
+    atomic_size_t num_contexts;   /* of `table`, for threads without its lock */
+    nacre__removal *removals;     /* of contexts that workers may still refer to; under `index` */
     void (*on_removed)(void *user, nacre_context *ctx, nacre_err err, const char *text); /* or NULL */
     void *removed_user;
     nacre_tcp *tcp; /* of the first worker; NULL: no TCP */
     nacre__context_set context_set;
-    unsigned num_maps;            /* credentials that were replaced, and the present ones */
+    unsigned generation;          /* of the present credentials (nacre__context_set); 0: none yet */
     nacre__key_marks senders;     /* Sender Keys of all contexts in the table */
     nacre__store_health health;   /* shared by all workers' loops */
     nacre__store_threads threads; /* likewise */
@@ -71,15 +71,15 @@ NACRE_MUST_USE nacre_err nacre__server_add_credential(nacre_server *server, cons
 /* server_changes.c: nacre_server_replace_credentials with entries of any name. */
 NACRE_MUST_USE nacre_err nacre__server_replace(nacre_server *server, const nacre_credential *entries, size_t num,
                                                nacre_detail *why);
-/* nacre__server_take_out takes the context at that index of the set out of table and set, and starts its removal. */
-void nacre__server_take_out(nacre_server *server, nacre__removal *r, size_t index);
+/* nacre__server_begin_removal takes the context at that index of the set out of table and set, and starts its removal. */
+void nacre__server_begin_removal(nacre_server *server, nacre__removal *r, size_t index);
 /* The store of a context: for nacre__loop_find_stores. */
 bool nacre__server_find_store(void *self, const nacre_context *ctx, nacre_store *store);
 
-/* server_contexts.c: contexts of a database, for the loader's thread. nacre__server_let_in: errors as nacre_server_add_context.
+/* server_contexts.c: contexts of a database, for the loader's thread. nacre__server_insert: errors as nacre_server_add_context.
  * nacre__server_take_back takes one out of the table only, so that nothing new begins with it, and _put_back undoes that;
  * nacre__server_forget takes it out of everything. */
-NACRE_MUST_USE nacre_err nacre__server_let_in(nacre_server *server, nacre_context *ctx, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__server_insert(nacre_server *server, nacre_context *ctx, nacre_detail *why);
 void nacre__server_take_back(nacre_server *server, const nacre_context *ctx);
 void nacre__server_put_back(nacre_server *server, nacre_context *ctx);
 void nacre__server_forget(nacre_server *server, nacre_context *ctx);
