@@ -9,12 +9,13 @@
  *   nacre_edhoc_context                         nacre_edhoc_context
  *
  * A session is one struct of the caller, moved and never copied: its keys become a context once. nacre_edhoc_wipe ends it at
- * any time; a session that failed is wiped already. How long a session waits for the next message is the caller's to say.
+ * any time; a session that failed is wiped already. The caller decides how long a session waits for the next message.
  *
  * EDHOC does not deduplicate (RFC 9528 7): the transport sends its stored message again for a copy, as a CoAP endpoint does.
  * What reaches a session in spite of that does not harm it: see NACRE_EDHOC_IGNORED.
  *
- * Whom to trust is the application's to say, by nacre_edhoc_trust; edhoc_credentials.h has ready-made ones. */
+ * The application decides which peers to trust, by nacre_edhoc_trust; edhoc_credentials.h makes one of a table of peers,
+ * edhoc_hosted.h one of certificate authorities. */
 #ifndef NACRE_EDHOC_H
 #define NACRE_EDHOC_H
 
@@ -26,8 +27,8 @@ extern "C" {
 #endif
 
 enum {
-    NACRE_EDHOC_MAX_ID = NACRE_MAX_ID, /* of a connection identifier: what OSCORE takes with its longest nonce */
-    NACRE_EDHOC_MAX_SUITES = 8,        /* of a configuration, and of a SUITES_I or SUITES_R that is read */
+    NACRE_EDHOC_MAX_ID = NACRE_MAX_ID, /* bytes of a connection identifier: what OSCORE takes with its longest nonce */
+    NACRE_EDHOC_MAX_SUITES = 8, /* number of suites of a configuration, and of a SUITES_I or SUITES_R that is read */
 };
 
 /* ---- Cipher suites (RFC 9528 3.6) -------------------------------------------------------------------------------- */
@@ -84,7 +85,7 @@ typedef struct nacre_edhoc_id {
 
 typedef enum nacre_edhoc_role { NACRE_EDHOC_INITIATOR, NACRE_EDHOC_RESPONDER } nacre_edhoc_role;
 
-/* What an application is told of a peer that is not authenticated yet. */
+/* What the application gets to know of a peer that is not authenticated yet. */
 typedef struct nacre_edhoc_query {
     nacre_edhoc_role role; /* of this endpoint */
     uint8_t method;
@@ -127,8 +128,8 @@ typedef struct nacre_edhoc_ead_reader {
 /* nacre_edhoc_ead_add appends an EAD item to the sequence in `buf`, of which `used` has the first bytes; an absent `value`
  * is left out. nacre_edhoc_ead_pad appends `len` bytes of padding (RFC 9528 3.8.1), with the bytes of `filler` (at least
  * `len`, pseudo-random) in it.
- * NACRE_OK, NACRE_ERR_BUFFER_TOO_SMALL; NACRE_ERR_BAD_ARGUMENT (a label above 65535 or below 1; a value or padding above 65535
- * bytes; a short filler) */
+ * NACRE_OK; NACRE_ERR_BUFFER_TOO_SMALL, NACRE_ERR_BAD_ARGUMENT (a label that is not 1 to 65535, as registered; more than 65535
+ * bytes of value or padding; a short filler): `used` is unchanged */
 NACRE_MUST_USE nacre_err nacre_edhoc_ead_add(nacre_bytes *used, nacre_buf buf, int32_t label, bool is_critical,
                                              nacre_bytes value);
 NACRE_MUST_USE nacre_err nacre_edhoc_ead_pad(nacre_bytes *used, nacre_buf buf, size_t len, nacre_bytes filler);
@@ -149,8 +150,8 @@ typedef struct nacre_edhoc_config {
     nacre_edhoc_trust trust;
     nacre_edhoc_ead_reader ead;
     nacre_bytes send_ead[4]; /* EAD_1 to EAD_4, CBOR sequences; absent: none */
-    nacre_buf
-        key_buf; /* for providers whose prepared AEAD key has more than 256 bytes (IPsec-MB's GCM); not shared by threads */
+    /* for providers whose prepared AEAD key has more than 256 bytes (IPsec-MB's GCM); not shared by threads; or absent */
+    nacre_buf key_buf;
 } nacre_edhoc_config;
 
 /* No suites, methods or identities: set them. */

@@ -20,17 +20,17 @@ typedef struct nacre_key_file {
 } nacre_key_file;
 
 /* nacre_key_file_load reads a COSE_Key in deterministic CBOR, {1: 2, -1: 1, -4: d} with or without x and y, or a private key in
- * PEM without a passphrase. Nobody but its owner may read or write the file (mode 0600 or 0400), and the owner is this user.
+ * PEM without a passphrase. Only its owner, who is this user, may read or write the file (mode 0600 or 0400).
  * NACRE_OK
  * NACRE_ERR_FILE             cannot be read, no regular file, above 16384 bytes, or its mode or owner
- * NACRE_ERR_BAD_CREDENTIALS  not a private key of P-256, P-384, X25519 or Ed25519; out of its range; with another's public half; a kid above 64
- *                            bytes
+ * NACRE_ERR_BAD_CREDENTIALS  not a private key of P-256, P-384, X25519 or Ed25519; d out of its range; with the public half of
+ *                            another key; a kid above 64 bytes
  * NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre_key_file_load(nacre_key_file *file, const char *path, nacre_detail *why);
 void nacre_key_file_wipe(nacre_key_file *file);
 
-/* Peers with certificates of trusted authorities: x5chain, and x5t of those in `bag`. For one session at a time of a
- * thread: `key` is of the last certificate. */
+/* Peers with certificates of trusted authorities: x5chain, and x5t of those in `bag`. For one session
+ * at a time: `key` has the last peer's. */
 typedef struct nacre_edhoc_authorities {
     const nacre_certificates *authorities;
     const char *name;       /* the peer's host name; NULL: any certificate of the authorities is accepted */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* authenticate: MAC_2 and MAC_3, and the signatures over them (RFC 9528 5.3.2, 5.4.2). */
 #include "edhoc/authenticate.h"
+#include "edhoc/method.h"
 #include "base/copy.h"
 #include "edhoc/schedule.h"
 

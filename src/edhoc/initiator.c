@@ -3,6 +3,7 @@
 #include "base/copy.h"
 #include "edhoc/encrypt0.h"
 #include "edhoc/message_1.h"
+#include "edhoc/method.h"
 #include "edhoc/plaintext.h"
 #include "edhoc/roles.h"
 #include "edhoc/schedule.h"

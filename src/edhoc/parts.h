@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* parts: what the files of EDHOC share: one step of a session, and the small encodings of its messages. */
+/* parts: what the files of EDHOC share: the states of a session, and the small encodings of its messages. */
 #ifndef NACRE_EDHOC_PARTS_H
 #define NACRE_EDHOC_PARTS_H
 
@@ -60,20 +60,5 @@ nacre_edhoc_fault nacre__edhoc_read_only_string(nacre_bytes in, nacre_bytes *con
 bool nacre__edhoc_is_ead(nacre_bytes ead);
 /* Gives the items of a message to the application; false if a critical one is not understood. */
 bool nacre__edhoc_read_ead(const nacre_edhoc_config *config, unsigned message, nacre_bytes ead);
-
-/* The identity for a method and suite; NULL if there is none. */
-const nacre_edhoc_identity *nacre__edhoc_identity(const nacre_edhoc_config *config, nacre_edhoc_role role,
-                                                  unsigned method, const nacre_edhoc_suite *suite);
-
-/* Whether an endpoint in that role authenticates with a static Diffie-Hellman key (RFC 9528 3.2). */
-static inline bool nacre__edhoc_is_static(nacre_edhoc_role role, unsigned method)
-{
-#if defined(NACRE_EDHOC_SMALL)
-    (void)role, (void)method;
-    return true;
-#else
-    return role == NACRE_EDHOC_INITIATOR ? method >= 2 : (method & 1) != 0;
-#endif
-}
 
 #endif

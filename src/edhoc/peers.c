@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* peers: a table of known peers as the trust of a session (RFC 9528 D). */
 #include "edhoc/parts.h"
+#include "edhoc/x5t.h"
 #include <nacre/edhoc_credentials.h>
 
 static bool same_key(const nacre_public_key *a, const nacre_public_key *b)
@@ -12,16 +13,6 @@ static bool same_key(const nacre_public_key *a, const nacre_public_key *b)
     return odd_a == odd_b;
 }
 
-/* RFC 9360 2: -16 is SHA-256, -15 its first 8 bytes. */
-static bool has_hash(const nacre_edhoc_query *query, nacre_bytes certificate)
-{
-    uint8_t hash[NACRE_MAX_HASH];
-    const nacre_edhoc_id *id = query->id;
-    size_t len = id->hash_alg == -16 ? 32 : 8;
-    return id->value.len == len && query->pk->ops->hash(query->pk, NACRE_SHA256, &certificate, 1, hash) == NACRE_OK &&
-           memcmp(hash, id->value.ptr, len) == 0;
-}
-
 static bool matches(const nacre_edhoc_known *known, const nacre_edhoc_query *query)
 {
     const nacre_edhoc_id *id = query->id;
@@ -29,7 +20,7 @@ static bool matches(const nacre_edhoc_known *known, const nacre_edhoc_query *que
     if (c->key.curve != query->curve || (nacre_is_absent(c->bytes) && id->kind != NACRE_EDHOC_ID_KCCS)) return false;
     switch (id->kind) {
     case NACRE_EDHOC_ID_KID: return !nacre_is_absent(known->kid) && nacre_bytes_equal(known->kid, id->value);
-    case NACRE_EDHOC_ID_X5T: return c->is_certificate && has_hash(query, c->bytes);
+    case NACRE_EDHOC_ID_X5T: return c->is_certificate && nacre__edhoc_x5t_is_of(query, c->bytes);
     case NACRE_EDHOC_ID_X5CHAIN: return c->is_certificate && nacre_bytes_equal(c->bytes, id->value);
     case NACRE_EDHOC_ID_X5U: return !nacre_is_absent(known->uri) && nacre_bytes_equal(known->uri, id->value);
     default: return !c->is_certificate && nacre_bytes_equal(c->bytes, id->value);
@@ -71,7 +62,7 @@ static nacre_edhoc_found find(void *self, const nacre_edhoc_query *query, nacre_
     const nacre_edhoc_id *id = query->id;
     unsigned before = query->attempt;
     if (id->kind == NACRE_EDHOC_ID_OTHER) return NACRE_EDHOC_NO_SUCH_KIND;
-    if (id->kind == NACRE_EDHOC_ID_X5T && id->hash_alg != -15 && id->hash_alg != -16) return NACRE_EDHOC_NO_SUCH_KIND;
+    if (id->kind == NACRE_EDHOC_ID_X5T && !nacre__edhoc_x5t_is_known(id)) return NACRE_EDHOC_NO_SUCH_KIND;
     if (id->kind == NACRE_EDHOC_ID_KCCS) return find_by_value(peers, query, found, peer);
     for (size_t i = 0; i < peers->num; i++) {
         if (!matches(&peers->known[i], query) || before-- > 0) continue;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* plaintext: what PLAINTEXT_2 and PLAINTEXT_3 have in common (RFC 9528 5.3.2, 5.4.2). */
+#include "edhoc/method.h"
 #include "edhoc/plaintext.h"
 
 static nacre_bytes ead_of(const nacre_edhoc *s, nacre_edhoc_role role)

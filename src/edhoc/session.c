@@ -3,6 +3,7 @@
 #include "base/copy.h"
 #include "edhoc/error_message.h"
 #include "edhoc/message_1.h"
+#include "edhoc/method.h"
 #include "edhoc/roles.h"
 
 nacre_edhoc_config nacre_edhoc_config_default(void)

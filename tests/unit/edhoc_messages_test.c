@@ -265,6 +265,8 @@ static void padding_has_any_length(void **state)
     assert_err(nacre_edhoc_ead_pad(&used, test_buf(4), 2, NACRE_STR("a")), NACRE_ERR_BAD_ARGUMENT);
     assert_err(nacre_edhoc_ead_add(&used, test_buf(4), 0, false, NACRE_ABSENT), NACRE_ERR_BAD_ARGUMENT);
     assert_err(nacre_edhoc_ead_add(&used, test_buf(1), 24, false, NACRE_ABSENT), NACRE_ERR_BUFFER_TOO_SMALL);
+    assert_err(nacre_edhoc_ead_add(&used, test_buf(4), 65536, false, NACRE_ABSENT), NACRE_ERR_BAD_ARGUMENT);
+    assert_ok(nacre_edhoc_ead_add(&used, test_buf(4), 65535, false, NACRE_ABSENT));
 }
 
 static void ead_that_is_no_sequence_of_items_is_refused(void **state)

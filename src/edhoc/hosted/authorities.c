@@ -2,6 +2,7 @@
 /* authorities: peers with X.509 certificates of trusted authorities (RFC 9528 D.3, RFC 9360). */
 #include "base/hosted/detail.h"
 #include "edhoc/parts.h"
+#include "edhoc/x5t.h"
 #include <nacre/edhoc_hosted.h>
 
 enum { MAX_CHAIN = 8 };
@@ -25,15 +26,6 @@ static nacre_edhoc_found check(nacre_edhoc_authorities *a, const nacre_edhoc_que
     return NACRE_EDHOC_FOUND;
 }
 
-static bool has_hash(const nacre_edhoc_query *query, nacre_bytes certificate)
-{
-    uint8_t hash[NACRE_MAX_HASH];
-    size_t len = query->id->hash_alg == -16 ? 32 : 8;
-    return query->id->value.len == len &&
-           query->pk->ops->hash(query->pk, NACRE_SHA256, &certificate, 1, hash) == NACRE_OK &&
-           memcmp(hash, query->id->value.ptr, len) == 0;
-}
-
 static nacre_edhoc_found find_chain(nacre_edhoc_authorities *a, const nacre_edhoc_query *query,
                                     nacre_edhoc_credential *found, void **peer)
 {
@@ -55,12 +47,12 @@ static nacre_edhoc_found find(void *self, const nacre_edhoc_query *query, nacre_
     nacre_edhoc_authorities *a = self;
     const nacre_edhoc_id *id = query->id;
     if (id->kind == NACRE_EDHOC_ID_X5CHAIN) return find_chain(a, query, found, peer);
-    if (id->kind != NACRE_EDHOC_ID_X5T || (id->hash_alg != -15 && id->hash_alg != -16)) {
+    if (id->kind != NACRE_EDHOC_ID_X5T || !nacre__edhoc_x5t_is_known(id)) {
         (void)nacre__fail(&a->why, NACRE_ERR_BAD_CREDENTIALS, "not a chain of certificates, nor a SHA-256 hash of one");
         return NACRE_EDHOC_NO_SUCH_KIND;
     }
     for (size_t i = 0; i < a->num_bag; i++)
-        if (has_hash(query, a->bag[i])) return check(a, query, a->bag[i], NULL, 0, found, peer);
+        if (nacre__edhoc_x5t_is_of(query, a->bag[i])) return check(a, query, a->bag[i], NULL, 0, found, peer);
     (void)nacre__fail(&a->why, NACRE_ERR_BAD_CREDENTIALS, "no certificate with the hash that the peer sent");
     return NACRE_EDHOC_UNKNOWN;
 }
