@@ -104,4 +104,19 @@ answers_with /readyz 503 'the store of 1 context fails'
 answers_with /healthz 200
 answers_with /status.json 200 '"kind":"error","name":"server","text":'
 expect nacre_ready=0 nacre_store_failing_contexts=1
+stop TERM
+
+# ---- a database whose contexts are loaded when requests need them: ready before the first request
+if "$nacre" fleet create fleet.db >/dev/null 2>err; then
+    mkdir -m 700 clients
+    run 0 fleet keygen fleet.db --count 1 --out clients
+    start serve server --bind 127.0.0.1:0 --db fleet.db --metrics 0
+    metrics=$(sed -n 's/^metrics //p' server.out)
+    answers_with /readyz 200 ok
+    expect nacre_contexts=0
+    run 0 get "$url/hello" --context clients/1
+    expect nacre_contexts=1
+else
+    echo "SKIPPED in part: databases, $(cat err)"
+fi
 finish

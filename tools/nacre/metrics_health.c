@@ -18,8 +18,10 @@ metrics_verdict metrics_readiness(const nacre_server_stats *stats)
 {
     metrics_verdict v = metrics_health(stats);
     if (!v.is_good) return v;
-    v.is_good = stats->contexts > 0 && stats->store_health.num_failing == 0;
-    if (stats->contexts == 0) (void)snprintf(v.text, sizeof v.text, "no security context is loaded");
+    const bool has_contexts = stats->contexts > 0 || stats->databases > 0; /* those of databases are loaded on demand */
+    v.is_good = has_contexts && stats->store_health.num_failing == 0;
+    if (!has_contexts)
+        (void)snprintf(v.text, sizeof v.text, "there is no security context: add one to the configuration, and reload");
     else if (stats->store_health.num_failing > 0)
         (void)snprintf(v.text, sizeof v.text, "the store of %zu context%s fails", stats->store_health.num_failing,
                        stats->store_health.num_failing == 1 ? "" : "s");

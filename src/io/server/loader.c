@@ -50,8 +50,8 @@ struct nacre__loader {
     pthread_cond_t work;
     lookup *first, *last;
     nacre__database *databases[MAX_DATABASES];
-    size_t num_databases;
-    bool is_new; /* a database was added: what is remembered of kids is not true any more */
+    atomic_size_t num_databases; /* nacre__loader_count reads it without the lock */
+    bool is_new;                 /* a database was added: what is remembered of kids is not true any more */
     pthread_t thread;
     bool is_running, ends;
 };
@@ -277,7 +277,8 @@ nacre__loader_counts nacre__loader_count(const nacre__loader *loader)
     if (loader == NULL) return (nacre__loader_counts){ 0 };
     return (nacre__loader_counts){ .hits = atomic_load(&loader->hits),
                                    .misses = atomic_load(&loader->misses),
-                                   .evictions = atomic_load(&loader->cache.num_evicted) };
+                                   .evictions = atomic_load(&loader->cache.num_evicted),
+                                   .num_databases = atomic_load(&loader->num_databases) };
 }
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */

@@ -25,6 +25,7 @@ nacre_err nacre__loader_close(nacre__loader *loader, nacre_detail *why);
 /* nacre__loader_count: for nacre_server_get_stats, by any thread. */
 typedef struct nacre__loader_counts {
     uint64_t hits, misses, evictions; /* lookups answered from memory, and by databases; contexts unloaded for others */
+    size_t num_databases;
 } nacre__loader_counts;
 nacre__loader_counts nacre__loader_count(const nacre__loader *loader); /* NULL is allowed */
 

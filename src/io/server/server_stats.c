@@ -44,6 +44,7 @@ void nacre_server_get_stats(const nacre_server *server, nacre_server_stats *stat
         sum.store_times[i] = nacre__store_times_get(&server->threads.times, (nacre_store_write)i);
     sum.contexts = atomic_load(&server->num_contexts);
     const nacre__loader_counts counts = nacre__loader_count(server->loader);
+    sum.databases = counts.num_databases;
     sum.cache_hits = counts.hits;
     sum.cache_misses = counts.misses;
     sum.cache_evictions = counts.evictions;
