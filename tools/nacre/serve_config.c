@@ -45,12 +45,12 @@ static nacre_err check_plain(const reader *r)
 {
     const yaml_event_t *e = &r->event;
     const yaml_char_t *anchor = NULL, *tag = NULL;
-    if (e->type == YAML_ALIAS_EVENT) return fail_at(r, line_of(r), "aliases are not used here");
+    if (e->type == YAML_ALIAS_EVENT) return fail_at(r, line_of(r), "aliases are not used here: write the value itself");
     if (e->type == YAML_SCALAR_EVENT) {
         anchor = e->data.scalar.anchor;
         tag = e->data.scalar.tag;
         if (strlen((const char *)e->data.scalar.value) != e->data.scalar.length)
-            return fail_at(r, line_of(r), "a value with a NUL byte");
+            return fail_at(r, line_of(r), "a value with a NUL byte: remove it");
     } else if (e->type == YAML_SEQUENCE_START_EVENT) {
         anchor = e->data.sequence_start.anchor;
         tag = e->data.sequence_start.tag;
@@ -58,7 +58,8 @@ static nacre_err check_plain(const reader *r)
         anchor = e->data.mapping_start.anchor;
         tag = e->data.mapping_start.tag;
     }
-    return anchor != NULL || tag != NULL ? fail_at(r, line_of(r), "anchors and tags are not used here") : NACRE_OK;
+    return anchor != NULL || tag != NULL ? fail_at(r, line_of(r), "anchors and tags are not used here: remove it")
+                                         : NACRE_OK;
 }
 
 static nacre_err next(reader *r)
@@ -117,7 +118,7 @@ static nacre_err read_row(reader *r, row *fields)
         size_t i = 0;
         while (i < 3 && strcmp(scalar(r), row_names[i]) != 0) i++;
         if (i == 3) return fail_key(r, line_of(r), scalar(r), "rights have peers, methods and paths");
-        if (fields->field[i] != NULL) return fail_key(r, line_of(r), row_names[i], "it is given twice");
+        if (fields->field[i] != NULL) return fail_key(r, line_of(r), row_names[i], "it is given twice: remove one");
         if ((err = read_texts(r, &fields->field[i], row_names[i])) != NACRE_OK) return err;
     }
     if (err == NACRE_OK && r->event.type != YAML_MAPPING_END_EVENT)
@@ -161,7 +162,7 @@ static nacre_err set(reader *r, const serve_key *key)
     const unsigned line = line_of(r);
     const bool is_text = key->kind == SERVE_TEXT || key->kind == SERVE_LIST || key->kind == SERVE_CHOICE;
     if (r->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE && !is_text)
-        return fail_key(r, line, key->name, "without quotation marks");
+        return fail_key(r, line, key->name, "write the value without quotation marks");
     const nacre_err err = serve_settings_set(r->s, key, scalar(r), line, &what);
     return err == NACRE_OK ? err : fail_key(r, line, key->name, what.text);
 }
@@ -171,12 +172,12 @@ static nacre_err read_list(reader *r, const serve_key *key, unsigned line)
     nacre_err err;
     unsigned *const from = &r->s->from[key - serve_keys];
     if (key->kind == SERVE_RIGHTS) return read_rights(r, line);
-    if (key->kind != SERVE_LIST) return fail_key(r, line_of(r), key->name, "one value, not a list");
+    if (key->kind != SERVE_LIST) return fail_key(r, line_of(r), key->name, "give one value, not a list");
     if (*from == 0) *from = line;
     while ((err = next(r)) == NACRE_OK && r->event.type == YAML_SCALAR_EVENT)
         if ((err = set(r, key)) != NACRE_OK) return err;
     if (err == NACRE_OK && r->event.type != YAML_SEQUENCE_END_EVENT)
-        err = fail_key(r, line_of(r), key->name, "a list of texts");
+        err = fail_key(r, line_of(r), key->name, "give a list of texts");
     return err;
 }
 
@@ -194,11 +195,11 @@ static size_t group_of(const char *name)
 static nacre_err read_value(reader *r, const char *name, unsigned line)
 {
     const serve_key *key = serve_key_find(name);
-    if (key == NULL) return fail_key(r, line, name, "there is no such key");
+    if (key == NULL) return fail_key(r, line, name, "there is no such key: see man nacre-serve.conf");
     const unsigned before = r->s->from[key - serve_keys];
-    if (before != 0 && before != SERVE_FROM_OPTION) return fail_key(r, line, name, "it is given twice");
+    if (before != 0 && before != SERVE_FROM_OPTION) return fail_key(r, line, name, "it is given twice: remove one");
     if (r->event.type == YAML_SEQUENCE_START_EVENT) return read_list(r, key, line);
-    if (r->event.type != YAML_SCALAR_EVENT) return fail_key(r, line_of(r), name, "one value, not a group of keys");
+    if (r->event.type != YAML_SCALAR_EVENT) return fail_key(r, line_of(r), name, "give one value, not a group of keys");
     if (key->kind == SERVE_LIST || key->kind == SERVE_RIGHTS) return fail_key(r, line_of(r), name, "give a list");
     return set(r, key);
 }
@@ -212,7 +213,7 @@ static nacre_err read_keys(reader *r, const char *group, bool groups_seen[NUM_GR
         const unsigned line = line_of(r);
         const int len = snprintf(name, sizeof name, "%s%s%s", group, *group != '\0' ? "." : "", scalar(r));
         if (len < 0 || (size_t)len >= sizeof name || (*group == '\0' && strchr(scalar(r), '.') != NULL))
-            return fail_key(r, line, name, "there is no such key");
+            return fail_key(r, line, name, "there is no such key: see man nacre-serve.conf");
         if ((err = next(r)) != NACRE_OK) return err;
         const size_t i = group_of(name);
         if (i == NUM_GROUPS) {
@@ -222,7 +223,7 @@ static nacre_err read_keys(reader *r, const char *group, bool groups_seen[NUM_GR
         const bool is_empty = r->event.type == YAML_SCALAR_EVENT && scalar(r)[0] == '\0';
         if (r->event.type != YAML_MAPPING_START_EVENT && !is_empty)
             return fail_key(r, line, name, "give a group of keys");
-        if (groups_seen[i]) return fail_key(r, line, name, "it is given twice");
+        if (groups_seen[i]) return fail_key(r, line, name, "it is given twice: remove one");
         groups_seen[i] = true;
         if (is_empty) continue; /* all of its keys are comments */
         if ((err = read_keys(r, name, groups_seen)) != NACRE_OK) return err;
@@ -244,7 +245,8 @@ static nacre_err read_document(reader *r)
     err = read_keys(r, "", groups_seen);
     if (err == NACRE_OK) err = next(r); /* the end of the document */
     if (err == NACRE_OK) err = next(r);
-    if (err == NACRE_OK && r->event.type != YAML_STREAM_END_EVENT) err = fail_at(r, line_of(r), "one document only");
+    if (err == NACRE_OK && r->event.type != YAML_STREAM_END_EVENT)
+        err = fail_at(r, line_of(r), "one document only: remove what follows ---");
     return err;
 }
 
@@ -259,8 +261,8 @@ static nacre_err slurp(const serve_settings *s, int fd, char **out, size_t *len,
 {
     struct stat st;
     if (fstat(fd, &st) != 0) return fail_file(s, strerror(errno), why);
-    if (!S_ISREG(st.st_mode)) return fail_file(s, "it is no regular file", why);
-    if (st.st_size > MAX_FILE) return fail_file(s, "it is longer than a mebibyte", why);
+    if (!S_ISREG(st.st_mode)) return fail_file(s, "it is no regular file: give one", why);
+    if (st.st_size > MAX_FILE) return fail_file(s, "it is longer than a mebibyte: is it the right file?", why);
     char *text = malloc(MAX_FILE + 1);
     if (text == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
     ssize_t got = 1;
