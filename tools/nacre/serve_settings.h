@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* serve_settings: what nacre serve is told, by its command line and by its configuration file. Both set the same keys; the command
+/* serve_settings: what the command line and the configuration file of nacre serve set. Both set the same keys; the command
  * line wins. */
 #ifndef NACRE_TOOL_SERVE_SETTINGS_H
 #define NACRE_TOOL_SERVE_SETTINGS_H
