@@ -206,16 +206,16 @@ static void contexts_leave_a_full_cache_and_come_back_without_echo(void **state)
     db_close(db);
 }
 
-/* Clients of one thread, which take turns. */
-typedef struct turns {
+/* Clients of one thread, one after the other. */
+typedef struct requester {
     const fixture *f;
     nacre_client *clients[16];
     unsigned num_refused;
-} turns;
+} requester;
 
-static void *take_turns(void *arg)
+static void *request_from_all(void *arg)
 {
-    turns *t = arg;
+    requester *t = arg;
     for (int round = 0; round < 12; round++)
         for (size_t i = 0; i < 16; i++) {
             nacre_reply reply;
@@ -233,14 +233,14 @@ static void a_context_is_found_again_at_the_moment_it_leaves(void **state)
     enum { THREADS = 4 };
     fixture *f = *state;
     pthread_t threads[THREADS];
-    turns all[THREADS];
+    requester all[THREADS];
     db_make(f->db, NUM);
     open_server(f, CACHE);
     start(f);
     for (size_t t = 0; t < THREADS; t++) {
-        all[t] = (turns){ .f = f };
+        all[t] = (requester){ .f = f };
         for (size_t i = 0; i < 16; i++) all[t].clients[i] = client_of(f, 16 * t + i);
-        assert_int_equal(pthread_create(&threads[t], NULL, take_turns, &all[t]), 0);
+        assert_int_equal(pthread_create(&threads[t], NULL, request_from_all, &all[t]), 0);
     }
     for (size_t t = 0; t < THREADS; t++) {
         assert_int_equal(pthread_join(threads[t], NULL), 0);

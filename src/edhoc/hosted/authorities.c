@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* authorities: peers with X.509 certificates of trusted authorities (RFC 9528 D.3, RFC 9360). */
 #include "base/hosted/detail.h"
+#include "edhoc/method.h"
 #include "edhoc/parts.h"
 #include "edhoc/x5t.h"
 #include <nacre/edhoc_hosted.h>
