@@ -105,7 +105,7 @@ static void live(uint64_t seed)
     for (size_t i = 0; i < NUM; i++) local_peers[i] = db_peer(ids[i]);
     atomic_fetch_add(&shared->num_opened, 1);
     for (;;) {
-        const size_t i = test_random(&seed) % NUM;
+        const size_t i = (size_t)(test_random(&seed) % NUM);
         const nacre_store store = nacre_sqlite_store(contexts[i]);
         switch (test_random(&seed) % 16) {
         case 0: some_saves(db, contexts); break;
