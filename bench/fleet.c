@@ -17,7 +17,8 @@ enum {
     FIRST_SEQ = 70000 /* 3 bytes, always */,
     FEW = 1000,
     MANY = 1000000,
-    QUICK = 3000
+    QUICK = 400,
+    QUICK_OUTSTANDING = 8,
 };
 
 static nacre_crypto crypto;
@@ -132,10 +133,12 @@ static process start_in_memory(size_t num)
     return serve_start(&config);
 }
 
+static size_t outstanding; /* requests */
+
 static load_case open_case(process server, batch *buf, const fleet *f)
 {
     const batch_kind kind = { .path = "a", .crypto = &crypto };
-    const load_config how = { .port = server.port, .flows = NUM_FLOWS, .outstanding = OUTSTANDING, .coap = true };
+    const load_config how = { .port = server.port, .flows = NUM_FLOWS, .outstanding = outstanding, .coap = true };
     load_case a = load_case_open(server, &how, buf, &kind);
     a.make = make_requests;
     a.of = f;
@@ -179,10 +182,10 @@ static void run_start(void *arg, size_t n)
     }
 }
 
-static void compare_starts(bench *b, size_t many)
+static void compare_starts(bench *b, size_t few, size_t many)
 {
     static const char label[] = "start of a server";
-    fleet fleets[] = { { .name = "1,000 contexts", .num = FEW, .num_used = 1 },
+    fleet fleets[] = { { .name = "1,000 contexts", .num = few, .num_used = 1 },
                        { .name = "1,000,000 contexts", .num = many, .num_used = 1 } };
     bench_case cases[2];
     if (!bench_wanted(b, label)) return;
@@ -201,12 +204,13 @@ static void compare_starts(bench *b, size_t many)
 int main(int argc, char **argv)
 {
     bench *b = bench_start(argc, argv, "fleet", "contexts in an SQLite database, loaded when they are needed");
-    const size_t many = bench_is_quick(b) ? QUICK : MANY;
-    fleet hot[] = { { .name = "in memory", .num = FEW, .num_used = FEW },
-                    { .name = "SQLite", .num = FEW, .num_used = FEW, .goal = 0.95 } };
+    const size_t many = bench_is_quick(b) ? QUICK : MANY, few = bench_is_quick(b) ? QUICK / 4 : FEW;
+    outstanding = bench_is_quick(b) ? QUICK_OUTSTANDING : OUTSTANDING;
+    fleet hot[] = { { .name = "in memory", .num = few, .num_used = few },
+                    { .name = "SQLite", .num = few, .num_used = few, .goal = 0.95 } };
     fleet crowds[] = {
-        { .name = "1,000 contexts", .num = FEW, .num_used = FEW },
-        { .name = "1,000,000, of which 1,000 are used", .num = many, .num_used = FEW, .goal = 0.9 },
+        { .name = "1,000 contexts", .num = few, .num_used = few },
+        { .name = "1,000,000, of which 1,000 are used", .num = many, .num_used = few, .goal = 0.9 },
         { .name = "all used, and loaded", .num = many, .num_used = many, .num_loaded = many + many / 8, .goal = 0.5 },
         { .name = "all used, a tenth loaded", .num = many, .num_used = many, .num_loaded = many / 10, .goal = 0.1 }
     };
@@ -217,7 +221,7 @@ int main(int argc, char **argv)
     directory_make(parent);
     compare(b, "NON, 256 outstanding, 100 flows, hot contexts", hot, 2, true, &buf);
     compare(b, "NON, 256 outstanding, 100 flows", crowds, 4, false, &buf);
-    compare_starts(b, many);
+    compare_starts(b, few, many);
     directory_remove(parent);
     batch_close(&buf);
     free(next_seqs);
