@@ -71,8 +71,8 @@ make_from_packages() {
 
 make_openssl() {
     local without=(shared tests module asm afalgeng aria async autoload-config bf blake2 camellia capieng cast cmac cmp cms
-        comp ct deprecated des devcryptoeng dgram dh dsa dso dtls ec engine fips gost idea ktls legacy md4 mdc2 multiblock
-        nextprotoneg ocb ocsp padlockeng psk rc2 rc4 rfc3779 rmd160 scrypt seed siphash siv sm3 sm4 sock srp srtp ssl tls ts
+        comp ct deprecated des devcryptoeng dgram dh dsa dso dtls ec2m engine fips gost idea ktls legacy md4 mdc2 multiblock
+        nextprotoneg ocb ocsp padlockeng psk rc2 rc4 rfc3779 rmd160 scrypt seed siphash siv sm2 sm3 sm4 sock srp srtp ssl tls ts
         ui-console whirlpool)
     mkdir -p "$prefix/openssl" && cd "$prefix/openssl"
     "$sources"/openssl-*/Configure "$openssl" "${without[@]/#/no-}" CC="$compiler" CFLAGS="-O1 $flags"
