@@ -134,7 +134,7 @@ static void a_responder_does_not_reply_to_an_error_with_another(void **state)
     }
 }
 
-/* Plaintext that was not verified reaches nobody: the buffer has the error message, and zeros. */
+/* After a refusal the buffer has the error message and zeros, no plaintext that was not verified. */
 static void a_refused_message_leaves_no_plaintext(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* rfc9529: the traces of EDHOC. Two sessions of nacre run with the ephemeral keys of a trace: each message, the keys for
- * OSCORE, and those after a key update are compared. Values in between are fixed by these, for they are hashed into them. */
+ * OSCORE, and those after a key update are compared. Values in between are covered, because they are hashed into these. */
 #include "vectors.h"
 #include <nacre/edhoc_credentials.h>
 

@@ -185,7 +185,7 @@ typedef enum nacre__sqlite_use_as {
     NACRE__SQLITE_TO_ADOPT, /* copies are not refused; written, whatever read_only is */
     NACRE__SQLITE_TO_CHECK, /* read only */
 } nacre__sqlite_use_as;
-/* Errors as nacre_sqlite_open, for a bad configuration. */
+/* Checks a configuration. Errors as nacre_sqlite_open. */
 NACRE_MUST_USE nacre_err nacre__sqlite_check_config(const nacre_sqlite_config *config, const char *path,
                                                     nacre_detail *why);
 /* nacre__sqlite_allocate resolves the path and opens nothing. nacre__sqlite_release closes and frees without writing. */
